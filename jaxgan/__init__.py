@@ -1,0 +1,9 @@
+"""jaxgan: generative adversarial networks as pure functions in JAX.
+
+    from jaxgan import losses, models, parallel, phases, recipes
+
+`recipes` are whole GANs, `phases` the algebra they are made of, `parallel` runs their
+steps on one device or many, `train` is the loop behind `experiments/`.
+"""
+
+__version__ = "0.1.0"

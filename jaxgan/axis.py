@@ -1,0 +1,55 @@
+"""What spans devices when a program sees one device's share of the batch.
+
+Under `jit` a program sees the whole batch, wherever it lies, and nothing here does
+anything. Under `pmap` or `shard_map` three things must reach over the mapped axis for
+the result to be the same: gradients and metrics (`mean`), the statistics of BatchNorm
+(`name`), and the draw of noise (`draw`). Only `parallel` names an axis.
+"""
+
+import contextlib
+from contextvars import ContextVar
+
+import jax
+from jax import lax
+
+_name: ContextVar[str | None] = ContextVar("jaxgan_axis", default=None)
+
+
+def name() -> str | None:
+    """The mapped axis that this trace's batch is divided over, if any."""
+    return _name.get()
+
+
+@contextlib.contextmanager
+def mapped(axis_name: str):
+    """Declares, while a function is traced, the axis that its batch is divided over."""
+    token = _name.set(axis_name)
+    try:
+        yield
+    finally:
+        _name.reset(token)
+
+
+def mean(tree):
+    """The mean of every leaf over the mapped axis; the tree itself under `jit`."""
+    return lax.pmean(tree, name()) if name() else tree
+
+
+def draw(sampler, key, shape, *args, **kwargs):
+    """`sampler(key, shape, ...)` for this device's share of the batch.
+
+    Args:
+      sampler: a function such as `jax.random.normal`.
+      key: the same key on every device.
+      shape: the local shape, batch first.
+
+    Returns:
+      The slice, along the batch, of one draw for the batch of all devices: the same
+      numbers that `jit` gives to the whole batch.
+    """
+    if not name():
+        return sampler(key, shape, *args, **kwargs)
+    whole = (lax.axis_size(name()) * shape[0], *shape[1:])
+    start = lax.axis_index(name()) * shape[0]
+    drawn = sampler(key, whole, *args, **kwargs)
+    return jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, start, shape[0]), drawn)

@@ -1,0 +1,6 @@
+"""Networks: Flax linen modules, and `net`, which makes pure functions of them."""
+
+from jaxgan.models import dcgan, layers, mlp, net
+from jaxgan.models.net import Net, flax_net, standing
+
+__all__ = ["Net", "dcgan", "flax_net", "layers", "mlp", "net", "standing"]

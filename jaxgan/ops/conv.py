@@ -1,0 +1,334 @@
+"""Convolutions that are fast on every platform, and differentiable to any order.
+
+XLA's own convolutions are excellent on GPU and TPU. On CPU the gradients that a GAN
+needs are many times slower than the matrix products they amount to, so there a
+convolution is written as one: patches times kernel (im2col; Chellapilla, Puri and
+Simard, 2006). The choice is made when a function is compiled, by platform.
+
+A convolution is bilinear in its input `x` and kernel `w`, and so are its two
+transposes. The three are primitives, each with a lowering for each platform:
+
+    y  = conv(x, w)      w-transpose: conv_w(x, ct)   x-transpose: conv_x(ct, w)
+    dx = conv_x(dy, w)   w-transpose: conv_w(ct, dy)  dy-transpose: conv(ct, w)
+    dw = conv_w(x, dy)   x-transpose: conv_x(dy, ct)  dy-transpose: conv(x, ct)
+
+The set is closed under transposition, so `grad`, `jvp`, `vmap`, `scan` and any nesting
+of them stay inside it, and the only residuals are `x` and `w`. `conv_x` is what other
+libraries call a transposed convolution.
+
+Layouts: images `[B, H, W, C]`, kernels `[kh, kw, C_in, C_out]`.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+
+Pads = tuple[tuple[int, int], tuple[int, int]]
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+
+def conv(x, w, stride=1, padding="SAME"):
+    """Convolves images with a kernel (cross-correlation, as everywhere in the field).
+
+    Args:
+      x: `[B, H, W, C_in]`.
+      w: `[kh, kw, C_in, C_out]`, of x's dtype.
+      stride: an int, or one for each of H and W.
+      padding: `"SAME"`, `"VALID"`, an int for all sides, or
+        `((top, bottom), (left, right))`.
+
+    Returns:
+      `[B, H', W', C_out]`, with `H' = (H + top + bottom - kh) // stride + 1`.
+
+    Raises:
+      ValueError: the shapes or dtypes do not fit one another.
+    """
+    _check("conv", x, w, w.shape[2:3] if w.ndim == 4 else ())
+    stride = _pair(stride)
+    padding = _pads(padding, x.shape[1:3], w.shape[:2], stride)
+    if min(_out_size(x.shape[1:3], w.shape[:2], stride, padding)) < 1:
+        raise ValueError(
+            f"conv: an input of {x.shape[1]}x{x.shape[2]} is smaller than the "
+            f"{w.shape[0]}x{w.shape[1]} kernel with padding {padding}."
+        )
+    return conv_p.bind(x, w, stride=stride, padding=padding)
+
+
+def conv_transpose(x, w, stride=1, padding="SAME"):
+    """Transposed convolution: the gradient of `conv` in its input.
+
+    Equal to `torch.nn.functional.conv_transpose2d` with `w` permuted to
+    `[C_in, C_out, kh, kw]`.
+
+    Args:
+      x: `[B, H, W, C_in]`.
+      w: `[kh, kw, C_out, C_in]`, the kernel of the convolution that maps the result's
+        shape back to x's.
+      stride: an int, or one for each of H and W; the factor of upsampling.
+      padding: `"SAME"` (H' = H · stride), an int, or pairs, as that convolution's.
+
+    Returns:
+      `[B, H', W', C_out]`, with `H' = (H - 1) · stride + kh - top - bottom`.
+
+    Raises:
+      ValueError: the shapes or dtypes do not fit one another.
+    """
+    _check("conv_transpose", x, w, w.shape[3:4] if w.ndim == 4 else ())
+    stride = _pair(stride)
+    full = tuple(
+        (n - 1) * s + k for n, s, k in zip(x.shape[1:3], stride, w.shape, strict=False)
+    )
+    if padding == "SAME":
+        same = tuple(n * s for n, s in zip(x.shape[1:3], stride, strict=True))
+        padding = _pads(padding, same, w.shape[:2], stride)
+    else:
+        same = None
+        padding = _pads(padding, full, w.shape[:2], stride)
+    size = same or tuple(n - lo - hi for n, (lo, hi) in zip(full, padding, strict=True))
+    if min(size) < 1:
+        raise ValueError(
+            f"conv_transpose: padding {padding} leaves nothing of a "
+            f"{full[0]}x{full[1]} output."
+        )
+    return conv_x_p.bind(x, w, stride=stride, padding=padding, size=size)
+
+
+def conv_general_dilated(
+    lhs, rhs, window_strides, padding, lhs_dilation=None, rhs_dilation=None, **kwargs
+):
+    """`jax.lax.conv_general_dilated` through `conv` where `conv` can do it.
+
+    For `flax.linen.Conv(conv_general_dilated=...)`. Grouped, dilated, batch-grouped or
+    one- and three-dimensional convolutions go to XLA on every platform.
+    """
+    numbers = kwargs.get("dimension_numbers")
+    plain = (
+        lhs.ndim == 4
+        and all(d == 1 for d in (*(lhs_dilation or ()), *(rhs_dilation or ())))
+        and kwargs.get("feature_group_count", 1) == 1
+        and kwargs.get("batch_group_count", 1) == 1
+        and numbers is not None
+        and lax.conv_dimension_numbers(lhs.shape, rhs.shape, numbers)
+        == lax.conv_dimension_numbers(lhs.shape, rhs.shape, LAYOUT)
+        and kwargs.get("precision") is None
+        and kwargs.get("preferred_element_type") is None
+    )
+    if plain:
+        return conv(lhs, rhs, tuple(window_strides), padding)
+    return lax.conv_general_dilated(
+        lhs, rhs, window_strides, padding, lhs_dilation, rhs_dilation, **kwargs
+    )
+
+
+# --- geometry
+
+
+def _pair(n):
+    return (n, n) if isinstance(n, int) else tuple(n)
+
+
+def _pads(padding, size, window, stride) -> Pads:
+    if isinstance(padding, str):
+        return tuple(
+            (int(lo), int(hi))
+            for lo, hi in lax.padtype_to_pads(size, window, stride, padding)
+        )
+    if isinstance(padding, int):
+        return ((padding, padding),) * 2
+    return tuple((int(lo), int(hi)) for lo, hi in padding)
+
+
+def _out_size(size, window, stride, padding):
+    return tuple(
+        (n + lo + hi - k) // s + 1
+        for n, k, s, (lo, hi) in zip(size, window, stride, padding, strict=True)
+    )
+
+
+def _check(name, x, w, channels):
+    if x.ndim != 4 or w.ndim != 4 or x.shape[3:] != tuple(channels):
+        raise ValueError(
+            f"{name}: x must be [B, H, W, C_in] and w a kernel of as many input "
+            f"channels; got x {x.shape} and w {w.shape}."
+        )
+    if x.dtype != w.dtype:
+        raise ValueError(
+            f"{name}: x is {x.dtype} and w is {w.dtype}; cast one of them."
+        )
+
+
+# --- XLA's own convolutions: GPU, TPU
+
+
+def _conv_xla(x, w, *, stride, padding):
+    return lax.conv_general_dilated(x, w, stride, padding, dimension_numbers=LAYOUT)
+
+
+def _conv_x_xla(dy, w, *, stride, padding, size):
+    x = jax.ShapeDtypeStruct((dy.shape[0], *size, w.shape[2]), dy.dtype)
+    forward = lambda x: _conv_xla(x, w, stride=stride, padding=padding)  # noqa: E731
+    return jax.linear_transpose(forward, x)(dy)[0]
+
+
+def _conv_w_xla(x, dy, *, stride, padding, window):
+    w = jax.ShapeDtypeStruct((*window, x.shape[3], dy.shape[3]), dy.dtype)
+    forward = lambda w: _conv_xla(x, w, stride=stride, padding=padding)  # noqa: E731
+    return jax.linear_transpose(forward, w)(dy)[0]
+
+
+# --- matrix products: CPU
+
+
+def _padded(size, window, stride, padding):
+    """Blocks per kernel side, and the padded sizes that whole blocks of it cover."""
+    out = _out_size(size, window, stride, padding)
+    blocks = tuple(-(-k // s) for k, s in zip(window, stride, strict=True))
+    return (
+        out,
+        blocks,
+        tuple(s * (n - 1 + b) for s, n, b in zip(stride, out, blocks, strict=True)),
+    )
+
+
+def _patches(x, window, stride, padding):
+    """`[B, H, W, C] -> [B·H'·W', kh·kw·C]`."""
+    (oh, ow), _, (ph, pw) = _padded(x.shape[1:3], window, stride, padding)
+    (top, _), (left, _) = padding
+    rows, cols = (top, ph - x.shape[1] - top, 0), (left, pw - x.shape[2] - left, 0)
+    x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), rows, cols, (0, 0, 0)))
+    (sh, sw), (kh, kw) = stride, window
+    # Pixels that the stride never separates are copied as one.
+    together = sw if kw % sw == 0 else 1
+    x = x.reshape(x.shape[0], ph, pw // together, together * x.shape[3])
+    kw, sw = kw // together, sw // together
+    taps = [
+        x[:, i : i + sh * (oh - 1) + 1 : sh, j : j + sw * (ow - 1) + 1 : sw]
+        for i in range(kh)
+        for j in range(kw)
+    ]
+    patches = jnp.concatenate(taps, -1)
+    return patches.reshape(-1, patches.shape[3])
+
+
+def _conv_cpu(x, w, *, stride, padding):
+    out = _out_size(x.shape[1:3], w.shape[:2], stride, padding)
+    rows = _patches(x, w.shape[:2], stride, padding)
+    return (rows @ w.reshape(-1, w.shape[3])).reshape(x.shape[0], *out, w.shape[3])
+
+
+def _conv_w_cpu(x, dy, *, stride, padding, window):
+    rows = _patches(x, window, stride, padding)
+    # (dyᵀ @ rows)ᵀ with the small transposes done apart: twice as fast as rowsᵀ @ dy,
+    # and the barriers keep XLA from rewriting one into the other.
+    dyt = lax.optimization_barrier(dy.reshape(-1, dy.shape[3]).T)
+    dwt = lax.optimization_barrier(dyt @ rows)
+    return dwt.T.reshape(*window, x.shape[3], dy.shape[3])
+
+
+def _conv_x_cpu(dy, w, *, stride, padding, size):
+    """Every output pixel spreads a window; windows overlap block by block, not pixel
+    by pixel, so that at stride s the sum has (k/s)² terms instead of k²."""
+    (kh, kw, c, _), (sh, sw) = w.shape, stride
+    (oh, ow), (bh, bw), (ph, pw) = _padded(size, (kh, kw), stride, padding)
+    w = jnp.pad(w, ((0, bh * sh - kh), (0, bw * sw - kw), (0, 0), (0, 0)))
+    w = w.reshape(bh, sh, bw, sw, c, -1).transpose(0, 2, 1, 3, 4, 5)
+    spread = dy.reshape(-1, dy.shape[3]) @ w.reshape(-1, dy.shape[3]).T
+    spread = spread.reshape(-1, oh, ow, bh, bw, sh * sw * c)
+    x = sum(
+        jnp.pad(
+            spread[:, :, :, i, j], ((0, 0), (i, bh - 1 - i), (j, bw - 1 - j), (0, 0))
+        )
+        for i in range(bh)
+        for j in range(bw)
+    )
+    x = x.reshape(-1, ph // sh, pw // sw, sh, sw, c).transpose(0, 1, 3, 2, 4, 5)
+    (top, _), (left, _) = padding
+    rows = (-top, size[0] + top - ph, 0)
+    cols = (-left, size[1] + left - pw, 0)
+    x = x.reshape(-1, ph, pw, c)
+    return lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), rows, cols, (0, 0, 0)))
+
+
+# --- the primitives
+
+
+def _grouped(form, over):
+    """`form`, or `over(form)` when operands carry a leading axis of many kernels."""
+
+    def lowered(a, b, **params):
+        one = lambda a, b: form(a, b, **params)  # noqa: E731
+        return over(one)(a, b) if a.ndim == 5 else one(a, b)
+
+    return lowered
+
+
+def _one_by_one(one):
+    return lambda a, b: lax.map(lambda ab: one(*ab), (a, b))
+
+
+def _batch(primitive, foldable):
+    """vmap: examples fold into B; kernels make a leading axis, and nest into one."""
+
+    def rule(args, dims, **params):
+        (a, b), (da, db) = args, dims
+        n = a.shape[da] if da is not None else b.shape[db]
+        if foldable and db is None and b.ndim == 4:
+            a = jnp.moveaxis(a, da, 0)
+            out = primitive.bind(a.reshape(-1, *a.shape[2:]), b, **params)
+            return out.reshape(n, -1, *out.shape[1:]), 0
+        lead = lambda v, d: (  # noqa: E731
+            jnp.broadcast_to(v, (n, *v.shape)) if d is None else jnp.moveaxis(v, d, 0)
+        )
+        a, b = lead(a, da), lead(b, db)
+        groups = a.shape[:-4]
+        out = primitive.bind(
+            a.reshape(-1, *a.shape[-4:]), b.reshape(-1, *b.shape[-4:]), **params
+        )
+        return out.reshape(*groups, *out.shape[1:]), 0
+
+    return rule
+
+
+def _primitive(name, xla, cpu, foldable):
+    primitive = Primitive(name)
+
+    def abstract(a, b, **params):
+        shape = jax.eval_shape(
+            _grouped(lambda a, b: xla(a, b, **params), jax.vmap),
+            *(jax.ShapeDtypeStruct(v.shape, v.dtype) for v in (a, b)),
+        ).shape
+        return a.update(shape=shape, weak_type=False)
+
+    primitive.def_abstract_eval(abstract)
+    jitted = jax.jit(
+        lambda a, b, params: primitive.bind(a, b, **dict(params)), static_argnums=2
+    )
+    primitive.def_impl(lambda a, b, **params: jitted(a, b, tuple(params.items())))
+    lower = lambda f: mlir.lower_fun(f, multiple_results=False)  # noqa: E731
+    mlir.register_lowering(primitive, lower(_grouped(xla, jax.vmap)))
+    mlir.register_lowering(primitive, lower(_grouped(cpu, _one_by_one)), platform="cpu")
+    batching.primitive_batchers[primitive] = _batch(primitive, foldable)
+    return primitive
+
+
+conv_p = _primitive("jaxgan_conv", _conv_xla, _conv_cpu, foldable=True)
+conv_x_p = _primitive("jaxgan_conv_x", _conv_x_xla, _conv_x_cpu, foldable=True)
+conv_w_p = _primitive("jaxgan_conv_w", _conv_w_xla, _conv_w_cpu, foldable=False)
+
+ad.defbilinear(
+    conv_p,
+    lambda ct, x, w, **p: conv_x_p.bind(ct, w, size=x.aval.shape[-3:-1], **p),
+    lambda ct, x, w, **p: conv_w_p.bind(x, ct, window=w.aval.shape[-4:-2], **p),
+)
+ad.defbilinear(
+    conv_x_p,
+    lambda ct, dy, w, size, **p: conv_p.bind(ct, w, **p),
+    lambda ct, dy, w, size, **p: conv_w_p.bind(ct, dy, window=w.aval.shape[-4:-2], **p),
+)
+ad.defbilinear(
+    conv_w_p,
+    lambda ct, x, dy, window, **p: conv_x_p.bind(dy, ct, size=x.aval.shape[-3:-1], **p),
+    lambda ct, x, dy, window, **p: conv_p.bind(x, ct, **p),
+)

@@ -1,0 +1,137 @@
+"""Running a step on one device or many. All knowledge of devices is here.
+
+A step is `step(state, batch, key) -> (state, metrics)` and knows nothing of devices.
+
+- `jitted(step)`: one device.
+- `sharded(step, mesh)`: the batch divided over a mesh, everything else replicated; XLA
+  places the communication. BatchNorm, noise and losses see the whole batch, so the
+  result is that of one device. The default, for one host or many.
+- `pmapped(step)`: the same result with one program per device, for code built on
+  `jax.pmap`; the state's arrays carry a leading device axis (`replicate`,
+  `unreplicate`).
+
+All donate the state: use the returned one, the one passed in is gone.
+"""
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from jaxgan import axis
+from jaxgan.types import UsageError
+
+AXIS = "data"
+
+
+def mesh(devices=None) -> Mesh:
+    """A one-dimensional mesh named "data" over the devices (default: all of them)."""
+    devices = jax.devices() if devices is None else devices
+    return jax.make_mesh(
+        (len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices
+    )
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """A copy on every device: states, keys."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def divided(mesh: Mesh, dim: int = 0) -> NamedSharding:
+    """Divided over the devices along one dimension: batches."""
+    return NamedSharding(mesh, PartitionSpec(*[None] * dim, AXIS))
+
+
+def check_batch_size(batch_size: int, num_devices: int) -> None:
+    """Refuses a batch that the devices cannot share equally.
+
+    Raises:
+        UsageError: it is not a positive multiple of `num_devices`.
+    """
+    if batch_size < 1 or batch_size % num_devices:
+        below = batch_size // num_devices * num_devices
+        raise UsageError(
+            f"--batch-size {batch_size} must be a positive multiple of the "
+            f"{num_devices} devices that share it, such as "
+            f"{max(below, num_devices)} or {max(below, 0) + num_devices}."
+            if num_devices > 1
+            else f"--batch-size {batch_size} must be 1 or more."
+        )
+
+
+def jitted(step):
+    """The step, compiled for one device."""
+    return jax.jit(step, donate_argnums=0)
+
+
+def sharded(step, mesh: Mesh):
+    """The step, compiled for all devices of a mesh.
+
+    Args:
+        step: `(state, batch, key) -> (state, metrics)`.
+        mesh: from `mesh()`.
+
+    Returns:
+        The same function. Batches may come from the host: they are divided over the
+        devices along their first axis; state and key are copied to each.
+    """
+    whole, parts = replicated(mesh), divided(mesh)
+    return jax.jit(
+        step,
+        in_shardings=(whole, parts, whole),
+        out_shardings=(whole, whole),
+        donate_argnums=0,
+    )
+
+
+def pmapped(step, devices=None):
+    """The step as one program per device.
+
+    Args:
+        step: `(state, batch, key) -> (state, metrics)`.
+        devices: the devices, default all local ones.
+
+    Returns:
+        A function of `(replicated state, batch [B, ...], key)`: the batch is divided
+        over the devices, the key is the same for all. The metrics are plain.
+
+    Raises (the returned function):
+        UsageError: the devices do not divide the batch.
+    """
+    devices = jax.local_devices() if devices is None else devices
+
+    def program(state, batch, key):
+        with axis.mapped(AXIS):
+            state, metrics = step(state, batch, key)
+            return state, axis.mean(metrics)
+
+    run = jax.pmap(
+        program,
+        axis_name=AXIS,
+        in_axes=(0, 0, None),
+        out_axes=(0, None),
+        devices=devices,
+        donate_argnums=0,
+    )
+
+    def divide(x):
+        check_batch_size(x.shape[0], len(devices))
+        return x.reshape(len(devices), -1, *x.shape[1:])
+
+    return lambda state, batch, key: run(state, jax.tree.map(divide, batch), key)
+
+
+def replicate(state, devices=None):
+    """A state for `pmapped`: every array with a leading axis over the devices."""
+    devices = jax.local_devices() if devices is None else devices
+    sharding = NamedSharding(mesh(devices), PartitionSpec(AXIS))
+
+    def copy(x):
+        stacked = np.broadcast_to(np.asarray(x), (len(devices), *x.shape))
+        return jax.device_put(stacked, sharding)
+
+    return jax.tree.map(copy, state)
+
+
+def unreplicate(state):
+    """The state that a `pmapped` one holds copies of."""
+    return jax.tree.map(lambda x: x.addressable_shards[0].data[0], state)

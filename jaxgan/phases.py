@@ -1,0 +1,282 @@
+"""The algebra of GANs: a loss reads, a phase writes.
+
+Every GAN here is `game(networks, phase, phase, ...)`. A phase is a pair of pure
+functions, `init(state) -> state` and `step(state, batch, key) -> (state, metrics)`, and
+every combinator below makes phases out of losses or of other phases. Losses have one
+signature, `loss(state, batch, key) -> (scalar, metrics)`. All of it can be put through
+`jit`, `pmap`, `vmap`, `scan` and `grad`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax, random
+
+from jaxgan import axis
+from jaxgan.types import Loss, Mean, Phase, TrainState, merge
+
+
+def update(names: str | tuple[str, ...], loss: Loss, tx) -> Phase:
+    """One optimizer step on the parameters of the named networks.
+
+    Args:
+      names: the network or networks that learn from this loss; all others are constant.
+      loss: `loss(state, batch, key) -> (scalar, metrics)`.
+      tx: an optax transform. Networks that several phases train share one optimizer
+        state each, so those phases must be given the same `tx` object.
+
+    Returns:
+      A phase. Besides the loss's metrics it reports `<name>_grad_norm`.
+    """
+    names = (names,) if isinstance(names, str) else tuple(names)
+
+    def init(state):
+        new = {n: tx.init(state.params[n]) for n in names if n not in state.opt}
+        return merge(state, opt=new)
+
+    def step(state, batch, key):
+        def objective(trained):
+            return loss(merge(state, params=trained), batch, key)
+
+        trained = {n: state.params[n] for n in names}
+        grads, metrics = axis.mean(jax.grad(objective, has_aux=True)(trained))
+        params, opt = {}, {}
+        for n in names:
+            metrics[f"{n}_grad_norm"] = _norm(grads[n])
+            with jax.numpy_dtype_promotion("standard"):  # optax needs it
+                change, opt[n] = tx.update(grads[n], state.opt[n], state.params[n])
+            params[n] = optax.apply_updates(state.params[n], change)
+        return merge(state, params=params, opt=opt), metrics
+
+    return Phase(init, step, dict.fromkeys(names, tx))
+
+
+def _norm(tree):
+    return jnp.sqrt(sum(jnp.sum(jnp.square(x)) for x in jax.tree.leaves(tree)))
+
+
+def chain(*phases: Phase) -> Phase:
+    """Phases from left to right, each with a key of its own.
+
+    Raises:
+      ValueError: two of them train one network with different optimizers.
+    """
+    trains: dict[str, Any] = {}
+    for phase in phases:
+        for n, tx in phase.trains.items():
+            if trains.setdefault(n, tx) is not tx:
+                raise ValueError(
+                    f"chain: two phases train {n!r} with different optimizers, but a "
+                    "network has one optimizer state; pass both the same tx object."
+                )
+
+    def init(state):
+        for phase in phases:
+            state = phase.init(state)
+        return state
+
+    def step(state, batch, key):
+        metrics = {}
+        for phase, k in zip(phases, random.split(key, len(phases)), strict=True):
+            state, new = phase.step(state, batch, k)
+            both = metrics.keys() & new.keys()
+            both = {n: Mean.of(metrics[n]) + Mean.of(new[n]) for n in both}
+            metrics = metrics | new | both
+        return state, metrics
+
+    return Phase(init, step, trains)
+
+
+def every(n: int, phase: Phase) -> Phase:
+    """The phase on every n-th step: n_critic, lazy regularization.
+
+    It runs on steps 0, n, 2n, …; on the others its metrics count nothing.
+    """
+    if n < 1:
+        raise ValueError(f"every: n is {n}; it must be 1 or more.")
+
+    def run(state, batch, key):
+        state, metrics = phase.step(state, batch, key)
+        return state, {n: Mean.of(v) for n, v in metrics.items()}
+
+    def step(state, batch, key):
+        _, metrics = jax.eval_shape(run, state, batch, key)
+
+        def skip(state, batch, key):
+            return state, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics)
+
+        return lax.cond(state.step % n == 0, run, skip, state, batch, key)
+
+    return Phase(phase.init, step, phase.trains)
+
+
+def repeat(n: int, phase: Phase) -> Phase:
+    """The phase n times in one step, on the same batch, each time with a new key."""
+    return chain(*[phase] * n)
+
+
+def share(field: str, name: str, produce: Callable, *phases: Phase) -> Phase:
+    """Runs a network once for several phases.
+
+    `produce(state, batch, key)` is evaluated once. The phases find it in their batch as
+    a function of the state: `batch[field](state)` is its value, and gradients in
+    `state.params[name]` flow through it. That saves a generator's forward pass when D
+    and G learn from the same fakes, as is usual in other frameworks.
+
+    A value made for the old weights cannot follow new ones: of the phases, only the
+    last may train `name`.
+
+    Args:
+      field: the entry of the batch.
+      name: the network whose gradients flow.
+      produce: `(state, batch, key) -> arrays`, by way of that network.
+      *phases: the phases that share it.
+    """
+    for phase in phases[:-1]:
+        if name in phase.trains:
+            raise ValueError(
+                f"share: only the last phase may train {name!r}, since the others' "
+                f"{field!r} would then be of old weights."
+            )
+    inner = chain(*phases)
+
+    def step(state, batch, key):
+        here, rest = random.split(key)
+
+        def made(params):
+            return produce(merge(state, params={name: params}), batch, here)
+
+        shared = Shared(*jax.vjp(made, state.params[name]), name)
+        return inner.step(state, dict(batch) | {field: shared}, rest)
+
+    return Phase(inner.init, step, inner.trains)
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=("value", "pull"),
+    meta_fields=("name",),
+)
+@dataclass(frozen=True)
+class Shared:
+    """What `share` puts in the batch: call it with the state for its value."""
+
+    value: Any
+    pull: Callable
+    name: str
+
+    def __call__(self, state: TrainState):
+        return _recall(state.params[self.name], self.value, self.pull)
+
+
+@jax.custom_vjp
+def _recall(params, value, pull):
+    """`value`, as the function of `params` that it was computed by."""
+    return value
+
+
+_recall.defvjp(
+    lambda params, value, pull: (value, pull),
+    lambda pull, ct: (*pull(ct), None, None),
+)
+
+
+def ema(name: str, decay: float) -> Phase:
+    """Averages a network's weights, `e <- decay · e + (1 - decay) · w`.
+
+    In `state.ema[name]`, for sampling and evaluation (Yazici et al., 2018,
+    arXiv:1806.04498).
+    """
+    if not 0 <= decay < 1:
+        raise ValueError(f"ema: decay is {decay}; it must be in [0, 1).")
+
+    def init(state):
+        return merge(state, ema={name: jax.tree.map(jnp.copy, state.params[name])})
+
+    def step(state, batch, key):
+        old, new = state.ema[name], state.params[name]
+        return merge(
+            state, ema={name: optax.incremental_update(new, old, 1 - decay)}
+        ), {}
+
+    return Phase(init, step)
+
+
+def project(name: str, fn: Callable) -> Phase:
+    """`params <- fn(params)`: the weight clipping of WGAN, for one."""
+
+    def step(state, batch, key):
+        return merge(state, params={name: fn(state.params[name])}), {}
+
+    return Phase(lambda state: state, step)
+
+
+def refresh(net, inputs: Callable) -> Phase:
+    """Advances a network's untrained collections: spectral-norm `u`, BatchNorm averages.
+
+    Args:
+      net: the network, as `game` was given it.
+      inputs: `(state, batch, key) -> tuple`, what to run the network on.
+    """
+
+    def step(state, batch, key):
+        params, stats = state.params[net.name], state.stats[net.name]
+        _, stats = net.apply(params, stats, *inputs(state, batch, key))
+        return merge(state, stats={net.name: axis.mean(stats)}), {}
+
+    return Phase(lambda state: state, step)
+
+
+def carry(name: str, value: Any, phase: Phase) -> Phase:
+    """Keeps what the phase's loss reports as `name` for the next step's losses.
+
+    The loss reads `state.memory[name]`, and returns the new value in its metrics under
+    that name; it may be any tree of arrays, shaped as `value`, its first value.
+    """
+
+    def init(state):
+        return merge(phase.init(state), memory={name: value})
+
+    def step(state, batch, key):
+        state, metrics = phase.step(state, batch, key)
+        return merge(state, memory={name: metrics.pop(name)}), metrics
+
+    return Phase(init, step, phase.trains)
+
+
+def game(nets, *phases: Phase):
+    """A whole GAN: its networks, its phases in order, and the step counter.
+
+    Args:
+      nets: the networks (`models.net.Net`), each of a name of its own.
+      *phases: what one step does.
+
+    Returns:
+      `(init, step)`: `init(key, inputs)` makes the first `TrainState`, with `inputs[n]`
+      the tuple of example inputs (or `ShapeDtypeStruct`s) of network n; `step` is a
+      phase's.
+    """
+    inner = chain(*phases)
+    names = [net.name for net in nets]
+    if len(set(names)) < len(names):
+        raise ValueError(f"game: networks need names of their own; got {names}.")
+    if unknown := set(inner.trains) - set(names):
+        raise ValueError(f"game: {sorted(unknown)} is trained but not among {names}.")
+
+    def init(key, inputs) -> TrainState:
+        params, stats = {}, {}
+        for net, k in zip(nets, random.split(key, len(nets)), strict=True):
+            params[net.name], stats[net.name] = net.init(k, *inputs[net.name])
+        return inner.init(TrainState(jnp.int32(0), params, stats, {}, {}, {}))
+
+    def step(state, batch, key):
+        state, metrics = inner.step(state, batch, key)
+        metrics = {n: Mean.of(v) for n, v in metrics.items()}
+        return state._replace(step=state.step + 1), metrics
+
+    return init, step
