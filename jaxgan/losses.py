@@ -15,7 +15,7 @@ from jax.nn import softplus
 
 
 class AdversarialLoss(NamedTuple):
-    """`d(real_logits, fake_logits)` and `g(real_logits, fake_logits)`: minimize each."""
+    """What D and what G minimize, as functions of `(real_logits, fake_logits)`."""
 
     d: Callable
     g: Callable

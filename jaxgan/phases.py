@@ -217,7 +217,7 @@ def project(name: str, fn: Callable) -> Phase:
 
 
 def refresh(net, inputs: Callable) -> Phase:
-    """Advances a network's untrained collections: spectral-norm `u`, BatchNorm averages.
+    """Advances what no gradient trains: spectral-norm `u`, BatchNorm averages.
 
     Args:
       net: the network, as `game` was given it.

@@ -1,4 +1,4 @@
-"""The GAN of Goodfellow et al., 2014 (arXiv:1406.2661), alone or conditioned on a class.
+"""The GAN of Goodfellow et al., 2014 (arXiv:1406.2661), also class-conditional.
 
 Algorithm 1, with k = 1: for a minibatch of noise and of data, ascend D's gradient, then
 descend G's. Class-conditional as in Mirza and Osindero, 2014 (arXiv:1411.1784): both
@@ -29,7 +29,7 @@ class GAN(NamedTuple):
     g_step: Callable
     """The update of G alone, same signature; draws fakes of its own."""
     sample: Callable
-    """`(state, z, label=None) -> images [N, H, W, C]` in [-1, 1], from averaged weights."""
+    """`(state, z, label=None) -> images [N, H, W, C]` in [-1, 1], of averaged weights."""
     settle: Callable
     """`(state, key) -> state` with BatchNorm statistics that fit the averaged weights;
     do it once before sampling."""
