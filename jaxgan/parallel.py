@@ -23,6 +23,29 @@ from jaxgan.types import UsageError
 AXIS = "data"
 
 
+def devices(platform: str = "auto") -> list:
+    """The devices to run on.
+
+    Args:
+        platform: "auto" (the best that JAX finds), "cpu", "gpu" or "tpu".
+
+    Raises:
+        UsageError: JAX sees none of that platform.
+    """
+    if platform == "cpu":
+        jax.config.update("jax_platforms", "cpu")
+    try:
+        return jax.devices() if platform == "auto" else jax.devices(platform)
+    except RuntimeError:
+        seen = sorted({f"{d.platform} ({d.device_kind})" for d in jax.devices()})
+        extra = {"tpu": "tpu", "gpu": "cuda13"}[platform]
+        raise UsageError(
+            f"--platform {platform}: JAX sees no {platform.upper()} here, only "
+            f"{', '.join(seen)}; on a machine that has one, "
+            f"pip install 'jaxgan[{extra}]'."
+        ) from None
+
+
 def mesh(devices=None) -> Mesh:
     """A one-dimensional mesh named "data" over the devices (default: all of them)."""
     devices = jax.devices() if devices is None else devices

@@ -187,10 +187,11 @@ _recall.defvjp(
 
 
 def ema(name: str, decay: float) -> Phase:
-    """Averages a network's weights, `e <- decay · e + (1 - decay) · w`.
+    """Averages a network's weights, `e <- d · e + (1 - d) · w`.
 
     In `state.ema[name]`, for sampling and evaluation (Yazici et al., 2018,
-    arXiv:1806.04498).
+    arXiv:1806.04498). On step t, d is `min(decay, (1 + t) / (10 + t))`, so that the
+    average forgets the first weights at once.
     """
     if not 0 <= decay < 1:
         raise ValueError(f"ema: decay is {decay}; it must be in [0, 1).")
@@ -200,9 +201,10 @@ def ema(name: str, decay: float) -> Phase:
 
     def step(state, batch, key):
         old, new = state.ema[name], state.params[name]
-        return merge(
-            state, ema={name: optax.incremental_update(new, old, 1 - decay)}
-        ), {}
+        t = state.step.astype(jnp.float32)
+        rate = jnp.maximum(1 - decay, 9 / (10 + t))
+        new = jax.tree.map(lambda e, w: e + rate.astype(w.dtype) * (w - e), old, new)
+        return merge(state, ema={name: new}), {}
 
     return Phase(init, step)
 

@@ -20,6 +20,10 @@ from jaxgan.types import TrainState, merge
 class GAN(NamedTuple):
     """A noise-to-image GAN as pure functions."""
 
+    latent_dim: int
+    num_classes: int
+    """0 when it is not conditioned on a class."""
+
     init: Callable
     """`(key, batch) -> TrainState`; of the batch only shapes and dtypes matter."""
     step: Callable
@@ -29,7 +33,7 @@ class GAN(NamedTuple):
     g_step: Callable
     """The update of G alone, same signature; draws fakes of its own."""
     sample: Callable
-    """`(state, z, label=None) -> images [N, H, W, C]` in [-1, 1], of averaged weights."""
+    """`(state, z, label=None) -> images [N, H, W, C]` in [-1, 1], of averaged G."""
     settle: Callable
     """`(state, key) -> state` with BatchNorm statistics that fit the averaged weights;
     do it once before sampling."""
@@ -114,4 +118,6 @@ def gan(
         stats = standing(G, state.ema[G.name], state.stats[G.name], inputs)
         return merge(state, stats={G.name: stats})
 
-    return GAN(init, step, d_step.step, g_step.step, sample, settle)
+    return GAN(
+        latent_dim, num_classes, init, step, d_step.step, g_step.step, sample, settle
+    )

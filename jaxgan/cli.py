@@ -1,0 +1,134 @@
+"""The command line of every experiment: train by default, or `sample`.
+
+    cli.main(Config, build)
+
+An experiment is a frozen dataclass of options and a function that builds its GAN.
+Mistakes of the user end in one sentence and exit code 2.
+"""
+
+import dataclasses
+import os
+import sys
+from pathlib import Path
+from typing import Literal
+
+import jax
+import tyro
+
+from jaxgan import config, train, workdir
+from jaxgan.types import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """Draw images from a trained run, rebuilt from its workdir alone."""
+
+    workdir: str | None = None
+    """The run. Default runs/EXPERIMENT."""
+    num: int = 64
+    """How many images."""
+    out: str = "samples.png"
+    """The PNG to write: a grid."""
+    npz: str | None = None
+    """Also write the images as an .npz: `images` uint8 [N, H, W, C] and `labels`."""
+    seed: int = 0
+    """Decides the latents."""
+    label: int | None = None
+    """Draw only this class (class-conditional runs); default all in turn."""
+    platform: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
+    """Where to run."""
+
+
+def main(kind: type[config.Config], build, argv: list[str] | None = None) -> None:
+    """Runs an experiment's command line and exits.
+
+    Args:
+        kind: the experiment's options.
+        build: `(config, shape, num_classes) -> GAN`.
+        argv: arguments, default the process's.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    experiment = Path(sys.argv[0]).stem
+    try:
+        if argv[:1] == ["sample"]:
+            options = _parse(Sample, argv[1:], f"{experiment}.py sample")
+            _cache_compilations()
+            sample(options, kind, build, experiment)
+        else:
+            options = _train_options(kind, argv, experiment)
+            _cache_compilations()
+            train.run(options, build, experiment)
+    except UsageError as error:
+        _stop(error, 2)
+    except train.Diverged as error:
+        _stop(error, 1)
+    except train.Interrupted as error:
+        _stop(error, 130)
+    except KeyboardInterrupt:
+        _stop("Stopped at once, without saving.", 130)
+
+
+def _stop(text, code):
+    print(text, file=sys.stderr)
+    sys.exit(code)
+
+
+def _parse(kind, argv, prog, default=None, description=None):
+    return tyro.cli(
+        kind,
+        args=argv,
+        prog=prog,
+        default=default,
+        description=description,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+
+
+def _train_options(kind, argv, experiment):
+    prog = f"{experiment}.py"
+    description = (
+        f"{kind.__doc__}\\n\\nThis trains. To draw images from a trained run: "
+        f"{prog} sample --help"
+    )
+    file = _value_of("--config", argv)
+    default = config.from_file(file, kind) if file else kind()
+    return _parse(kind, argv, prog, default, description)
+
+
+def _value_of(name, argv):
+    """The value of an option that must be known before the others are parsed."""
+    for i, arg in enumerate(argv):
+        if arg == name and i + 1 < len(argv):
+            return argv[i + 1]
+        if arg.startswith(name + "="):
+            return arg.split("=", 1)[1]
+    return None
+
+
+def _cache_compilations():
+    """Later starts of the same program skip its compilation."""
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        folder = Path.home() / ".cache" / "jaxgan" / "compiled"
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def sample(options: Sample, kind, build, experiment: str) -> None:
+    """Writes a grid, and the images as .npz when asked."""
+    from jaxgan import sampling
+
+    path = Path(options.workdir or workdir.default(experiment))
+    images, labels = sampling.from_workdir(
+        path,
+        kind,
+        build,
+        num=options.num,
+        seed=options.seed,
+        label=options.label,
+        platform=options.platform,
+    )
+    sampling.write(images, labels, options.out, options.npz)
+    print(
+        f"{len(images)} images in {options.out}"
+        + f", {options.npz}" * bool(options.npz)
+    )

@@ -1,0 +1,159 @@
+"""The options that every experiment has, and how they are kept with a run.
+
+An experiment's own options are a frozen dataclass on top of `Config`. Precedence is
+defaults < `--config FILE` < flags.
+"""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Literal
+
+from jaxgan.types import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Options of the loop."""
+
+    data: str = "mnist"
+    """Training images: mnist, idx:DIR, folder:DIR, npz:FILE or tfds:NAME."""
+    resize: str | None = None
+    """Resize images first: N for the short side, HxW for both."""
+    crop: str | None = None
+    """Then crop their centre: N or HxW."""
+    flip: bool = False
+    """Mirror training images left to right at random."""
+    steps: int = 3000
+    """How many steps to train, in all."""
+    batch_size: int = 64
+    """Images per step, over all devices together."""
+    seed: int = 0
+    """Decides weights, noise and the order of the data."""
+    workdir: str | None = None
+    """Where the run is kept; the same workdir continues it. Default runs/EXPERIMENT."""
+    init_from: str | None = None
+    """Start a new run from the weights of this other workdir's newest checkpoint."""
+    platform: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
+    """Where to run; auto is the best that JAX finds."""
+    tpu: bool = False
+    """The same as --platform tpu."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What networks compute in; weights and losses are float32 either way."""
+    log_every: int = 50
+    """Steps between lines of metrics.jsonl."""
+    sample_every: int = 500
+    """Steps between sample grids."""
+    checkpoint_every: int = 1000
+    """Steps between checkpoints; one is always made at the end."""
+    keep: int = 2
+    """How many checkpoints to keep, the newest."""
+    tensorboard: bool = False
+    """Also write metrics and samples for TensorBoard."""
+    wandb: bool = False
+    """Also log to Weights & Biases."""
+    config: str | None = None
+    """A JSON file of options, such as a run's config.json; flags override it."""
+
+
+MAY_CHANGE = frozenset(
+    "steps workdir init_from platform tpu log_every sample_every checkpoint_every keep "
+    "tensorboard wandb config".split()
+)
+"""Options that do not change what a step computes: a run may go on with others."""
+
+_COUNTS = "steps batch_size log_every sample_every checkpoint_every keep".split()
+
+
+def flag(name: str) -> str:
+    """An option as it is typed: `batch_size` is `--batch-size`."""
+    return "--" + name.replace("_", "-")
+
+
+def check(config: Config) -> None:
+    """Refuses values out of range.
+
+    Raises:
+        UsageError: naming the option, its value and what would be right.
+    """
+    for name in _COUNTS:
+        if (value := getattr(config, name)) < 1:
+            raise UsageError(f"{flag(name)} {value} must be 1 or more.")
+    if not 0 <= config.seed < 2**32:
+        raise UsageError(f"--seed {config.seed} must be 0 or more, and below 2**32.")
+    if config.steps * config.batch_size >= 2**32:
+        raise UsageError(
+            f"--steps {config.steps} times --batch-size {config.batch_size} must be "
+            "below 2**32 images."
+        )
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"{flag(field.name)} {value} must be a finite number.")
+
+
+def size(name: str, text: str | None) -> int | tuple[int, int] | None:
+    """Parses "64" and "64x96" (height x width).
+
+    Raises:
+        UsageError: the text is neither.
+    """
+    if text is None:
+        return None
+    try:
+        numbers = [int(n) for n in text.lower().split("x")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 2) or min(numbers) < 1:
+        raise UsageError(f"{flag(name)} {text} must be N or HxW, such as 64 or 64x96.")
+    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
+
+
+def from_file(path: str, kind: type[Config]) -> Config:
+    """A config from a JSON file: its options, or a run's config.json.
+
+    Raises:
+        UsageError: the file cannot be read, or names an option that `kind` lacks.
+    """
+    try:
+        values = json.loads(Path(path).read_text())
+    except OSError as error:
+        raise UsageError(f"--config {path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise UsageError(f"--config {path} is not JSON: {error}.") from None
+    if isinstance(values, dict) and isinstance(values.get("config"), dict):
+        values = values["config"]
+    if not isinstance(values, dict):
+        raise UsageError(f"--config {path} must hold a JSON object of options.")
+    return from_dict(values, kind, f"--config {path}")
+
+
+def from_dict(values: dict, kind: type[Config], source: str) -> Config:
+    """A config from plain values; lists become tuples.
+
+    Raises:
+        UsageError: an unknown option or a value of another type; `source` begins it.
+    """
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    values = {n.replace("-", "_"): v for n, v in values.items()}
+    if unknown := sorted(values.keys() - fields):
+        raise UsageError(
+            f"{source} has {', '.join(unknown)}, which {kind.__name__} does not know; "
+            f"its options are {', '.join(fields)}."
+        )
+    values = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
+    for name, value in values.items():
+        default = fields[name].default
+        fits = isinstance(value, type(default))
+        if isinstance(default, float) and not isinstance(value, bool):
+            fits = isinstance(value, int | float)
+        if isinstance(default, int) and not isinstance(default, bool):
+            fits = isinstance(value, int) and not isinstance(value, bool)
+        if default is None:
+            fits = value is None or isinstance(value, str)
+        if not fits:
+            raise UsageError(
+                f"{source} has {name} = {value!r}, which should be like {default!r}."
+            )
+    return kind(**values)

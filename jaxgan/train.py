@@ -1,0 +1,311 @@
+"""The loop: from a config to a trained GAN in a workdir.
+
+    gan, state = train.run(config, build, "dcgan_mnist")
+
+`build(config, shape, num_classes) -> GAN` makes the networks and the recipe for images
+of `shape`. Step k's randomness and data depend on (seed, k) alone, so a run that was
+interrupted and continued is the run that was not, bit for bit on the same kind of
+device.
+"""
+
+import contextlib
+import dataclasses
+import math
+import signal
+import threading
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax, random
+from tqdm import tqdm
+
+from jaxgan import checkpoint, config, data, parallel, record, visual, workdir
+from jaxgan.feed import feed
+from jaxgan.types import UsageError
+
+DISPATCH_SECONDS = 0.5
+"""Steps run on the device in dispatches of about this long."""
+
+
+class Interrupted(Exception):
+    """The user stopped the run; its text says how to continue."""
+
+
+class Diverged(Exception):
+    """A loss or a gradient is no longer finite."""
+
+
+def run(cfg: config.Config, build, experiment: str):
+    """Trains, or continues, a GAN.
+
+    Args:
+        cfg: the options.
+        build: `(config, shape (H, W, C), num_classes) -> GAN`.
+        experiment: names the run; the default workdir is `runs/<experiment>`.
+
+    Returns:
+        `(gan, state)`.
+
+    Raises:
+        UsageError: an option cannot be met; nothing has been compiled or changed.
+        Interrupted: by SIGINT or SIGTERM, after saving.
+        Diverged: a metric is NaN or infinite; the last checkpoint is from before.
+    """
+    config.check(cfg)
+    mesh = parallel.mesh(parallel.devices("tpu" if cfg.tpu else cfg.platform))
+    parallel.check_batch_size(cfg.batch_size, mesh.size)
+    path = Path(cfg.workdir or workdir.default(experiment))
+    if not path.exists():
+        workdir.writable(path)
+    dataset = data.load(
+        cfg.data,
+        resize=config.size("resize", cfg.resize),
+        crop=config.size("crop", cfg.crop),
+    )
+    gan = build(cfg, dataset.shape, dataset.num_classes)
+    this = workdir.Run(experiment, cfg, dataset.shape, dataset.class_names)
+    workdir.open_run(path, this)
+    with contextlib.ExitStack() as stack:
+        return gan, _train(cfg, gan, dataset, mesh, path, stack)
+
+
+def keys(seed: int):
+    """The keys for `(weights, steps, data, samples)`."""
+    return random.split(random.key(seed), 4)
+
+
+def example(shape, batch_size: int = 2):
+    """The shapes of a batch, for `gan.init`."""
+    return {
+        "image": jax.ShapeDtypeStruct((batch_size, *shape), "float32"),
+        "label": jax.ShapeDtypeStruct((batch_size,), "int32"),
+    }
+
+
+def looped(step, batch, root, data_root):
+    """Many steps in one dispatch.
+
+    Args:
+        step: `(state, batch, key) -> (state, metrics)`.
+        batch: `(arrays, step, key) -> batch`.
+        root: step k's key is `fold_in(root, k)`; its batch's, `fold_in(data_root, k)`.
+
+    Returns:
+        `run(state, totals, arrays, n) -> (state, totals)`: n steps, with the metrics
+        added to `totals`. One program serves every n, so how a run is divided into
+        dispatches changes no bit of it.
+    """
+
+    def run(state, totals, arrays, n):
+        def body(_, carry):
+            state, totals = carry
+            here = batch(arrays, state.step, random.fold_in(data_root, state.step))
+            key = random.fold_in(root, state.step)
+            state, metrics = step(state, here, key)
+            return state, {name: totals[name] + metrics[name] for name in totals}
+
+        return lax.fori_loop(0, n, body, (state, totals))
+
+    return run
+
+
+def _train(cfg, gan, dataset, mesh, path, stack):
+    log = stack.enter_context(workdir.logger(path))
+    for note in dataset.notes:
+        log(note)
+    log(
+        f"{path}: {dataset.size} images of {'x'.join(map(str, dataset.shape))} from "
+        f"{dataset.name}, on {mesh.size} x {mesh.devices.flat[0].device_kind}"
+    )
+    weights_key, step_key, data_key, sample_key = keys(cfg.seed)
+    saved = stack.enter_context(checkpoint.manager(path / "checkpoints", cfg.keep))
+    state = _first_state(cfg, gan, dataset, weights_key, mesh, saved, log)
+    start = int(state.step)
+    if start >= cfg.steps:
+        log(f"All {cfg.steps} steps are done; raise --steps to train on.")
+        return state
+    source = feed(dataset, cfg.seed, cfg.batch_size, cfg.flip, mesh)
+    stack.callback(source.close)
+    sinks = _sinks(cfg, path, start, stack)
+    draw = _sheet(gan, sample_key)
+    stop = stack.enter_context(_stop_on_signal())
+
+    def sample(state):
+        grid = draw(state)
+        visual.save_png(path / "samples" / f"{int(state.step):06d}.png", grid, 2)
+        for sink in sinks:
+            sink.image(int(state.step), grid)
+
+    log("Compiling ...")
+    began = time.perf_counter()
+    program, zeros = _program(gan, source, state, step_key, data_key, mesh)
+    state, totals = program(state, zeros(), source.at(start)[0], 0)
+    if start == 0:
+        sample(state)
+    log(f"Compiled in {time.perf_counter() - began:.1f} s. Training from step {start}.")
+
+    bar = tqdm(total=cfg.steps, initial=start, unit="step", dynamic_ncols=True)
+    stack.callback(bar.close)
+    report = _reporter(cfg, start, sinks, bar)
+    step, pace = start, math.inf
+    while step < cfg.steps and not stop.is_set():
+        arrays, end = source.at(step)
+        n = _next(step, cfg, end) - step
+        n = max(1, min(n, int(DISPATCH_SECONDS / pace)))
+        tick = time.perf_counter()
+        state, totals = program(state, totals, arrays, n)
+        jax.block_until_ready(totals)
+        pace = (time.perf_counter() - tick) / n
+        step += n
+        bar.update(n)
+        if _due(step, cfg.log_every, cfg):
+            report(step, totals)
+            totals = zeros()
+        if _due(step, cfg.sample_every, cfg):
+            sample(state)
+        if _due(step, cfg.checkpoint_every, cfg):
+            checkpoint.save(saved, state)
+    bar.close()
+    checkpoint.save(saved, state)
+    saved.wait_until_finished()
+    if step < cfg.steps:
+        text = f"Stopped at step {step} of {cfg.steps}; saved in {path}."
+        log(text)
+        raise Interrupted(f"{text} The same command continues it.")
+    log(f"Done. Samples are in {path / 'samples'}.")
+    return state
+
+
+def _due(step, period, cfg):
+    return step % period == 0 or step == cfg.steps
+
+
+def _next(step, cfg, end):
+    """The next step at which the loop has something to do."""
+    periods = cfg.log_every, cfg.sample_every, cfg.checkpoint_every
+    return min(cfg.steps, end or cfg.steps, *(step - step % p + p for p in periods))
+
+
+def _first_state(cfg, gan, dataset, key, mesh, saved, log):
+    """The newest checkpoint; else --init-from's weights; else new ones."""
+    whole = parallel.replicated(mesh)
+    batch = example(dataset.shape)
+    template = checkpoint.template(gan.init, key, batch, sharding=whole)
+    if saved.all_steps():
+        state = checkpoint.restore(saved, template, log)
+        log(f"Continuing from the checkpoint of step {int(state.step)}.")
+        return state
+    state = jax.jit(gan.init, out_shardings=whole)(key, batch)
+    if cfg.init_from:
+        return _weights_from(Path(cfg.init_from), state, template)
+    return state
+
+
+def _weights_from(path, state, template):
+    """A new state with another run's weights, averages and statistics."""
+    folder = path / "checkpoints"
+    if not folder.is_dir():
+        raise UsageError(f"--init-from {path} holds no checkpoints.")
+    with checkpoint.manager(folder) as saved:
+        try:
+            old = checkpoint.restore(saved, template)
+        except UsageError as error:
+            raise UsageError(f"--init-from {path} does not fit: {error}") from None
+    return state._replace(params=old.params, stats=old.stats, ema=old.ema)
+
+
+def _program(gan, source, state, step_key, data_key, mesh):
+    """The compiled loop, and `zeros()`, the metrics of no steps."""
+    whole = parallel.replicated(mesh)
+
+    def first(state, arrays):
+        batch = source.batch(arrays, state.step, data_key)
+        return gan.step(state, batch, step_key)[1]
+
+    shapes = jax.eval_shape(first, state, source.at(int(state.step))[0])
+
+    def zeros():
+        return jax.device_put(
+            jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes), whole
+        )
+
+    loop = looped(gan.step, source.batch, step_key, data_key)
+    return jax.jit(loop, donate_argnums=(0, 1), out_shardings=(whole, whole)), zeros
+
+
+def _sheet(gan, key):
+    """`draw(state) -> uint8 [H, W, C]`: the same latents always, a row per class."""
+    classes = min(gan.num_classes, 10)
+    columns = 10 if classes else 8
+    n = classes * columns if classes else 64
+    z_key, settle_key = random.split(key)
+
+    @jax.jit
+    def images(state):
+        z = random.normal(z_key, (n, gan.latent_dim))
+        label = jnp.repeat(jnp.arange(classes), columns) if classes else None
+        return gan.sample(gan.settle(state, settle_key), z, label)
+
+    return lambda state: visual.grid(visual.to_uint8(images(state)), columns)
+
+
+def _sinks(cfg, path, start, stack):
+    sinks = [record.jsonl(path / "metrics.jsonl", start)]
+    if cfg.tensorboard:
+        sinks.append(record.tensorboard(path / "tensorboard", start))
+    if cfg.wandb:
+        sinks.append(record.wandb(path, dataclasses.asdict(cfg)))
+    for sink in sinks:
+        stack.callback(sink.close)
+    return sinks
+
+
+def _reporter(cfg, start, sinks, bar):
+    """`report(step, totals)`: to the sinks and the bar."""
+    before, since = start, time.perf_counter()
+
+    def report(step, totals):
+        nonlocal before, since
+        means = {n: m.value() for n, m in jax.device_get(totals).items()}
+        means = {n: v for n, v in sorted(means.items()) if v is not None}
+        now = time.perf_counter()
+        speed = (step - before) * cfg.batch_size / (now - since)
+        before, since = step, now
+        extra = {"images_per_s": speed, "kimg": step * cfg.batch_size / 1000}
+        for sink in sinks:
+            sink.scalars(step, means | extra)
+        shown = "  ".join(f"{n} {v:.3f}" for n, v in means.items() if "loss" in n)
+        bar.set_postfix_str(f"{speed:.0f} images/s  {shown}")
+        if bad := [n for n, v in means.items() if not math.isfinite(v)]:
+            raise Diverged(
+                f"Training diverged between steps {step - cfg.log_every} and {step}: "
+                f"{', '.join(bad)} not finite. The last checkpoint is from before; try "
+                "a lower learning rate."
+            )
+
+    return report
+
+
+@contextlib.contextmanager
+def _stop_on_signal():
+    """An event that SIGINT or SIGTERM sets; a second SIGINT stops at once."""
+    stop = threading.Event()
+
+    def handle(number, frame):
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    # Only the main thread may; elsewhere (a notebook's executor) signals stay theirs.
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    old = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
