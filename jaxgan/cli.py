@@ -15,7 +15,7 @@ from typing import Literal
 import jax
 import tyro
 
-from jaxgan import config, train, workdir
+from jaxgan import config, sampling, train, workdir
 from jaxgan.types import UsageError
 
 
@@ -87,7 +87,7 @@ def _parse(kind, argv, prog, default=None, description=None):
 def _train_options(kind, argv, experiment):
     prog = f"{experiment}.py"
     description = (
-        f"{kind.__doc__}\\n\\nThis trains. To draw images from a trained run: "
+        f"{kind.__doc__}\n\nThis trains. To draw images from a trained run: "
         f"{prog} sample --help"
     )
     file = _value_of("--config", argv)
@@ -115,20 +115,9 @@ def _cache_compilations():
 
 def sample(options: Sample, kind, build, experiment: str) -> None:
     """Writes a grid, and the images as .npz when asked."""
-    from jaxgan import sampling
-
     path = Path(options.workdir or workdir.default(experiment))
-    images, labels = sampling.from_workdir(
-        path,
-        kind,
-        build,
-        num=options.num,
-        seed=options.seed,
-        label=options.label,
-        platform=options.platform,
-    )
+    gan, state, _ = sampling.load(path, kind, build, options.platform)
+    images, labels = sampling.draw(gan, state, options.num, options.seed, options.label)
     sampling.write(images, labels, options.out, options.npz)
-    print(
-        f"{len(images)} images in {options.out}"
-        + f", {options.npz}" * bool(options.npz)
-    )
+    files = " and ".join(filter(None, (options.out, options.npz)))
+    print(f"{len(images)} images in {files}")

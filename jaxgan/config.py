@@ -63,8 +63,6 @@ MAY_CHANGE = frozenset(
 )
 """Options that do not change what a step computes: a run may go on with others."""
 
-_COUNTS = "steps batch_size log_every sample_every checkpoint_every keep".split()
-
 
 def flag(name: str) -> str:
     """An option as it is typed: `batch_size` is `--batch-size`."""
@@ -77,9 +75,10 @@ def check(config: Config) -> None:
     Raises:
         UsageError: naming the option, its value and what would be right.
     """
-    for name in _COUNTS:
-        if (value := getattr(config, name)) < 1:
-            raise UsageError(f"{flag(name)} {value} must be 1 or more.")
+    for field in dataclasses.fields(config):
+        value, default = getattr(config, field.name), field.default
+        for number in value if isinstance(value, tuple) else (value,):
+            _check_number(flag(field.name), number, default)
     if not 0 <= config.seed < 2**32:
         raise UsageError(f"--seed {config.seed} must be 0 or more, and below 2**32.")
     if config.steps * config.batch_size >= 2**32:
@@ -87,10 +86,16 @@ def check(config: Config) -> None:
             f"--steps {config.steps} times --batch-size {config.batch_size} must be "
             "below 2**32 images."
         )
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UsageError(f"{flag(field.name)} {value} must be a finite number.")
+
+
+def _check_number(name, value, default):
+    """Counts, whose default is above 0, are above 0; other numbers, not below it."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        least = 0 if default == 0 else 1
+        if value < least:
+            raise UsageError(f"{name} {value} must be {least} or more.")
+    if isinstance(value, float) and not (math.isfinite(value) and value >= 0):
+        raise UsageError(f"{name} {value} must be a finite number, 0 or more.")
 
 
 def size(name: str, text: str | None) -> int | tuple[int, int] | None:

@@ -58,8 +58,6 @@ def run(cfg: config.Config, build, experiment: str):
     mesh = parallel.mesh(parallel.devices("tpu" if cfg.tpu else cfg.platform))
     parallel.check_batch_size(cfg.batch_size, mesh.size)
     path = Path(cfg.workdir or workdir.default(experiment))
-    if not path.exists():
-        workdir.writable(path)
     dataset = data.load(
         cfg.data,
         resize=config.size("resize", cfg.resize),

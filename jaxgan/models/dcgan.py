@@ -15,21 +15,22 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxgan.models.layers import Conv, ConvTranspose, batch_norm, dcgan_scale, normal002
+from jaxgan.types import UsageError
 
 
 def stages(size: int) -> tuple[int, int]:
     """`(base, doublings)` of an image size: 28 is (7, 2), 64 is (4, 4).
 
     Raises:
-      ValueError: no such pair exists.
+      UsageError: no such pair exists.
     """
     for base in (4, 7):
         doublings = (size // base).bit_length() - 1
         if doublings > 0 and base << doublings == size:
             return base, doublings
-    raise ValueError(
-        f"DCGAN draws images of 28x28 or of 4 or 7 times a power of two (32x32, 64x64, "
-        f"128x128); got {size}x{size}."
+    raise UsageError(
+        f"DCGAN draws images of 28x28, 32x32, 64x64, 128x128 (4 or 7 times a power of "
+        f"two), not {size}x{size}; resize them, such as --resize 32x32."
     )
 
 
@@ -104,7 +105,10 @@ def networks(
 ) -> tuple[Generator, Discriminator]:
     """The pair for images of `shape` `(H, W, C)`, H = W."""
     if shape[0] != shape[1]:
-        raise ValueError(f"DCGAN's images are square; got {shape[0]}x{shape[1]}.")
+        raise UsageError(
+            f"DCGAN's images are square, not {shape[0]}x{shape[1]}; crop or resize "
+            "them, such as --resize 64 --crop 64."
+        )
     stages(shape[0])
     return (
         Generator(shape[0], shape[2], width, num_classes, dtype),
