@@ -1,0 +1,104 @@
+"""Bringing images to one size: resize, then centre crop.
+
+Sizes are `(height, width)` everywhere, and print as `HxW`.
+"""
+
+from typing import NamedTuple
+
+from PIL import Image
+
+from jaxgan.types import UsageError
+
+
+class Fit(NamedTuple):
+    """How to bring an image to size.
+
+    Attributes:
+        resize: None, the short side in pixels (the aspect is kept), or `(h, w)`.
+        crop: None, the side of a centred square, or `(h, w)`.
+    """
+
+    resize: int | tuple[int, int] | None = None
+    crop: int | tuple[int, int] | None = None
+
+
+def checked(fit: Fit) -> Fit:
+    """Returns `fit` if it asks for positive whole sizes.
+
+    Raises:
+        UsageError: it does not.
+    """
+    for flag, value in zip(("--resize", "--crop"), fit, strict=True):
+        sides = value if isinstance(value, tuple | list) else (value, value)
+        whole = len(sides) == 2 and all(type(s) is int and s > 0 for s in sides)
+        if value is not None and not whole:
+            raise UsageError(
+                f"{flag} {value}: give a number of pixels such as 64, or a height and"
+                " width such as 64x48"
+            )
+    return fit
+
+
+def fitted_size(size: tuple[int, int], fit: Fit, where: str) -> tuple[int, int]:
+    """The `(height, width)` that an image of `size` has after `apply`.
+
+    Args:
+        size: `(height, width)` before.
+        fit: the `Fit`.
+        where: names the image in a message, e.g. `"--data folder:/x: a.png"`.
+
+    Raises:
+        UsageError: the crop is larger than the image.
+    """
+    if isinstance(fit.resize, int):
+        # The short side is exact by construction, the long side is rounded.
+        size = tuple(max(1, round(side * fit.resize / min(size))) for side in size)
+    elif fit.resize is not None:
+        size = tuple(fit.resize)
+    if fit.crop is None:
+        return size
+    crop = _pair(fit.crop)
+    if crop[0] > size[0] or crop[1] > size[1]:
+        resized = "" if fit.resize is None else " after --resize"
+        raise UsageError(
+            f"{where} is {show(size)}{resized}, too small for --crop {show(crop)}"
+            " (height x width): crop less, or enlarge it first with --resize"
+        )
+    return crop
+
+
+def apply(image: Image.Image, fit: Fit) -> Image.Image:
+    """Resizes with an antialiasing Lanczos filter, then crops the centre.
+
+    Args:
+        image: mode L or RGB, at least as large as the crop after resizing.
+        fit: the `Fit`.
+    """
+    if fit.resize is not None:
+        size = fitted_size((image.height, image.width), Fit(fit.resize), "")
+        if size != (image.height, image.width):
+            image = image.resize(size[::-1], Image.Resampling.LANCZOS)
+    if fit.crop is not None:
+        height, width = _pair(fit.crop)
+        top, left = (image.height - height) // 2, (image.width - width) // 2
+        image = image.crop((left, top, left + width, top + height))
+    return image
+
+
+def mixed_sizes(spec: str, sizes: dict[str, tuple[int, int]]) -> UsageError:
+    """The error for images whose sizes differ; `sizes` holds two, by name."""
+    (a, size_a), (b, size_b) = sizes.items()
+    return UsageError(
+        f"--data {spec}: the images differ in size, {a} is {show(size_a)} and {b} is"
+        f" {show(size_b)} (height x width): add --resize HxW, or --resize N together"
+        " with --crop N to keep the aspect"
+    )
+
+
+def show(size: tuple[int, int]) -> str:
+    """`(64, 48)` -> `"64x48"`."""
+    return f"{size[0]}x{size[1]}"
+
+
+def _pair(value):
+    return (value, value) if isinstance(value, int) else tuple(value)

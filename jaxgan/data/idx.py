@@ -1,0 +1,88 @@
+"""MNIST-style IDX files (LeCun, http://yann.lecun.com/exdb/mnist/), gzipped or not.
+
+Big-endian: two zero bytes, a type code (8 is uint8), the number of dimensions, each
+dimension as uint32, then the values.
+"""
+
+import gzip
+import math
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from jaxgan.types import UsageError
+
+_PREFIX = {"train": "train", "test": "t10k"}
+
+
+def read(spec: str, directory: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Reads a split's images and labels.
+
+    Args:
+        spec: the spec, for messages.
+        directory: holds `train-images-idx3-ubyte` and its three companions, possibly
+            spelt `train-images.idx3-ubyte`, possibly with `.gz`.
+        split: `"train"` or `"test"`.
+
+    Returns:
+        uint8 `[N, H, W, 1]` and uint8 `[N]`.
+
+    Raises:
+        UsageError: a file is missing, is not what its name says, or is cut short.
+    """
+    if not directory.is_dir():
+        raise UsageError(
+            f"--data {spec}: there is no directory {directory}; give the directory that"
+            " holds train-images-idx3-ubyte[.gz] and the other three files"
+        )
+    images_path = _find(spec, directory, f"{_PREFIX[split]}-images", 3)
+    labels_path = _find(spec, directory, f"{_PREFIX[split]}-labels", 1)
+    images = _parse(spec, images_path, 3)
+    labels = _parse(spec, labels_path, 1)
+    if len(images) != len(labels):
+        raise UsageError(
+            f"--data {spec}: {images_path.name} holds {len(images)} images but"
+            f" {labels_path.name} holds {len(labels)} labels; give the two files of one"
+            " dataset"
+        )
+    if images.size == 0:
+        raise UsageError(f"--data {spec}: {images_path.name} holds no pixels")
+    return images[..., None], labels
+
+
+def _find(spec, directory, stem, ndim):
+    names = [f"{stem}{sep}idx{ndim}-ubyte{gz}" for gz in ("", ".gz") for sep in "-."]
+    for name in names:
+        if (directory / name).is_file():
+            return directory / name
+    raise UsageError(
+        f"--data {spec}: {directory} lacks {names[0]} (looked for {', '.join(names)})"
+    )
+
+
+def _parse(spec, path, ndim):
+    try:
+        data = path.read_bytes()
+        # By content: browsers unpack a download and leave its .gz name, and back.
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UsageError(
+            f"--data {spec}: cannot read {path.name} ({error}); fetch it again"
+        ) from error
+    header = 4 + 4 * ndim
+    if data[:4] != bytes((0, 0, 8, ndim)) or len(data) < header:
+        raise UsageError(
+            f"--data {spec}: {path.name} is not an IDX file of uint8 in {ndim}"
+            f" dimension{'s' * (ndim > 1)}, it begins with 0x{data[:4].hex()} instead"
+            f" of 0x000008{ndim:02x}"
+        )
+    shape = struct.unpack(f">{ndim}I", data[4:header])
+    if len(data) - header != math.prod(shape):
+        raise UsageError(
+            f"--data {spec}: {path.name} holds {len(data) - header} bytes where its"
+            f" header promises {math.prod(shape)}; it is damaged, fetch it again"
+        )
+    return np.frombuffer(data, np.uint8, offset=header).reshape(shape)

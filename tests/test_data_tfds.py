@@ -1,0 +1,183 @@
+"""Prepared TFDS datasets, written here by a tiny builder, without TensorFlow."""
+
+import importlib.util
+import io
+import shutil
+import socket
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgan import data
+from jaxgan.types import UsageError
+
+pytest.importorskip("array_record")
+
+
+def _png(array):
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, "png")
+    file.seek(0)
+    return file
+
+
+def _image(number, shape):
+    return np.random.default_rng(number).integers(0, 256, shape, np.uint8)
+
+
+def _prepare(root, name, shapes, *, channels=3, label=lambda i: i % 2, key="image"):
+    """Writes splits train (all shapes) and test (the first) as array_record."""
+    import tensorflow_datasets as tfds
+
+    features = {
+        key: tfds.features.Image(shape=(None, None, channels)),
+        "label": tfds.features.ClassLabel(names=["ant", "bee"]),
+        "number": np.int64,
+    }
+    if label is None:
+        del features["label"]
+
+    class Written(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            described = tfds.features.FeaturesDict(features)
+            return tfds.core.DatasetInfo(builder=self, features=described)
+
+        def _split_generators(self, _):
+            return {"train": self._examples(shapes), "test": self._examples(shapes[:1])}
+
+        def _generate_examples(self):
+            raise NotImplementedError
+
+        def _examples(self, shapes):
+            for i, shape in enumerate(shapes):
+                example = {key: _png(_image(i, shape)), "number": i}
+                yield i, example | ({"label": label(i)} if label else {})
+
+    Written.name = name
+    Written(data_dir=root, file_format="array_record").download_and_prepare()
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    root = tmp_path_factory.mktemp("tfds")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TFDS_DATA_DIR", str(root))
+        _prepare(root, "even", [(6, 8, 3)] * 7)
+        _prepare(root, "gray", [(6, 8)] * 3, channels=1, label=lambda i: -1)
+        _prepare(root, "uneven", [(6, 8, 3), (9, 6, 3)], label=None)
+        _prepare(root, "pictureless", [(6, 8, 3)], key="photo")
+        shutil.copytree(root / "even/1.0.0", root / "many/one/1.0.0")
+        shutil.copytree(root / "even/1.0.0", root / "versions/1.9.0")
+        shutil.copytree(root / "gray/1.0.0", root / "versions/1.10.0")
+        (root / "versions/incomplete.ABC_2.0.0").mkdir()
+        shutil.copytree(root / "even/1.0.0", root / "records/1.0.0")
+        info = root / "records/1.0.0/dataset_info.json"
+        info.write_text(info.read_text().replace("array_record", "tfrecord"))
+        yield root
+
+
+@pytest.fixture(autouse=True)
+def environment(prepared, monkeypatch):
+    def no_network(*_):
+        raise AssertionError("reached for the network")
+
+    monkeypatch.setenv("TFDS_DATA_DIR", str(prepared))
+    monkeypatch.setattr(socket.socket, "connect", no_network)
+
+
+def _refusal(name, *needles, **options):
+    with pytest.raises(UsageError) as caught:
+        data.load(f"tfds:{name}", **options)
+    message = str(caught.value)
+    assert message.startswith(f"--data tfds:{name}: ") and "\n" not in message
+    for needle in needles:
+        assert needle in message, message
+
+
+def _number(image, shape):
+    """Which of the written images this is."""
+    return next(i for i in range(9) if np.array_equal(image, _image(i, shape)))
+
+
+def test_reads_what_was_prepared(caplog):
+    ours = data.load("tfds:even")
+    assert (ours.size, ours.shape) == (7, (6, 8, 3))
+    assert ours.class_names == ("ant", "bee") and ours.name == "tfds:even"
+    batch = ours.fetch(np.arange(7))
+    assert batch["image"].dtype == np.uint8 and batch["label"].dtype == np.int32
+    numbers = [_number(image, (6, 8, 3)) for image in batch["image"]]
+    assert sorted(numbers) == list(range(7))  # TFDS shuffles as it writes
+    assert batch["label"].tolist() == [n % 2 for n in numbers]
+    assert data.load("tfds:even", split="test").size == 1
+    assert caplog.text == ""
+
+
+def test_gray_and_withheld_labels():
+    ours = data.load("tfds:gray")
+    assert (ours.shape, ours.class_names) == ((6, 8, 1), ())
+    assert ours.fetch(np.arange(3)).keys() == {"image"}
+
+
+def test_sizes_must_agree():
+    _refusal("uneven", "differ in size", "6x8", "9x6", "--resize")
+    ours = data.load("tfds:uneven", resize=12, crop=12)
+    assert (ours.shape, ours.class_names) == ((12, 12, 3), ())
+
+
+def test_configs_and_versions():
+    assert data.load("tfds:many/one").size == 7
+    _refusal("many", "say which config", "one")
+    assert data.load("tfds:versions").shape == (6, 8, 1)
+    assert data.load("tfds:versions:1.9.0").shape == (6, 8, 3)
+    _refusal("versions:2.0.0", "2.0.0 is not prepared", "1.9.0, 1.10.0")
+
+
+def test_what_is_not_prepared_is_not_downloaded(prepared):
+    _refusal("mnist", "not prepared", f"{prepared}", "tfds build mnist")
+    _refusal("even", "no split 'validation'", "train, test", split="validation")
+    _refusal("pictureless", "no feature `image`")
+
+
+def test_the_default_directory(monkeypatch, tmp_path):
+    monkeypatch.delenv("TFDS_DATA_DIR")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    _refusal("even", f"{tmp_path}/tensorflow_datasets")
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow") is not None, reason="TensorFlow is here"
+)
+def test_tfrecord_needs_tensorflow(prepared):
+    needles = ("prepared as tfrecord", "pip install tensorflow", "tfds convert_format")
+    _refusal("records", *needles, f"{prepared}/records/1.0.0")
+
+
+def test_tfrecord_is_read_through_tensorflow_where_it_is_installed(monkeypatch):
+    # A stand-in for TensorFlow, at the two calls that reach for it.
+    import tensorflow_datasets as tfds
+
+    builder = tfds.core.read_only_builder.ReadOnlyBuilder
+    examples = [{"image": _image(i, (4, 4, 3)), "label": 1 - i} for i in range(2)]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(builder, "as_dataset", lambda self, split: split)
+    monkeypatch.setattr(tfds, "as_numpy", lambda split: iter(examples))
+    batch = data.load("tfds:records").fetch(np.array([1, 0]))
+    assert [_number(image, (4, 4, 3)) for image in batch["image"]] == [1, 0]
+    assert batch["label"].tolist() == [0, 1]
+
+
+def test_a_missing_reader_and_damaged_metadata(monkeypatch, prepared):
+    import tensorflow_datasets as tfds
+
+    def no_reader(self, split):
+        raise ImportError("no array_record here")
+
+    builder = tfds.core.read_only_builder.ReadOnlyBuilder
+    monkeypatch.setattr(builder, "as_data_source", no_reader)
+    _refusal("even", "prepared as array_record", "pip install array_record")
+    shutil.copytree(prepared / "even/1.0.0", prepared / "torn/1.0.0")
+    (prepared / "torn/1.0.0/dataset_info.json").write_text('{"name": "to')
+    _refusal("torn", "cannot be opened", "prepare it again")
