@@ -60,10 +60,10 @@ def main(kind: type[config.Config], build, argv: list[str] | None = None) -> Non
             train.run(options, build, experiment)
     except UsageError as error:
         _stop(error, 2)
-    except train.Diverged as error:
-        _stop(error, 1)
-    except train.Interrupted as error:
-        _stop(error, 130)
+    except train.Diverged:
+        sys.exit(1)
+    except train.Interrupted:
+        sys.exit(130)
     except KeyboardInterrupt:
         _stop("Stopped at once, without saving.", 130)
 

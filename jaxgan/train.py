@@ -31,11 +31,11 @@ DISPATCH_SECONDS = 0.5
 
 
 class Interrupted(Exception):
-    """The user stopped the run; its text says how to continue."""
+    """The user stopped the run; its text, also logged, says how to continue."""
 
 
 class Diverged(Exception):
-    """A loss or a gradient is no longer finite."""
+    """A loss or a gradient is no longer finite; its text is also logged."""
 
 
 def run(cfg: config.Config, build, experiment: str):
@@ -155,7 +155,7 @@ def _train(cfg, gan, dataset, mesh, path, stack):
         n = max(1, min(n, int(DISPATCH_SECONDS / pace)))
         tick = time.perf_counter()
         state, totals = program(state, totals, arrays, n)
-        jax.block_until_ready(totals)
+        _refuse_nonfinite(jax.device_get(totals), step + n, log)
         pace = (time.perf_counter() - tick) / n
         step += n
         bar.update(n)
@@ -170,9 +170,12 @@ def _train(cfg, gan, dataset, mesh, path, stack):
     checkpoint.save(saved, state)
     saved.wait_until_finished()
     if step < cfg.steps:
-        text = f"Stopped at step {step} of {cfg.steps}; saved in {path}."
+        text = (
+            f"Stopped and saved at step {step} of {cfg.steps}; the same command "
+            "continues it."
+        )
         log(text)
-        raise Interrupted(f"{text} The same command continues it.")
+        raise Interrupted(text)
     log(f"Done. Samples are in {path / 'samples'}.")
     return state
 
@@ -277,14 +280,19 @@ def _reporter(cfg, start, sinks, bar):
             sink.scalars(step, means | extra)
         shown = "  ".join(f"{n} {v:.3f}" for n, v in means.items() if "loss" in n)
         bar.set_postfix_str(f"{speed:.0f} images/s  {shown}")
-        if bad := [n for n, v in means.items() if not math.isfinite(v)]:
-            raise Diverged(
-                f"Training diverged between steps {step - cfg.log_every} and {step}: "
-                f"{', '.join(bad)} not finite. The last checkpoint is from before; try "
-                "a lower learning rate."
-            )
 
     return report
+
+
+def _refuse_nonfinite(totals, step, log):
+    bad = [name for name, mean in totals.items() if not math.isfinite(mean.total)]
+    if bad:
+        text = (
+            f"Training diverged by step {step}: {', '.join(sorted(bad))} not finite. The "
+            "last checkpoint is from before; try a lower learning rate."
+        )
+        log(text)
+        raise Diverged(text)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,234 @@
+"""The command line: what it accepts, and one sentence for what it refuses."""
+
+import dataclasses
+import gzip
+import json
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import optax
+import pytest
+from PIL import Image
+
+from jaxgan import cli, config, models, recipes, train
+from jaxgan.types import UsageError
+
+ROOT = Path(__file__).parent.parent
+EXPERIMENTS = ["dcgan_mnist", "cgan_mnist", "mlp_gan_mnist"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tiny(config.Config):
+    """A tiny conditional GAN."""
+
+    steps: int = 2
+    batch_size: int = 8
+    width: int = 4
+    """Of the hidden layers."""
+    lr: float = 1e-3
+    """Learning rate."""
+
+
+def build(cfg, shape, num_classes):
+    G = models.mlp.Generator(shape, (cfg.width,), num_classes)
+    D = models.mlp.Discriminator((cfg.width,), num_classes)
+    return recipes.gan(
+        models.flax_net("G", G),
+        models.flax_net("D", D),
+        latent_dim=2,
+        num_classes=num_classes,
+        g_tx=optax.adam(cfg.lr),
+        d_tx=optax.adam(cfg.lr),
+    )
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """`run(*args) -> (exit code, stdout, stderr)`, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["experiments/tiny.py"])
+    monkeypatch.setattr(cli, "_cache_compilations", lambda: None)
+
+    def run(*args):
+        code = 0
+        try:
+            cli.main(Tiny, build, [str(a) for a in args])
+        except SystemExit as error:
+            code = error.code
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def save_npz(path, n=16, shape=(6, 6, 1), classes=3):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (n, *shape), np.uint8)
+    np.savez(path, images=images, labels=np.arange(n) % classes)
+    return f"npz:{path}"
+
+
+def save_image(path, shape):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(len(str(path)))
+    Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(path)
+
+
+def test_training_goes_to_runs_named_after_the_experiment(run, tmp_path):
+    code, _, err = run("--data", save_npz(tmp_path / "d.npz"))
+    assert code == 0 and "Done" in err
+    assert (tmp_path / "runs" / "tiny" / "samples" / "000002.png").exists()
+
+
+def test_sample_draws_the_class_it_is_asked_for_into_png_and_npz(run, tmp_path):
+    run("--data", save_npz(tmp_path / "d.npz"))
+    code, out, _ = run("sample", "--num", 5, "--npz", "o/s.npz", "--label", 2)
+    assert code == 0 and "5 images in samples.png and o/s.npz" in out
+    with np.load(tmp_path / "o" / "s.npz") as file:
+        assert file["images"].shape == (5, 6, 6, 1)
+        assert file["images"].dtype == np.uint8
+        assert file["labels"].tolist() == [2] * 5
+    with Image.open(tmp_path / "samples.png") as grid:
+        assert grid.mode == "L"
+    run("sample", "--num", 7, "--npz", "all.npz")
+    with np.load(tmp_path / "all.npz") as file:
+        assert file["labels"].tolist() == [0, 1, 2, 0, 1, 2, 0]
+
+
+def test_what_sample_writes_can_be_trained_on(run, tmp_path):
+    run("--data", save_npz(tmp_path / "d.npz"))
+    run("sample", "--num", 16, "--npz", "s.npz")
+    assert run("--data", "npz:s.npz", "--workdir", "again")[0] == 0
+
+
+def test_precedence_is_defaults_then_file_then_flags(run, tmp_path):
+    spec = save_npz(tmp_path / "d.npz")
+    values = {"data": spec, "width": 5, "seed": 7}
+    (tmp_path / "c.json").write_text(json.dumps(values))
+    assert run("--config", "c.json", "--seed", 9, "--workdir", "w")[0] == 0
+    kept = json.loads((tmp_path / "w" / "config.json").read_text())["config"]
+    assert (kept["width"], kept["seed"], kept["batch_size"]) == (5, 9, 8)
+    # A run's own config.json is such a file.
+    assert run("--config=w/config.json", "--workdir", "w2")[0] == 0
+    again = json.loads((tmp_path / "w2" / "config.json").read_text())["config"]
+    assert {**kept, "workdir": "", "config": ""} == {
+        **again,
+        "workdir": "",
+        "config": "",
+    }
+
+
+def test_idx_files_train(run, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (16, 6, 6), np.uint8)
+    header = struct.pack(">BBBBIII", 0, 0, 8, 3, 16, 6, 6)
+    for part in ("train", "t10k"):
+        with gzip.open(tmp_path / f"{part}-images-idx3-ubyte.gz", "wb") as file:
+            file.write(header + images.tobytes())
+        labels = struct.pack(">BBBBI", 0, 0, 8, 1, 16) + bytes(i % 4 for i in range(16))
+        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(labels)
+    assert run("--data", f"idx:{tmp_path}")[0] == 0
+
+
+def test_a_folder_of_mixed_images_with_a_broken_one_trains_and_says_so(run, tmp_path):
+    shapes = [(9, 8), (12, 20), (8, 8, 3), (30, 10, 3)]
+    for i in range(16):
+        save_image(tmp_path / "d" / "ab"[i % 2] / f"{i}.png", shapes[i % 4])
+    (tmp_path / "d" / "a" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno")
+    spec = f"folder:{tmp_path / 'd'}"
+    code, _, err = run("--data", spec, "--resize", "8", "--crop", "8")
+    assert code == 0 and "broken.png" in err
+    values = json.loads((tmp_path / "runs" / "tiny" / "config.json").read_text())
+    assert values["shape"] == [8, 8, 3] and values["class_names"] == ["a", "b"]
+
+
+def sentence(err):
+    """The error must be one line of plain text, without a traceback."""
+    lines = err.strip().splitlines()
+    assert len(lines) == 1, err
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--steps", 0], ["--steps 0", "1 or more"]),
+        (["--steps", -5], ["--steps -5", "1 or more"]),
+        (["--batch-size", 0], ["--batch-size 0", "1 or more"]),
+        (["--batch-size", 12], ["--batch-size 12", "8 devices", "8 or 16"]),
+        (["--width", 0], ["--width 0", "1 or more"]),
+        (["--lr", "nan"], ["--lr nan", "finite"]),
+        (["--seed", -1], ["--seed -1", "0 or more"]),
+        (["--steps", 2**30], ["--steps", "2**32"]),
+        (["--tpu"], ["tpu", "JAX sees no TPU", "cpu"]),
+        (["--platform", "gpu"], ["gpu", "JAX sees no GPU", "cpu"]),
+        (["--resize", "8by8"], ["--resize 8by8", "HxW"]),
+        (["--data", "cifar"], ["--data cifar", "mnist", "folder:DIR"]),
+        (["--data", "npz:none.npz"], ["--data npz:none.npz", "no file"]),
+        (["--data", "idx:none"], ["--data idx:none"]),
+        (["--data", "folder:none"], ["--data folder:none"]),
+        (["--data", "tfds:no_such_set"], ["--data tfds:no_such_set"]),
+        (["--workdir", "d.npz/run"], ["--workdir d.npz/run", "cannot be written"]),
+        (["--config", "none.json"], ["--config none.json", "cannot be read"]),
+        (["--config", "d.npz"], ["--config d.npz", "not JSON"]),
+        (["--config", "bad.json"], ["--config bad.json", "widht", "width"]),
+        (["--config", "type.json"], ["--config type.json", "width = 'wide'"]),
+        (["sample", "--workdir", "none"], ["--workdir none", "no run"]),
+    ],
+    ids=lambda value: " ".join(map(str, value)),
+)
+def test_mistakes_end_in_one_sentence_and_code_2(
+    run, tmp_path, monkeypatch, args, words
+):
+    monkeypatch.setattr(train, "_train", None)  # nothing may get as far as compiling
+    spec = save_npz(tmp_path / "d.npz")
+    (tmp_path / "bad.json").write_text('{"widht": 3}')
+    (tmp_path / "type.json").write_text('{"width": "wide"}')
+    code, _, err = run(*args, *_data(args, spec))
+    assert code == 2
+    text = sentence(err)
+    for word in words:
+        assert word in text, text
+
+
+def _data(args, spec):
+    return [] if "--data" in args or args[0] == "sample" else ["--data", spec]
+
+
+def test_sample_refuses_bad_requests(run, tmp_path):
+    run("--data", save_npz(tmp_path / "d.npz"))
+    for args, words in [
+        (["--num", 0], "--num 0"),
+        (["--label", 3], "--label 3 must be in 0 ... 2"),
+        (["--out", "d.npz/x.png"], "cannot be written"),
+    ]:
+        code, _, err = run("sample", *args)
+        assert code == 2 and words in sentence(err)
+
+
+def test_unknown_flags_and_values_exit_with_2(run):
+    assert run("--wdith", 3)[0] == 2
+    assert run("--width", "wide")[0] == 2
+    assert run("--platform", "abacus")[0] == 2
+
+
+def test_an_experiment_without_labels_refuses_to_be_conditional(tmp_path):
+    sys.path.insert(0, str(ROOT / "experiments"))
+    import cgan_mnist
+
+    with pytest.raises(UsageError, match="no labels"):
+        cgan_mnist.build(cgan_mnist.Config(), (28, 28, 1), 0)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_shows_help(name):
+    script = ROOT / "experiments" / f"{name}.py"
+    for args in ([], ["sample"]):
+        out = subprocess.run(
+            [sys.executable, "-W", "error", script, *args, "--help"],
+            capture_output=True,
+            text=True,
+        )
+        assert out.returncode == 0, out.stderr
+        assert ("--label" if args else "--batch-size") in out.stdout

@@ -1,0 +1,281 @@
+"""The loop: what a run leaves behind, and that a continued run is the same run."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import optax
+import pytest
+from PIL import Image
+
+from jaxgan import checkpoint, data, feed, models, parallel, recipes, sampling, train
+from jaxgan.config import Config
+from jaxgan.types import UsageError
+
+ROOT = Path(__file__).parent.parent
+DATA_SIZE = 40
+
+
+ADAM = optax.adam(1e-3)
+
+
+def build(cfg, shape, num_classes, tx=ADAM):
+    G, D = models.mlp.Generator(shape, (4,)), models.mlp.Discriminator((4,))
+    G, D = models.flax_net("G", G), models.flax_net("D", D)
+    return recipes.gan(G, D, latent_dim=3, g_tx=tx, d_tx=tx)
+
+
+def build_dcgan(cfg, shape, num_classes, tx=ADAM):
+    G, D = models.dcgan.networks(shape, width=2)
+    G, D = models.flax_net("G", G), models.flax_net("D", D)
+    return recipes.gan(G, D, latent_dim=3, g_tx=tx, d_tx=tx)
+
+
+def build_diverging(cfg, shape, num_classes):
+    return build(cfg, shape, num_classes, tx=optax.sgd(1e30))
+
+
+@pytest.fixture
+def options(tmp_path):
+    """Makes a config: tiny data, tiny run, in a folder of its own."""
+    images = np.random.default_rng(0).integers(0, 256, (DATA_SIZE, 28, 28, 1), np.uint8)
+    np.savez(tmp_path / "data.npz", images=images)
+
+    def make(name, **changes):
+        defaults = {
+            "data": f"npz:{tmp_path / 'data.npz'}",
+            "workdir": str(tmp_path / name),
+            "steps": 7,
+            "batch_size": 8,
+            "log_every": 2,
+            "sample_every": 4,
+            "checkpoint_every": 3,
+        }
+        return Config(**(defaults | changes))
+
+    return make
+
+
+def go(cfg, build=build):
+    return jax.device_get(train.run(cfg, build, "test")[1])
+
+
+def rows(cfg):
+    lines = (Path(cfg.workdir) / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def assert_same(a, b):
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def test_a_run_leaves_config_metrics_samples_checkpoints_and_log(options):
+    cfg = options("run")
+    state = go(cfg)
+    path = Path(cfg.workdir)
+    assert int(state.step) == 7
+    assert json.loads((path / "config.json").read_text())["config"]["steps"] == 7
+    assert [r["step"] for r in rows(cfg)] == [2, 4, 6, 7]
+    assert rows(cfg)[-1]["kimg"] == pytest.approx(7 * 8 / 1000)
+    names = {"d_loss", "g_loss", "D(real)", "D(fake)", "D_grad_norm", "G_grad_norm"}
+    assert names | {"images_per_s"} <= rows(cfg)[0].keys()
+    grids = sorted(p.name for p in (path / "samples").iterdir())
+    assert grids == ["000000.png", "000004.png", "000007.png"]
+    assert sorted(p.name for p in (path / "checkpoints").iterdir()) == ["6", "7"]
+    assert "Done" in (path / "log.txt").read_text()
+
+
+def test_the_first_grid_is_of_the_first_weights(options):
+    cfg = options("run", steps=1)
+    go(cfg)
+    with Image.open(Path(cfg.workdir) / "samples" / "000000.png") as file:
+        grid = np.asarray(file)
+    # Untrained, tanh(0 ± a little): mid-gray.
+    assert abs(grid[2:50, 2:50].astype(float).mean() - 127.5) < 10
+
+
+def test_metrics_are_means_over_the_steps_between_two_lines(options):
+    fine, coarse = options("fine", log_every=1), options("coarse", log_every=7)
+    go(fine)
+    go(coarse)
+    expected = np.mean([r["d_loss"] for r in rows(fine)])
+    assert rows(coarse)[0]["d_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_continued_run_is_the_uninterrupted_one_bit_for_bit(options):
+    whole, parts = options("whole"), options("parts", steps=3)
+    expected = go(whole, build_dcgan)
+    go(parts, build_dcgan)
+    assert_same(go(options("parts"), build_dcgan), expected)
+    keys = ("step", "d_loss", "g_loss")
+    pick = lambda cfg: [tuple(r[k] for k in keys) for r in rows(cfg)]  # noqa: E731
+    assert pick(options("parts"))[-1] == pick(whole)[-1]
+    assert [r["step"] for r in rows(parts)] == [2, 3, 4, 6, 7]
+
+
+def test_the_number_of_steps_in_a_dispatch_changes_no_bit(options, monkeypatch):
+    expected = go(options("long"))
+    monkeypatch.setattr(train, "DISPATCH_SECONDS", 0.0)
+    assert_same(go(options("short")), expected)
+
+
+@pytest.mark.parametrize("make", [feed.resident, feed.streamed])
+@pytest.mark.parametrize("flip", [False, True])
+def test_batches_are_the_dataset_in_its_order_scaled(options, monkeypatch, make, flip):
+    monkeypatch.setattr(feed, "AHEAD", 3)
+    dataset = data.load(options("run").data)
+    source = make(dataset, 5, 16, flip, parallel.mesh())
+    for step in (0, 1, 4, 9):
+        arrays, end = source.at(step)
+        assert end is None or end > step
+        key = jax.random.key(step)
+        batch = jax.jit(source.batch)(arrays, step, key)
+        rows = dataset.fetch(data.indices(5, step, 16, dataset.size))
+        expected = rows["image"].astype(np.float32) / np.float32(127.5) - 1
+        if flip:
+            mirror = jax.random.bernoulli(key, 0.5, (16, 1, 1, 1))
+            expected = np.where(mirror, expected[:, :, ::-1], expected)
+        np.testing.assert_allclose(batch["image"], expected, atol=1e-6)
+    source.close()
+
+
+def test_data_that_does_not_fit_is_streamed(options, monkeypatch):
+    expected = go(options("resident", steps=20))
+    monkeypatch.setattr(feed, "budget", lambda mesh: 0)
+    monkeypatch.setattr(feed, "resident", None)
+    streamed = go(options("streamed", steps=20))
+    close = lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5)  # noqa: E731
+    jax.tree.map(close, streamed.params, expected.params)
+
+
+def test_flips_change_the_run(options):
+    a, b = go(options("a")), go(options("b", flip=True))
+    leaves = zip(jax.tree.leaves(a.params), jax.tree.leaves(b.params), strict=True)
+    assert any((x != y).any() for x, y in leaves)
+
+
+def test_seeds_change_weights_and_order(options):
+    a, b = go(options("a")), go(options("b", seed=1))
+    assert (
+        a.params["G"]["Dense_0"]["kernel"] != b.params["G"]["Dense_0"]["kernel"]
+    ).any()
+
+
+def test_interrupting_saves_and_the_same_command_continues(options):
+    """kill -INT at some step of a real process, then the same command again."""
+    whole = options("whole", steps=60)
+    expected = go(whole)
+    killed = options("killed", steps=60)
+    script = (
+        "import os, sys; sys.path.insert(0, 'tests')\n"
+        "import conftest, test_train as t\n"
+        "from jaxgan import train\n"
+        "train.DISPATCH_SECONDS = 0.0\n"
+        f"try: train.run(t.Config(**{vars(killed)!r}), t.build, 'test')\n"
+        "except train.Interrupted: sys.exit(130)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
+    metrics = Path(killed.workdir) / "metrics.jsonl"
+    while process.poll() is None and not (metrics.exists() and metrics.read_text()):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    saved = max(int(p.name) for p in (Path(killed.workdir) / "checkpoints").iterdir())
+    assert 2 <= saved < 60
+    assert_same(go(killed), expected)
+
+
+def test_a_damaged_checkpoint_is_reported_and_an_older_one_used(options, capsys):
+    expected = go(options("run"))
+    newest = Path(options("run").workdir) / "checkpoints" / "7"
+    for file in newest.rglob("*"):
+        if file.is_file():
+            os.truncate(file, file.stat().st_size // 2)
+    assert_same(go(options("run")), expected)
+    assert "Checkpoint 7 cannot be read" in capsys.readouterr().err
+
+
+def test_a_finished_run_does_nothing_and_says_so(options, capsys):
+    go(options("run"))
+    go(options("run"))
+    assert "raise --steps" in capsys.readouterr().err
+    assert [r["step"] for r in rows(options("run"))] == [2, 4, 6, 7]
+
+
+def test_another_configuration_is_refused_by_name(options):
+    go(options("run", steps=1))
+    with pytest.raises(UsageError, match=r"seed is 0 there, 5 here; .*batch|seed is 0"):
+        go(options("run", seed=5))
+    with pytest.raises(UsageError, match="flip is False there, True here"):
+        go(options("run", flip=True, sample_every=1))
+
+
+def test_a_workdir_with_other_files_is_left_alone(options, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    with pytest.raises(UsageError, match=r"thesis\.tex"):
+        go(options("mine"))
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+
+
+def test_divergence_stops_the_run_and_is_never_saved(options):
+    cfg = options("run", steps=50, checkpoint_every=1, log_every=50)
+    with pytest.raises(train.Diverged, match="not finite"):
+        go(cfg, build_diverging)
+    folder = Path(cfg.workdir) / "checkpoints"
+    with checkpoint.manager(folder) as saved:
+        template = checkpoint.template(
+            build_diverging(cfg, (28, 28, 1), 0).init,
+            jax.random.key(0),
+            train.example((28, 28, 1)),
+        )
+        if saved.all_steps():
+            state = checkpoint.restore(saved, template)
+            assert all(np.isfinite(x).all() for x in jax.tree.leaves(state.opt))
+
+
+def test_init_from_starts_anew_from_old_weights(options):
+    with pytest.raises(UsageError, match="--init-from /nowhere"):
+        go(options("bad", init_from="/nowhere"))
+    old = go(options("old", seed=1))
+    new = go(options("new", init_from=options("old").workdir, steps=1))
+    assert int(new.step) == 1
+    distance = np.abs(
+        new.params["G"]["Dense_0"]["kernel"] - old.params["G"]["Dense_0"]["kernel"]
+    )
+    assert 0 < distance.max() < 1.1e-3  # one step of Adam at 1e-3
+
+
+def test_tensorboard_files_are_written_when_asked(options):
+    cfg = options("run", tensorboard=True)
+    go(cfg)
+    assert list((Path(cfg.workdir) / "tensorboard").glob("events.*"))
+
+
+def test_samples_come_from_the_workdir_alone(options, tmp_path):
+    cfg = options("run")
+    go(cfg)
+    (tmp_path / "data.npz").unlink()
+    gan, state, run = sampling.load(Path(cfg.workdir), Config, build)
+    images, labels = sampling.draw(gan, state, num=300, seed=1)
+    assert run.shape == (28, 28, 1) and labels is None
+    assert images.shape == (300, 28, 28, 1) and images.dtype == np.uint8
+    again, _ = sampling.draw(gan, state, num=300, seed=1)
+    other, _ = sampling.draw(gan, state, num=300, seed=2)
+    np.testing.assert_array_equal(images, again)
+    assert (images != other).any()
+    assert len(np.unique(images.reshape(300, -1), axis=0)) == 300
+    sampling.write(images, labels, str(tmp_path / "g.png"), str(tmp_path / "s.npz"))
+    with np.load(tmp_path / "s.npz") as file:
+        np.testing.assert_array_equal(file["images"], images)
+
+
+def test_devices_must_divide_the_batch(options):
+    with pytest.raises(UsageError, match="--batch-size 12 must be a positive multiple"):
+        go(options("run", batch_size=12))
