@@ -288,8 +288,8 @@ def _refuse_nonfinite(totals, step, log):
     bad = [name for name, mean in totals.items() if not math.isfinite(mean.total)]
     if bad:
         text = (
-            f"Training diverged by step {step}: {', '.join(sorted(bad))} not finite. The "
-            "last checkpoint is from before; try a lower learning rate."
+            f"Training diverged by step {step}: {', '.join(sorted(bad))} not finite. "
+            "The last checkpoint is from before; try a lower learning rate."
         )
         log(text)
         raise Diverged(text)

@@ -309,3 +309,14 @@ def test_pil_resizes_as_pil_does(tmp_path):
     image = np.random.default_rng(1).integers(0, 256, (40, 30, 3), np.uint8)
     expected = Image.fromarray(image).resize((15, 20), Image.Resampling.LANCZOS)
     np.testing.assert_array_equal(_load_one(tmp_path, image, resize=15)[0], expected)
+
+
+def test_a_batch_is_the_images_of_its_step_scaled_to_minus_one_to_one():
+    mnist = data.load("mnist", split="test")
+    batch = mnist.batch(seed=3, step=5, batch_size=16)
+    rows = mnist.fetch(data.indices(3, 5, 16, 10_000))
+    assert batch["image"].dtype == np.float32
+    assert batch["image"].shape == (16, 28, 28, 1)
+    np.testing.assert_allclose((batch["image"] + 1) * 127.5, rows["image"], atol=1e-4)
+    np.testing.assert_array_equal(batch["label"], rows["label"])
+    assert batch["image"].min() == -1 and batch["image"].max() == 1

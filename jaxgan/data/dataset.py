@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from jaxgan.data.order import indices
 from jaxgan.types import UsageError
 
 MEMORY_BUDGET = 8 * 2**30
@@ -49,6 +50,16 @@ class Dataset(NamedTuple):
     def num_classes(self) -> int:
         """Number of classes; 0 when unlabelled."""
         return len(self.class_names)
+
+    def batch(self, seed: int, step: int, batch_size: int) -> dict[str, np.ndarray]:
+        """The batch of a step, a pure function of (seed, step): see `indices`.
+
+        Returns:
+            `{"image": float32 [B, H, W, C]}` in [-1, 1], and `"label": int32 [B]` when
+            labelled.
+        """
+        rows = self.fetch(indices(seed, step, batch_size, self.size))
+        return rows | {"image": rows["image"].astype(np.float32) / 127.5 - 1}
 
 
 class Decoded(NamedTuple):
