@@ -39,13 +39,13 @@ def draw(sampler, key, shape, *args, **kwargs):
     """`sampler(key, shape, ...)` for this device's share of the batch.
 
     Args:
-      sampler: a function such as `jax.random.normal`.
-      key: the same key on every device.
-      shape: the local shape, batch first.
+        sampler: a function such as `jax.random.normal`.
+        key: the same key on every device.
+        shape: the local shape, batch first.
 
     Returns:
-      The slice, along the batch, of one draw for the batch of all devices: the same
-      numbers that `jit` gives to the whole batch.
+        The slice, along the batch, of one draw for the batch of all devices: the same
+        numbers that `jit` gives to the whole batch.
     """
     if not name():
         return sampler(key, shape, *args, **kwargs)

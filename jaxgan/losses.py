@@ -77,8 +77,8 @@ def relativistic(f: Callable, output: Callable = _identity) -> AdversarialLoss:
     Jolicoeur-Martineau, 2018, arXiv:1807.00734.
 
     Args:
-      f: the loss of a difference of logits, falling: `lambda t: softplus(-t)` is RpGAN.
-      output: from logits to what metrics report as D(x).
+        f: the loss of a difference of logits, falling; `lambda t: softplus(-t)` for RpGAN.
+        output: from logits to what metrics report as D(x).
     """
     return AdversarialLoss(
         d=lambda real, fake: f(real - fake),

@@ -25,13 +25,13 @@ def update(names: str | tuple[str, ...], loss: Loss, tx) -> Phase:
     """One optimizer step on the parameters of the named networks.
 
     Args:
-      names: the network or networks that learn from this loss; all others are constant.
-      loss: `loss(state, batch, key) -> (scalar, metrics)`.
-      tx: an optax transform. Networks that several phases train share one optimizer
-        state each, so those phases must be given the same `tx` object.
+        names: the network or networks that learn from this loss; others are constant.
+        loss: `loss(state, batch, key) -> (scalar, metrics)`.
+        tx: an optax transform. Networks that several phases train share one optimizer
+            state each, so those phases must be given the same `tx` object.
 
     Returns:
-      A phase. Besides the loss's metrics it reports `<name>_grad_norm`.
+        A phase. Besides the loss's metrics it reports `<name>_grad_norm`.
     """
     names = (names,) if isinstance(names, str) else tuple(names)
 
@@ -64,7 +64,7 @@ def chain(*phases: Phase) -> Phase:
     """Phases from left to right, each with a key of its own.
 
     Raises:
-      ValueError: two of them train one network with different optimizers.
+        ValueError: two of them train one network with different optimizers.
     """
     trains: dict[str, Any] = {}
     for phase in phases:
@@ -132,10 +132,10 @@ def share(field: str, name: str, produce: Callable, *phases: Phase) -> Phase:
     last may train `name`.
 
     Args:
-      field: the entry of the batch.
-      name: the network whose gradients flow.
-      produce: `(state, batch, key) -> arrays`, by way of that network.
-      *phases: the phases that share it.
+        field: the entry of the batch.
+        name: the network whose gradients flow.
+        produce: `(state, batch, key) -> arrays`, by way of that network.
+        *phases: the phases that share it.
     """
     for phase in phases[:-1]:
         if name in phase.trains:
@@ -222,8 +222,8 @@ def refresh(net, inputs: Callable) -> Phase:
     """Advances what no gradient trains: spectral-norm `u`, BatchNorm averages.
 
     Args:
-      net: the network, as `game` was given it.
-      inputs: `(state, batch, key) -> tuple`, what to run the network on.
+        net: the network, as `game` was given it.
+        inputs: `(state, batch, key) -> tuple`, what to run the network on.
     """
 
     def step(state, batch, key):
@@ -255,13 +255,13 @@ def game(nets, *phases: Phase):
     """A whole GAN: its networks, its phases in order, and the step counter.
 
     Args:
-      nets: the networks (`models.net.Net`), each of a name of its own.
-      *phases: what one step does.
+        nets: the networks (`models.net.Net`), each of a name of its own.
+        *phases: what one step does.
 
     Returns:
-      `(init, step)`: `init(key, inputs)` makes the first `TrainState`, with `inputs[n]`
-      the tuple of example inputs (or `ShapeDtypeStruct`s) of network n; `step` is a
-      phase's.
+        `(init, step)`: `init(key, inputs)` makes the first `TrainState`, `inputs[n]` is
+        the tuple of example inputs (or `ShapeDtypeStruct`s) of network n; `step` is a
+        phase's.
     """
     inner = chain(*phases)
     names = [net.name for net in nets]

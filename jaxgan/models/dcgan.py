@@ -22,7 +22,7 @@ def stages(size: int) -> tuple[int, int]:
     """`(base, doublings)` of an image size: 28 is (7, 2), 64 is (4, 4).
 
     Raises:
-      UsageError: no such pair exists.
+        UsageError: no such pair exists.
     """
     for base in (4, 7):
         doublings = (size // base).bit_length() - 1

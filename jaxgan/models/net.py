@@ -40,15 +40,15 @@ def flax_net(name: str, module: nn.Module) -> Net:
     """A `Net` of a Flax linen module.
 
     Args:
-      name: what the state calls it, such as "G".
-      module: any linen module. If its `__call__` has an argument `train`, it is True in
-        training and False in sampling; pass it on as BatchNorm's
-        `use_running_average=not train`, Dropout's `deterministic=not train` or
-        SpectralNorm's `update_stats=train`.
+        name: what the state calls it, such as "G".
+        module: any linen module. If its `__call__` has an argument `train`, it is True
+            in training and False in sampling; pass it on as BatchNorm's
+            `use_running_average=not train`, Dropout's `deterministic=not train` or
+            SpectralNorm's `update_stats=train`.
 
     Returns:
-      The network. Its params are the module's "params" collection, its stats all other
-      collections.
+        The network. Its params are the module's "params" collection, its stats all
+        other collections.
     """
     has_train = "train" in inspect.signature(type(module).__call__).parameters
 
@@ -82,14 +82,14 @@ def standing(net: Net, params, stats, inputs: Callable, batches: int = 16):
     at 0 and at 1 at once tells its own bias, whatever the momentum, and is freed of it.
 
     Args:
-      net: the network.
-      params: its weights, such as `state.ema["G"]`.
-      stats: its other collections; entries named `mean` and `var` are recomputed.
-      inputs: `i -> tuple`, the network's inputs for batch i (traced).
-      batches: how many batches to average over.
+        net: the network.
+        params: its weights, such as `state.ema["G"]`.
+        stats: its other collections; entries named `mean` and `var` are recomputed.
+        inputs: `i -> tuple`, the network's inputs for batch i (traced).
+        batches: how many batches to average over.
 
     Returns:
-      `stats` with the averages replaced; as they are where there is no BatchNorm.
+        `stats` with the averages replaced; as they are where there is no BatchNorm.
     """
 
     def is_average(path):

@@ -33,17 +33,17 @@ def conv(x, w, stride=1, padding="SAME"):
     """Convolves images with a kernel (cross-correlation, as everywhere in the field).
 
     Args:
-      x: `[B, H, W, C_in]`.
-      w: `[kh, kw, C_in, C_out]`, of x's dtype.
-      stride: an int, or one for each of H and W.
-      padding: `"SAME"`, `"VALID"`, an int for all sides, or
-        `((top, bottom), (left, right))`.
+        x: `[B, H, W, C_in]`.
+        w: `[kh, kw, C_in, C_out]`, of x's dtype.
+        stride: an int, or one for each of H and W.
+        padding: `"SAME"`, `"VALID"`, an int for all sides, or
+            `((top, bottom), (left, right))`.
 
     Returns:
-      `[B, H', W', C_out]`, with `H' = (H + top + bottom - kh) // stride + 1`.
+        `[B, H', W', C_out]`, with `H' = (H + top + bottom - kh) // stride + 1`.
 
     Raises:
-      ValueError: the shapes or dtypes do not fit one another.
+        ValueError: the shapes or dtypes do not fit one another.
     """
     _check("conv", x, w, w.shape[2:3] if w.ndim == 4 else ())
     stride = _pair(stride)
@@ -63,17 +63,17 @@ def conv_transpose(x, w, stride=1, padding="SAME"):
     `[C_in, C_out, kh, kw]`.
 
     Args:
-      x: `[B, H, W, C_in]`.
-      w: `[kh, kw, C_out, C_in]`, the kernel of the convolution that maps the result's
-        shape back to x's.
-      stride: an int, or one for each of H and W; the factor of upsampling.
-      padding: `"SAME"` (H' = H · stride), an int, or pairs, as that convolution's.
+        x: `[B, H, W, C_in]`.
+        w: `[kh, kw, C_out, C_in]`, the kernel of the convolution that maps the result's
+            shape back to x's.
+        stride: an int, or one for each of H and W; the factor of upsampling.
+        padding: `"SAME"` (H' = H · stride), an int, or pairs, as that convolution's.
 
     Returns:
-      `[B, H', W', C_out]`, with `H' = (H - 1) · stride + kh - top - bottom`.
+        `[B, H', W', C_out]`, with `H' = (H - 1) · stride + kh - top - bottom`.
 
     Raises:
-      ValueError: the shapes or dtypes do not fit one another.
+        ValueError: the shapes or dtypes do not fit one another.
     """
     _check("conv_transpose", x, w, w.shape[3:4] if w.ndim == 4 else ())
     stride = _pair(stride)

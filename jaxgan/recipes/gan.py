@@ -53,18 +53,18 @@ def gan(
     """A GAN of two networks.
 
     Args:
-      G: `z [B, latent_dim] (, label [B]) -> images [B, H, W, C]`.
-      D: `images (, label) -> logits [B]`.
-      latent_dim: the dimension of z, drawn from N(0, I).
-      g_tx: G's optimizer, an optax transform.
-      d_tx: D's optimizer.
-      loss: what D and G minimize.
-      num_classes: above 0, both networks are also given labels: `batch["label"]`, int32
-        in [0, num_classes).
-      ema_decay: of G's averaged weights, per step.
+        G: `z [B, latent_dim] (, label [B]) -> images [B, H, W, C]`.
+        D: `images (, label) -> logits [B]`.
+        latent_dim: the dimension of z, drawn from N(0, I).
+        g_tx: G's optimizer, an optax transform.
+        d_tx: D's optimizer.
+        loss: what D and G minimize.
+        num_classes: above 0, both networks are also given labels, `batch["label"]`,
+            int32 in [0, num_classes).
+        ema_decay: of G's averaged weights, per step.
 
     Returns:
-      The GAN; batches need `image` float32 [B, H, W, C] and, with classes, `label`.
+        The GAN; batches need `image` float32 [B, H, W, C] and, with classes, `label`.
     """
 
     def given(batch):
