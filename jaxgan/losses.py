@@ -77,7 +77,7 @@ def relativistic(f: Callable, output: Callable = _identity) -> AdversarialLoss:
     Jolicoeur-Martineau, 2018, arXiv:1807.00734.
 
     Args:
-        f: the loss of a difference of logits, falling; `lambda t: softplus(-t)` for RpGAN.
+        f: the loss of a difference of logits, falling: RpGAN has `softplus(-t)`.
         output: from logits to what metrics report as D(x).
     """
     return AdversarialLoss(
