@@ -15,13 +15,19 @@ from jaxgan import cli, config, models, recipes
 class Config(config.Config):
     """DCGAN on MNIST, or on any images of 28x28, 32x32, 64x64 or 128x128."""
 
-    width: int = 64
+    steps: int = 8000
+    """How many steps to train, in all."""
+    sample_every: int = 1000
+    """Steps between sample grids."""
+    checkpoint_every: int = 2000
+    """Steps between checkpoints; one is always made at the end."""
+    width: int = 32
     """Channels of D's first layer and G's last hidden one; they double from there."""
     latent_dim: int = 100
     """Dimension of the noise z."""
-    g_lr: float = 2e-4
+    g_lr: float = 1e-3
     """Adam's learning rate for G."""
-    d_lr: float = 2e-4
+    d_lr: float = 1e-3
     """Adam's learning rate for D."""
     beta1: float = 0.5
     """Adam's decay of the gradient's mean."""

@@ -14,7 +14,14 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxgan.models.layers import Conv, ConvTranspose, batch_norm, dcgan_scale, normal002
+from jaxgan.models.layers import (
+    Conv,
+    ConvTranspose,
+    batch_norm,
+    dcgan_scale,
+    full_precision,
+    normal002,
+)
 from jaxgan.types import UsageError
 
 
@@ -57,7 +64,7 @@ class Generator(nn.Module):
         for _ in range(doublings - 1):
             c //= 2
             x = nn.relu(norm()(self.up(c, use_bias=False)(x)))
-        return jnp.tanh(self.up(self.channels)(x).astype(jnp.float32))
+        return jnp.tanh(full_precision(self.up(self.channels)(x)))
 
     def up(self, features, use_bias=True):
         return ConvTranspose(
@@ -97,7 +104,7 @@ class Discriminator(nn.Module):
             x = nn.leaky_relu(x, 0.2)
         x = x.reshape(x.shape[0], -1)
         logits = nn.Dense(1, kernel_init=normal002, dtype=self.dtype)(x)
-        return logits[:, 0].astype(jnp.float32)
+        return full_precision(logits[:, 0])
 
 
 def networks(

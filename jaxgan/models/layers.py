@@ -43,6 +43,11 @@ class ConvTranspose(nn.Module):
         return y if b is None else y + b.reshape(1, 1, 1, -1)
 
 
+def full_precision(x):
+    """Outputs leave a network in float32, or wider when it computes wider."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
 def batch_norm(train: bool, **kwargs) -> nn.BatchNorm:
     """Batch normalization over the whole batch, however devices share it.
 

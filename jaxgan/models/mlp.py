@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from jaxgan.models.layers import full_precision
+
 leaky = partial(nn.leaky_relu, negative_slope=0.2)
 
 
@@ -33,7 +35,7 @@ class Generator(nn.Module):
         for width in self.hidden:
             z = self.act(nn.Dense(width, dtype=self.dtype)(z))
         x = nn.Dense(math.prod(self.shape), dtype=self.dtype)(z)
-        return self.output(x.reshape(-1, *self.shape).astype(jnp.float32))
+        return self.output(full_precision(x.reshape(-1, *self.shape)))
 
 
 class Discriminator(nn.Module):
@@ -51,4 +53,4 @@ class Discriminator(nn.Module):
             x = jnp.concatenate([x, jax.nn.one_hot(label, self.num_classes)], -1)
         for width in self.hidden:
             x = self.act(nn.Dense(width, dtype=self.dtype)(x))
-        return nn.Dense(1, dtype=self.dtype)(x)[:, 0].astype(jnp.float32)
+        return full_precision(nn.Dense(1, dtype=self.dtype)(x)[:, 0])

@@ -220,11 +220,14 @@ def _conv_cpu(x, w, *, stride, padding):
 
 def _conv_w_cpu(x, dy, *, stride, padding, window):
     rows = _patches(x, window, stride, padding)
-    # (dyᵀ @ rows)ᵀ with the small transposes done apart: twice as fast as rowsᵀ @ dy,
-    # and the barriers keep XLA from rewriting one into the other.
-    dyt = lax.optimization_barrier(dy.reshape(-1, dy.shape[3]).T)
-    dwt = lax.optimization_barrier(dyt @ rows)
-    return dwt.T.reshape(*window, x.shape[3], dy.shape[3])
+    cols = dy.reshape(-1, dy.shape[3])
+    # Whichever of rowsᵀ @ cols and (colsᵀ @ rows)ᵀ transposes less, and that apart: up
+    # to twice as fast. The barriers keep XLA from rewriting one into the other.
+    if rows.shape[1] < cols.shape[1]:
+        dw = lax.optimization_barrier(rows.T) @ cols
+    else:
+        dw = lax.optimization_barrier(lax.optimization_barrier(cols.T) @ rows).T
+    return dw.reshape(*window, x.shape[3], dy.shape[3])
 
 
 def _conv_x_cpu(dy, w, *, stride, padding, size):
