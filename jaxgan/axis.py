@@ -32,7 +32,9 @@ def mapped(axis_name: str):
 
 def mean(tree):
     """The mean of every leaf over the mapped axis; the tree itself under `jit`."""
-    return lax.pmean(tree, name()) if name() else tree
+    if not name():
+        return tree
+    return jax.tree.map(lambda x: lax.pmean(x, name()).astype(x.dtype), tree)
 
 
 def draw(sampler, key, shape, *args, **kwargs):

@@ -23,6 +23,23 @@ class AdversarialLoss(NamedTuple):
     """From logits to what the paper calls D(x): a probability, or the logits."""
 
 
+def _pair(d: Callable, g: Callable, output: Callable) -> AdversarialLoss:
+    """The loss, refusing logits that would broadcast against one another."""
+
+    def checked(loss):
+        def of(real_logits, fake_logits):
+            if jnp.shape(real_logits) != jnp.shape(fake_logits):
+                raise ValueError(
+                    "real and fake logits must have the same shape, not "
+                    f"{jnp.shape(real_logits)} and {jnp.shape(fake_logits)}."
+                )
+            return loss(real_logits, fake_logits)
+
+        return of
+
+    return AdversarialLoss(checked(d), checked(g), output)
+
+
 def _identity(logits):
     return logits
 
@@ -31,7 +48,7 @@ def _log_d(real, fake):
     return softplus(-real) + softplus(fake)
 
 
-nonsaturating = AdversarialLoss(
+nonsaturating = _pair(
     d=_log_d, g=lambda real, fake: softplus(-fake), output=jax.nn.sigmoid
 )
 """-log D(x) - log(1 - D(G(z))) against -log D(G(z)).
@@ -39,22 +56,20 @@ nonsaturating = AdversarialLoss(
 Goodfellow et al., 2014, arXiv:1406.2661, section 3: G's loss of practice.
 """
 
-minimax = AdversarialLoss(
-    d=_log_d, g=lambda real, fake: -softplus(fake), output=jax.nn.sigmoid
-)
+minimax = _pair(d=_log_d, g=lambda real, fake: -softplus(fake), output=jax.nn.sigmoid)
 """The same for D, against log(1 - D(G(z))): the zero-sum game, arXiv:1406.2661, eq. 1.
 
 G's gradient vanishes where D is sure.
 """
 
-least_squares = AdversarialLoss(
+least_squares = _pair(
     d=lambda real, fake: ((real - 1) ** 2 + fake**2) / 2,
     g=lambda real, fake: (fake - 1) ** 2 / 2,
     output=_identity,
 )
 """LSGAN with a = 0, b = c = 1: Mao et al., 2017, arXiv:1611.04076, eq. 9."""
 
-wasserstein = AdversarialLoss(
+wasserstein = _pair(
     d=lambda real, fake: fake - real, g=lambda real, fake: -fake, output=_identity
 )
 """The critic's difference: Arjovsky et al., 2017, arXiv:1701.07875.
@@ -62,7 +77,7 @@ wasserstein = AdversarialLoss(
 Only with a critic kept Lipschitz, by clipping or a gradient penalty.
 """
 
-hinge = AdversarialLoss(
+hinge = _pair(
     d=lambda real, fake: jax.nn.relu(1 - real) + jax.nn.relu(1 + fake),
     g=lambda real, fake: -fake,
     output=_identity,
@@ -80,7 +95,7 @@ def relativistic(f: Callable, output: Callable = _identity) -> AdversarialLoss:
         f: the loss of a difference of logits, falling: RpGAN has `softplus(-t)`.
         output: from logits to what metrics report as D(x).
     """
-    return AdversarialLoss(
+    return _pair(
         d=lambda real, fake: f(real - fake),
         g=lambda real, fake: f(fake - real),
         output=output,

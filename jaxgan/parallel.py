@@ -70,14 +70,14 @@ def check_batch_size(batch_size: int, num_devices: int) -> None:
     Raises:
         UsageError: it is not a positive multiple of `num_devices`.
     """
+    if batch_size < 1 and num_devices == 1:
+        raise UsageError(f"--batch-size {batch_size} must be 1 or more.")
     if batch_size < 1 or batch_size % num_devices:
-        below = batch_size // num_devices * num_devices
+        below = max(batch_size // num_devices, 1) * num_devices
         raise UsageError(
             f"--batch-size {batch_size} must be a positive multiple of the "
-            f"{num_devices} devices that share it, such as "
-            f"{max(below, num_devices)} or {max(below, 0) + num_devices}."
-            if num_devices > 1
-            else f"--batch-size {batch_size} must be 1 or more."
+            f"{num_devices} devices that share it, such as {below} or "
+            f"{below + num_devices}."
         )
 
 
@@ -95,15 +95,23 @@ def sharded(step, mesh: Mesh):
 
     Returns:
         The same function. Batches may come from the host: they are divided over the
-        devices along their first axis; state and key are copied to each.
+        devices along their first axis; state and key are copied to each. It raises a
+        UsageError when the devices do not divide the batch.
     """
     whole, parts = replicated(mesh), divided(mesh)
-    return jax.jit(
+    compiled = jax.jit(
         step,
         in_shardings=(whole, parts, whole),
         out_shardings=(whole, whole),
         donate_argnums=0,
     )
+
+    def run(state, batch, key):
+        for x in jax.tree.leaves(batch):
+            check_batch_size(x.shape[0], mesh.size)
+        return compiled(state, batch, key)
+
+    return run
 
 
 def pmapped(step, devices=None):

@@ -36,28 +36,45 @@ def update(names: str | tuple[str, ...], loss: Loss, tx) -> Phase:
     names = (names,) if isinstance(names, str) else tuple(names)
 
     def init(state):
+        # A copy: some optimizers keep the weights themselves, and steps donate both.
         new = {n: tx.init(state.params[n]) for n in names if n not in state.opt}
-        return merge(state, opt=new)
+        return merge(state, opt=jax.tree.map(jnp.array, new))
 
     def step(state, batch, key):
-        def objective(trained):
-            return loss(merge(state, params=trained), batch, key)
+        batch, shared = _open(batch)
+
+        def objective(trained, made):
+            return loss(merge(state, params=trained), batch | made, key)
 
         trained = {n: state.params[n] for n in names}
-        grads, metrics = axis.mean(jax.grad(objective, has_aux=True)(trained))
+        made = {field: batch[field] for field, s in shared.items() if s.name in names}
+        gradient = jax.grad(objective, (0, 1), has_aux=True, allow_int=True)
+        (grads, to_made), metrics = gradient(trained, made)
+        for field, toward in to_made.items():
+            (through,) = shared[field].pull(toward)
+            name = shared[field].name
+            grads[name] = jax.tree.map(jnp.add, grads[name], through)
+        grads = axis.mean(grads)
         params, opt = {}, {}
         for n in names:
             metrics[f"{n}_grad_norm"] = _norm(grads[n])
             with jax.numpy_dtype_promotion("standard"):  # optax needs it
                 change, opt[n] = tx.update(grads[n], state.opt[n], state.params[n])
             params[n] = optax.apply_updates(state.params[n], change)
-        return merge(state, params=params, opt=opt), metrics
+        # What `carry` takes up stays as it is; all else is averaged.
+        metrics = {
+            n: v if n in state.memory else Mean.of(v) for n, v in metrics.items()
+        }
+        return merge(state, params=params, opt=opt), axis.mean(metrics)
 
-    return Phase(init, step, dict.fromkeys(names, tx))
+    return Phase(init, step, dict.fromkeys(names, (tx,)))
 
 
 def _norm(tree):
-    return jnp.sqrt(sum(jnp.sum(jnp.square(x)) for x in jax.tree.leaves(tree)))
+    squares = (
+        jnp.sum(jnp.square(x.astype(jnp.float32))) for x in jax.tree.leaves(tree)
+    )
+    return jnp.sqrt(sum(squares))
 
 
 def chain(*phases: Phase) -> Phase:
@@ -66,10 +83,11 @@ def chain(*phases: Phase) -> Phase:
     Raises:
         ValueError: two of them train one network with different optimizers.
     """
-    trains: dict[str, Any] = {}
+    trains: dict[str, tuple] = {}
     for phase in phases:
-        for n, tx in phase.trains.items():
-            if trains.setdefault(n, tx) is not tx:
+        for n, updates in phase.trains.items():
+            trains[n] = trains.get(n, ()) + updates
+            if any(tx is not trains[n][0] for tx in updates):
                 raise ValueError(
                     f"chain: two phases train {n!r} with different optimizers, but a "
                     "network has one optimizer state; pass both the same tx object."
@@ -84,8 +102,7 @@ def chain(*phases: Phase) -> Phase:
         metrics = {}
         for phase, k in zip(phases, random.split(key, len(phases)), strict=True):
             state, new = phase.step(state, batch, k)
-            both = metrics.keys() & new.keys()
-            both = {n: Mean.of(metrics[n]) + Mean.of(new[n]) for n in both}
+            both = {n: metrics[n] + new[n] for n in metrics.keys() & new.keys()}
             metrics = metrics | new | both
         return state, metrics
 
@@ -100,17 +117,13 @@ def every(n: int, phase: Phase) -> Phase:
     if n < 1:
         raise ValueError(f"every: n is {n}; it must be 1 or more.")
 
-    def run(state, batch, key):
-        state, metrics = phase.step(state, batch, key)
-        return state, {n: Mean.of(v) for n, v in metrics.items()}
-
     def step(state, batch, key):
-        _, metrics = jax.eval_shape(run, state, batch, key)
+        _, metrics = jax.eval_shape(phase.step, state, batch, key)
 
         def skip(state, batch, key):
             return state, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics)
 
-        return lax.cond(state.step % n == 0, run, skip, state, batch, key)
+        return lax.cond(state.step % n == 0, phase.step, skip, state, batch, key)
 
     return Phase(phase.init, step, phase.trains)
 
@@ -123,27 +136,29 @@ def repeat(n: int, phase: Phase) -> Phase:
 def share(field: str, name: str, produce: Callable, *phases: Phase) -> Phase:
     """Runs a network once for several phases.
 
-    `produce(state, batch, key)` is evaluated once. The phases find it in their batch as
-    a function of the state: `batch[field](state)` is its value, and gradients in
-    `state.params[name]` flow through it. That saves a generator's forward pass when D
-    and G learn from the same fakes, as is usual in other frameworks.
-
-    A value made for the old weights cannot follow new ones: of the phases, only the
-    last may train `name`.
+    `produce(state, batch, key)` is evaluated once, and the losses find its value in
+    their batch, `batch[field]`. Where a phase trains the network `name`, the value's
+    gradient flows on into its weights. That saves a generator's forward pass when D and
+    G learn from the same fakes, as is usual in other frameworks.
 
     Args:
         field: the entry of the batch.
         name: the network whose gradients flow.
         produce: `(state, batch, key) -> arrays`, by way of that network.
         *phases: the phases that share it.
+
+    Raises:
+        ValueError: a phase would see a value that was made with older weights: `name`
+            may be trained once, by the last of the phases.
     """
-    for phase in phases[:-1]:
-        if name in phase.trains:
-            raise ValueError(
-                f"share: only the last phase may train {name!r}, since the others' "
-                f"{field!r} would then be of old weights."
-            )
     inner = chain(*phases)
+    if len(inner.trains.get(name, ())) > 1 or any(
+        name in p.trains for p in phases[:-1]
+    ):
+        raise ValueError(
+            f"share: only the last phase may train {name!r}, and once, since {field!r} "
+            "would then be of older weights."
+        )
 
     def step(state, batch, key):
         here, rest = random.split(key)
@@ -164,26 +179,18 @@ def share(field: str, name: str, produce: Callable, *phases: Phase) -> Phase:
 )
 @dataclass(frozen=True)
 class Shared:
-    """What `share` puts in the batch: call it with the state for its value."""
+    """A value on its way through a batch, and its gradient's way back."""
 
     value: Any
     pull: Callable
+    """From the value's gradient to that of the weights of network `name`."""
     name: str
 
-    def __call__(self, state: TrainState):
-        return _recall(state.params[self.name], self.value, self.pull)
 
-
-@jax.custom_vjp
-def _recall(params, value, pull):
-    """`value`, as the function of `params` that it was computed by."""
-    return value
-
-
-_recall.defvjp(
-    lambda params, value, pull: (value, pull),
-    lambda pull, ct: (*pull(ct), None, None),
-)
+def _open(batch):
+    """The batch as losses see it, and the `Shared` entries in it."""
+    shared = {k: v for k, v in batch.items() if isinstance(v, Shared)}
+    return dict(batch) | {k: s.value for k, s in shared.items()}, shared
 
 
 def ema(name: str, decay: float) -> Phase:
@@ -228,6 +235,7 @@ def refresh(net, inputs: Callable) -> Phase:
 
     def step(state, batch, key):
         params, stats = state.params[net.name], state.stats[net.name]
+        batch, _ = _open(batch)
         _, stats = net.apply(params, stats, *inputs(state, batch, key))
         return merge(state, stats={net.name: axis.mean(stats)}), {}
 
@@ -242,10 +250,15 @@ def carry(name: str, value: Any, phase: Phase) -> Phase:
     """
 
     def init(state):
-        return merge(phase.init(state), memory={name: value})
+        first = jax.tree.map(jnp.array, value)
+        return phase.init(merge(state, memory={name: first}))
 
     def step(state, batch, key):
         state, metrics = phase.step(state, batch, key)
+        if name not in metrics:
+            raise ValueError(
+                f"carry: the loss reported {[*metrics]}, but not {name!r}."
+            )
         return merge(state, memory={name: metrics.pop(name)}), metrics
 
     return Phase(init, step, phase.trains)
@@ -278,7 +291,6 @@ def game(nets, *phases: Phase):
 
     def step(state, batch, key):
         state, metrics = inner.step(state, batch, key)
-        metrics = {n: Mean.of(v) for n, v in metrics.items()}
         return state._replace(step=state.step + 1), metrics
 
     return init, step

@@ -78,5 +78,5 @@ class Phase(NamedTuple):
     """Adds to a state what this phase keeps in it."""
     step: Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]
     """Pure; knows nothing of devices."""
-    trains: Mapping[str, Any] = {}
-    """The optimizer of every network that it updates."""
+    trains: Mapping[str, tuple] = {}
+    """By network, the optimizer of each of its updates."""

@@ -45,7 +45,7 @@ class ConvTranspose(nn.Module):
 
 def full_precision(x):
     """Outputs leave a network in float32, or wider when it computes wider."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return x if jnp.finfo(x.dtype).bits >= 32 else x.astype(jnp.float32)
 
 
 def batch_norm(train: bool, **kwargs) -> nn.BatchNorm:

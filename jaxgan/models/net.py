@@ -6,15 +6,17 @@ functions.
 
 import inspect
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import jax
+import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxgan.types import TrainState
 
 
-class Net(NamedTuple):
+@dataclass(frozen=True)
+class Net:
     """A network known by its name in the state."""
 
     name: str
@@ -55,9 +57,10 @@ def flax_net(name: str, module: nn.Module) -> Net:
     def init(key, *inputs):
         # Networks are small beside their activations: initialize inside one jit.
         def variables(key, *inputs):
-            return module.init({"params": key, "dropout": key}, *inputs)
+            kwargs = {"train": True} if has_train else {}
+            return module.init({"params": key, "dropout": key}, *inputs, **kwargs)
 
-        inputs = jax.tree.map(lambda x: jax.numpy.zeros(x.shape, x.dtype), inputs)
+        inputs = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), inputs)
         stats = dict(jax.jit(variables)(key, *inputs))
         return stats.pop("params", {}), stats
 
@@ -78,13 +81,14 @@ def standing(net: Net, params, stats, inputs: Callable, batches: int = 16):
 
     Averages gathered while training belong to the live weights and are wrong for
     averaged ones; so run the network on fresh inputs and gather them anew (standing
-    statistics; Brock et al., 2019, arXiv:1809.11096). An average with momentum started
-    at 0 and at 1 at once tells its own bias, whatever the momentum, and is freed of it.
+    statistics; Brock et al., 2019, arXiv:1809.11096). A running average that starts at
+    0 is too small by a factor that depends on its momentum, which a second pass,
+    started elsewhere, tells.
 
     Args:
         net: the network.
         params: its weights, such as `state.ema["G"]`.
-        stats: its other collections; entries named `mean` and `var` are recomputed.
+        stats: its other collections; `mean` and `var` in "batch_stats" are made anew.
         inputs: `i -> tuple`, the network's inputs for batch i (traced).
         batches: how many batches to average over.
 
@@ -93,26 +97,32 @@ def standing(net: Net, params, stats, inputs: Callable, batches: int = 16):
     """
 
     def is_average(path):
-        return getattr(path[-1], "key", None) in ("mean", "var")
+        keys = [getattr(entry, "key", None) for entry in path]
+        return keys[0] == "batch_stats" and keys[-1] in ("mean", "var")
 
-    def fill(value):
-        return jax.tree_util.tree_map_with_path(
-            lambda path, s: s * 0 + value if is_average(path) else s, stats
-        )
+    def averages(first):
+        def gather(i, now):
+            new = net.apply(params, now, *inputs(i))[1]
+            return over(lambda old, new: new, now, new)
 
-    leaves = jax.tree_util.tree_leaves_with_path(stats)
-    if not any(is_average(path) for path, _ in leaves):
+        return jax.lax.fori_loop(0, batches, gather, first)
+
+    def over(fn, *trees):
+        """`fn` of the averages; of all else, the first tree's."""
+
+        def leaf(path, *leaves):
+            return fn(*leaves) if is_average(path) else leaves[0]
+
+        return jax.tree_util.tree_map_with_path(leaf, *trees)
+
+    if not any(is_average(p) for p, _ in jax.tree_util.tree_leaves_with_path(stats)):
         return stats
+    low = averages(over(jnp.zeros_like, stats))
+    start = over(lambda x: jnp.where(x == 0, jnp.ones_like(x), x), low)
+    high = averages(start)
 
-    def gather(i, both):
-        zero, one = both
-        x = inputs(i)
-        return net.apply(params, zero, *x)[1], net.apply(params, one, *x)[1]
+    def settled(old, low, start, high):
+        left = (high - low) / start  # of the first value: momentum ** batches
+        return jnp.where(left == 1, old, low / (1 - left))  # 1: it never changes
 
-    zero, one = jax.lax.fori_loop(0, batches, gather, (fill(0), fill(1)))
-    return jax.tree_util.tree_map_with_path(
-        lambda path, s, a, b: a / (1 - (b - a)) if is_average(path) else s,
-        stats,
-        zero,
-        one,
-    )
+    return over(settled, stats, low, start, high)

@@ -19,6 +19,9 @@ libraries call a transposed convolution.
 Layouts: images `[B, H, W, C]`, kernels `[kh, kw, C_in, C_out]`.
 """
 
+import math
+from numbers import Integral
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -45,9 +48,8 @@ def conv(x, w, stride=1, padding="SAME"):
     Raises:
         ValueError: the shapes or dtypes do not fit one another.
     """
-    _check("conv", x, w, w.shape[2:3] if w.ndim == 4 else ())
-    stride = _pair(stride)
-    padding = _pads(padding, x.shape[1:3], w.shape[:2], stride)
+    stride = _check("conv", x, w, w.shape[2:3] if w.ndim == 4 else (), stride)
+    padding = _pads("conv", padding, x.shape[1:3], w.shape[:2], stride)
     if min(_out_size(x.shape[1:3], w.shape[:2], stride, padding)) < 1:
         raise ValueError(
             f"conv: an input of {x.shape[1]}x{x.shape[2]} is smaller than the "
@@ -75,18 +77,18 @@ def conv_transpose(x, w, stride=1, padding="SAME"):
     Raises:
         ValueError: the shapes or dtypes do not fit one another.
     """
-    _check("conv_transpose", x, w, w.shape[3:4] if w.ndim == 4 else ())
-    stride = _pair(stride)
+    channels = w.shape[3:4] if w.ndim == 4 else ()
+    stride = _check("conv_transpose", x, w, channels, stride)
     full = tuple(
         (n - 1) * s + k for n, s, k in zip(x.shape[1:3], stride, w.shape, strict=False)
     )
-    if padding == "SAME":
-        same = tuple(n * s for n, s in zip(x.shape[1:3], stride, strict=True))
-        padding = _pads(padding, same, w.shape[:2], stride)
-    else:
-        same = None
-        padding = _pads(padding, full, w.shape[:2], stride)
-    size = same or tuple(n - lo - hi for n, (lo, hi) in zip(full, padding, strict=True))
+    same = isinstance(padding, str) and padding.upper().startswith("SAME")
+    size = tuple(n * s for n, s in zip(x.shape[1:3], stride, strict=True))
+    padding = _pads(
+        "conv_transpose", padding, size if same else full, w.shape[:2], stride
+    )
+    if not same:
+        size = tuple(n - lo - hi for n, (lo, hi) in zip(full, padding, strict=True))
     if min(size) < 1:
         raise ValueError(
             f"conv_transpose: padding {padding} leaves nothing of a "
@@ -125,19 +127,19 @@ def conv_general_dilated(
 # --- geometry
 
 
-def _pair(n):
-    return (n, n) if isinstance(n, int) else tuple(n)
-
-
-def _pads(padding, size, window, stride) -> Pads:
-    if isinstance(padding, str):
-        return tuple(
-            (int(lo), int(hi))
-            for lo, hi in lax.padtype_to_pads(size, window, stride, padding)
-        )
-    if isinstance(padding, int):
-        return ((padding, padding),) * 2
-    return tuple((int(lo), int(hi)) for lo, hi in padding)
+def _pads(name, padding, size, window, stride) -> Pads:
+    try:
+        if isinstance(padding, str):
+            padding = lax.padtype_to_pads(size, window, stride, padding)
+        elif isinstance(padding, Integral):
+            padding = ((padding, padding),) * 2
+        (top, bottom), (left, right) = padding
+        return (int(top), int(bottom)), (int(left), int(right))
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(
+            f'{name}: padding must be "SAME", "VALID", an int or ((top, bottom), '
+            f"(left, right)); got {padding!r}."
+        ) from None
 
 
 def _out_size(size, window, stride, padding):
@@ -147,16 +149,22 @@ def _out_size(size, window, stride, padding):
     )
 
 
-def _check(name, x, w, channels):
+def _check(name, x, w, channels, stride):
+    """Refuses what does not fit; returns the stride as a pair."""
     if x.ndim != 4 or w.ndim != 4 or x.shape[3:] != tuple(channels):
         raise ValueError(
             f"{name}: x must be [B, H, W, C_in] and w a kernel of as many input "
             f"channels; got x {x.shape} and w {w.shape}."
         )
     if x.dtype != w.dtype:
+        raise ValueError(f"{name}: x is {x.dtype} but w is {w.dtype}; cast one.")
+    pair = (stride, stride) if isinstance(stride, Integral) else tuple(stride)
+    if len(pair) != 2 or min(pair) < 1:
         raise ValueError(
-            f"{name}: x is {x.dtype} and w is {w.dtype}; cast one of them."
+            f"{name}: stride must be an int above 0, or one for each of H and W; got "
+            f"{stride!r}."
         )
+    return int(pair[0]), int(pair[1])
 
 
 # --- XLA's own convolutions: GPU, TPU
@@ -179,6 +187,12 @@ def _conv_w_xla(x, dy, *, stride, padding, window):
 
 
 # --- matrix products: CPU
+
+
+def _dot(a, b):
+    """The matrix product, summed in float32 or wider, as accelerators do."""
+    wide = a.dtype if jnp.finfo(a.dtype).bits >= 32 else jnp.float32
+    return jnp.matmul(a, b, preferred_element_type=wide)
 
 
 def _padded(size, window, stride, padding):
@@ -209,13 +223,14 @@ def _patches(x, window, stride, padding):
         for j in range(kw)
     ]
     patches = jnp.concatenate(taps, -1)
-    return patches.reshape(-1, patches.shape[3])
+    return patches.reshape(len(x) * oh * ow, patches.shape[3])
 
 
 def _conv_cpu(x, w, *, stride, padding):
     out = _out_size(x.shape[1:3], w.shape[:2], stride, padding)
     rows = _patches(x, w.shape[:2], stride, padding)
-    return (rows @ w.reshape(-1, w.shape[3])).reshape(x.shape[0], *out, w.shape[3])
+    y = _dot(rows, w.reshape(-1, w.shape[3]))
+    return y.astype(x.dtype).reshape(x.shape[0], *out, w.shape[3])
 
 
 def _conv_w_cpu(x, dy, *, stride, padding, window):
@@ -224,10 +239,10 @@ def _conv_w_cpu(x, dy, *, stride, padding, window):
     # Whichever of rowsᵀ @ cols and (colsᵀ @ rows)ᵀ transposes less, and that apart: up
     # to twice as fast. The barriers keep XLA from rewriting one into the other.
     if rows.shape[1] < cols.shape[1]:
-        dw = lax.optimization_barrier(rows.T) @ cols
+        dw = _dot(lax.optimization_barrier(rows.T), cols)
     else:
-        dw = lax.optimization_barrier(lax.optimization_barrier(cols.T) @ rows).T
-    return dw.reshape(*window, x.shape[3], dy.shape[3])
+        dw = lax.optimization_barrier(_dot(lax.optimization_barrier(cols.T), rows)).T
+    return dw.astype(x.dtype).reshape(*window, x.shape[3], dy.shape[3])
 
 
 def _conv_x_cpu(dy, w, *, stride, padding, size):
@@ -237,8 +252,8 @@ def _conv_x_cpu(dy, w, *, stride, padding, size):
     (oh, ow), (bh, bw), (ph, pw) = _padded(size, (kh, kw), stride, padding)
     w = jnp.pad(w, ((0, bh * sh - kh), (0, bw * sw - kw), (0, 0), (0, 0)))
     w = w.reshape(bh, sh, bw, sw, c, -1).transpose(0, 2, 1, 3, 4, 5)
-    spread = dy.reshape(-1, dy.shape[3]) @ w.reshape(-1, dy.shape[3]).T
-    spread = spread.reshape(-1, oh, ow, bh, bw, sh * sw * c)
+    spread = _dot(dy.reshape(-1, dy.shape[3]), w.reshape(-1, dy.shape[3]).T)
+    spread = spread.reshape(len(dy), oh, ow, bh, bw, sh * sw * c)
     x = sum(
         jnp.pad(
             spread[:, :, :, i, j], ((0, 0), (i, bh - 1 - i), (j, bw - 1 - j), (0, 0))
@@ -246,11 +261,11 @@ def _conv_x_cpu(dy, w, *, stride, padding, size):
         for i in range(bh)
         for j in range(bw)
     )
-    x = x.reshape(-1, ph // sh, pw // sw, sh, sw, c).transpose(0, 1, 3, 2, 4, 5)
+    x = x.astype(dy.dtype).reshape(len(dy), ph // sh, pw // sw, sh, sw, c)
     (top, _), (left, _) = padding
     rows = (-top, size[0] + top - ph, 0)
     cols = (-left, size[1] + left - pw, 0)
-    x = x.reshape(-1, ph, pw, c)
+    x = x.transpose(0, 1, 3, 2, 4, 5).reshape(len(dy), ph, pw, c)
     return lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), rows, cols, (0, 0, 0)))
 
 
@@ -279,15 +294,16 @@ def _batch(primitive, foldable):
         n = a.shape[da] if da is not None else b.shape[db]
         if foldable and db is None and b.ndim == 4:
             a = jnp.moveaxis(a, da, 0)
-            out = primitive.bind(a.reshape(-1, *a.shape[2:]), b, **params)
-            return out.reshape(n, -1, *out.shape[1:]), 0
+            out = primitive.bind(a.reshape(n * a.shape[1], *a.shape[2:]), b, **params)
+            return out.reshape(n, a.shape[1], *out.shape[1:]), 0
         lead = lambda v, d: (  # noqa: E731
             jnp.broadcast_to(v, (n, *v.shape)) if d is None else jnp.moveaxis(v, d, 0)
         )
         a, b = lead(a, da), lead(b, db)
         groups = a.shape[:-4]
+        count = math.prod(groups)
         out = primitive.bind(
-            a.reshape(-1, *a.shape[-4:]), b.reshape(-1, *b.shape[-4:]), **params
+            a.reshape(count, *a.shape[-4:]), b.reshape(count, *b.shape[-4:]), **params
         )
         return out.reshape(*groups, *out.shape[1:]), 0
 
@@ -308,7 +324,13 @@ def _primitive(name, xla, cpu, foldable):
     jitted = jax.jit(
         lambda a, b, params: primitive.bind(a, b, **dict(params)), static_argnums=2
     )
-    primitive.def_impl(lambda a, b, **params: jitted(a, b, tuple(params.items())))
+
+    def run(a, b, **params):
+        if jax.config.jax_disable_jit:
+            return _grouped(cpu, _one_by_one)(a, b, **params)
+        return jitted(a, b, tuple(params.items()))
+
+    primitive.def_impl(run)
     lower = lambda f: mlir.lower_fun(f, multiple_results=False)  # noqa: E731
     mlir.register_lowering(primitive, lower(_grouped(xla, jax.vmap)))
     mlir.register_lowering(primitive, lower(_grouped(cpu, _one_by_one)), platform="cpu")

@@ -68,6 +68,10 @@ def gan(
     """
 
     def given(batch):
+        if num_classes and batch.get("label") is None:
+            raise ValueError(
+                f"gan: with num_classes {num_classes}, every image needs a label."
+            )
         return (batch["label"],) if num_classes else ()
 
     def generate(state, batch, key):
@@ -75,7 +79,7 @@ def gan(
         return G(state, z, *given(batch))
 
     def fakes(state, batch, key):
-        return batch["fake"](state) if "fake" in batch else generate(state, batch, key)
+        return batch["fake"] if "fake" in batch else generate(state, batch, key)
 
     def judge(state, batch, key):
         real = D(state, batch["image"], *given(batch))
@@ -105,7 +109,7 @@ def gan(
 
     def sample(state, z, label=None):
         averaged, stats = state.ema[G.name], state.stats[G.name]
-        inputs = (z, label) if num_classes else (z,)
+        inputs = (z, *given({"label": label}))
         return G.apply(averaged, stats, *inputs, train=False)[0]
 
     def settle(state, key, batch_size=64):

@@ -1,0 +1,151 @@
+"""The picture of the layers: imports point down, and heavy libraries stay inside.
+
+Read from the sources with `ast`, so that nothing need be installed or imported.
+"""
+
+import ast
+import graphlib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+LAYERS = (
+    ("types", "axis"),
+    ("losses", "regularizers", "augment", "spectral", "ops", "models"),
+    ("phases",),
+    (
+        "recipes",
+        "parallel",
+        "checkpoint",
+        "data",
+        "metrics",
+        "visual",
+        "config",
+        "record",
+        "workdir",
+        "feed",
+    ),
+    ("train", "sampling", "cli", "experiments"),
+)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+LAYER = {name: i for i, names in enumerate(LAYERS) for name in names}
+HEAVY = {
+    "torch",
+    "torchvision",
+    "tensorflow",
+    "tensorflow_datasets",
+    "tensorboardX",
+    "wandb",
+    "matplotlib",
+}
+ABOUT_TORCH = {"experiments.torch_twin"}  # is written in it
+
+
+def _sources():
+    """Every module's dotted name and file."""
+    files = [*ROOT.glob("jaxgan/**/*.py"), *ROOT.glob("experiments/**/*.py")]
+    for file in sorted(files):
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), file
+
+
+MODULES = dict(_sources())
+each_module = pytest.mark.parametrize("module", MODULES)
+
+
+def _imports(module, node=None, top_only=False):
+    """Dotted names that a module imports: of a name in a package, the module if it is
+    one. Not what only type checkers see."""
+    node = node or ast.parse(MODULES[module].read_text())
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from (alias.name for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            package = child.module or ""
+            if child.level:
+                inside = MODULES[module].name == "__init__.py"
+                base = module.split(".")[: (1 if inside else 0) - child.level or None]
+                package = ".".join([*base, *filter(None, [child.module])])
+            for alias in child.names:
+                full = f"{package}.{alias.name}"
+                yield full if full in MODULES else package
+        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        elif not (top_only and isinstance(child, FUNCTIONS)):
+            yield from _imports(module, child, top_only)
+
+
+def _ours(module):
+    """What a module imports of this project."""
+    return {m for m in _imports(module) if m.split(".")[0] in ("jaxgan", "experiments")}
+
+
+def _part(module):
+    """`models` of `jaxgan.models.dcgan`; `experiments`; None of `jaxgan` itself."""
+    head, *rest = module.split(".")
+    return head if head == "experiments" else rest[0] if rest else None
+
+
+def test_the_sources_are_found():
+    assert {"jaxgan.types", "jaxgan.models.net", "jaxgan.recipes"} <= set(MODULES)
+
+
+def test_every_module_has_a_layer():
+    strangers = {_part(m) for m in MODULES} - set(LAYER) - {None}
+    assert not strangers, f"draw {sorted(strangers)} into LAYERS above"
+
+
+@each_module
+def test_imports_point_down_or_sideways(module):
+    if (part := _part(module)) is None:  # jaxgan/__init__.py: everything is below it
+        return
+    for other in _ours(module):
+        if (below := _part(other)) is not None:
+            assert LAYER[below] <= LAYER[part], f"{module} imports {other}"
+
+
+@each_module
+def test_models_know_no_recipe_and_recipes_no_model(module):
+    for other in _ours(module):
+        if _part(module) == "models":
+            assert _part(other) != "recipes"
+        if _part(module) == "recipes" and _part(other) == "models":
+            assert other == "jaxgan.models.net", f"{module} imports {other}"
+
+
+@each_module
+def test_heavy_libraries_are_imported_inside_functions(module):
+    top = {m.split(".")[0] for m in _imports(module, top_only=True)}
+    assert module in ABOUT_TORCH or not top & HEAVY
+
+
+def test_there_are_no_circles():
+    graph = {m: _ours(m) & set(MODULES) - {m} for m in MODULES}
+    graphlib.TopologicalSorter(graph).prepare()
+
+
+# --- this test can see
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import torch", {"torch"}),
+        ("def f():\n    import torch", set()),
+        ("class A:\n    import torch.nn as nn", {"torch.nn"}),
+        ("try:\n    from torch import nn\nexcept ImportError:\n    pass", {"torch"}),
+        ("async def f():\n    import torch", set()),
+        ("if TYPE_CHECKING:\n    import torch", set()),
+        ("from jaxgan.models import dcgan", {"jaxgan.models.dcgan"}),
+        ("from jaxgan.models import Net", {"jaxgan.models"}),
+        ("from jaxgan import types, nothing", {"jaxgan.types", "jaxgan"}),
+        ("from . import net", {"jaxgan.models.net"}),
+        ("from ..types import Batch", {"jaxgan.types"}),
+        ("from .. import phases", {"jaxgan.phases"}),
+    ],
+)
+def test_imports_are_read_as_python_reads_them(source, found):
+    tree = ast.parse(source)
+    assert set(_imports("jaxgan.models.dcgan", tree, top_only=True)) == found

@@ -1,0 +1,130 @@
+"""Ten steps of jaxgan and of PyTorch, from the same weights on the same noise."""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+import optax
+import pytest
+import torch
+
+from jaxgan import recipes
+from jaxgan.models import Net, dcgan, flax_net, mlp
+from jaxgan.types import merge
+
+sys.path.append(str(Path(__file__).parents[1] / "experiments"))
+
+import torch_twin
+
+STEPS, BATCH, LATENT = 10, 16, 10
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    """In float32, ten steps of a GAN part at a ReLU whose input is nearly 0."""
+    jax.config.update("jax_enable_x64", True)
+    # Flax's BatchNorm compares its dtype with float32, which "strict" forbids.
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+    jax.config.update("jax_enable_x64", False)
+
+
+@pytest.fixture(autouse=True)
+def one_torch_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def dcgans():
+    pair = dcgan.networks((28, 28, 1), width=8, dtype="float64")
+    return pair, torch_twin.dcgan(28, width=8, latent_dim=LATENT)
+
+
+def mlps():
+    pair = (
+        mlp.Generator(hidden=(32, 64), dtype="float64"),
+        mlp.Discriminator(hidden=(64, 32), dtype="float64"),
+    )
+    hidden = {"g_hidden": (32, 64), "d_hidden": (64, 32)}
+    return pair, torch_twin.mlp(**hidden, latent_dim=LATENT)
+
+
+SGD = (optax.sgd(0.005), partial(torch.optim.SGD, lr=0.005))
+ADAM = (
+    optax.adam(2e-4, b1=0.5),
+    partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999)),
+)
+
+
+def told(G: Net) -> Net:
+    """G, but its noise is what the test puts in its stats, not what the recipe drew."""
+
+    def init(key, z):
+        params, stats = G.init(key, z)
+        return params, {"net": stats, "z": z}
+
+    def apply(params, stats, z, **kwargs):
+        assert z.shape == stats["z"].shape
+        out, new = G.apply(params, stats["net"], stats["z"], **kwargs)
+        return out, {"net": new, "z": stats["z"]}
+
+    return Net(G.name, init, apply)
+
+
+def start(gan, batch, rng):
+    """A state shaped as `gan.init` makes it, with random weights, biases too."""
+
+    def zeros(x):
+        return np.zeros(x.shape, float if x.dtype == np.float32 else x.dtype)
+
+    def weights(x):
+        return rng.normal(size=x.shape) / np.sqrt(np.prod(x.shape[:-1]))
+
+    shapes = jax.eval_shape(gan.init, jax.random.key(0), batch)
+    state = jax.tree.map(zeros, shapes)
+    return state._replace(params=jax.tree.map(weights, state.params))
+
+
+@pytest.mark.parametrize("optimizers", [SGD, ADAM], ids=["sgd", "adam"])
+@pytest.mark.parametrize("networks", [dcgans, mlps])
+def test_ten_steps_are_pytorchs(networks, optimizers):
+    (G, D), twins = networks()
+    tx, optimizer = optimizers
+    rng = np.random.default_rng(0)
+    real = rng.uniform(-1, 1, (STEPS, BATCH, 28, 28, 1))
+    noise = rng.normal(size=(STEPS, BATCH, LATENT))
+
+    G, D = told(flax_net("G", G)), flax_net("D", D)
+    gan = recipes.gan(G, D, latent_dim=LATENT, g_tx=tx, d_tx=tx)
+    state = start(gan, {"image": real[0]}, rng)
+    step = jax.jit(gan.step)
+
+    first = {}
+    for name, twin in zip("GD", twins, strict=True):
+        twin.double()
+        first[name] = torch_twin.from_flax(state.params[name], twin)
+        assert first[name].keys() == dict(twin.named_parameters()).keys()
+        twin.load_state_dict(first[name], strict=False)
+    twin_opts = [optimizer(twin.parameters()) for twin in twins]
+
+    losses, twin_losses = [], []
+    for i in range(STEPS):
+        state = merge(state, stats={"G": state.stats["G"] | {"z": noise[i]}})
+        state, metrics = step(state, {"image": real[i]}, jax.random.key(i))
+        losses.append([metrics[n].value() for n in ("d_loss", "g_loss")])
+        nchw = torch.tensor(real[i].transpose(0, 3, 1, 2))
+        pair = torch_twin.step(*twins, *twin_opts, nchw, torch.tensor(noise[i]))
+        twin_losses.append([x.item() for x in pair])
+
+    np.testing.assert_allclose(losses, twin_losses, 1e-6)  # metrics are float32
+    for name, twin in zip("GD", twins, strict=True):
+        new, want = torch_twin.from_flax(state.params[name], twin), twin.state_dict()
+        for n, w in first[name].items():
+            went = torch.linalg.norm(want[n] - w)
+            off = torch.linalg.norm(new[n] - want[n])
+            assert new[n].dtype == want[n].dtype == torch.float64
+            assert 0 < went and off <= 1e-10 * went, (name, n)
