@@ -26,7 +26,8 @@ def update(names: str | tuple[str, ...], loss: Loss, tx) -> Phase:
 
     Args:
         names: the network or networks that learn from this loss; others are constant.
-        loss: `loss(state, batch, key) -> (scalar, metrics)`.
+        loss: `loss(state, batch, key) -> (scalar, metrics)`. A metric that is named as
+            an entry of `state.memory` becomes that entry.
         tx: an optax transform. Networks that several phases train share one optimizer
             state each, so those phases must be given the same `tx` object.
 
@@ -61,11 +62,10 @@ def update(names: str | tuple[str, ...], loss: Loss, tx) -> Phase:
             with jax.numpy_dtype_promotion("standard"):  # optax needs it
                 change, opt[n] = tx.update(grads[n], state.opt[n], state.params[n])
             params[n] = optax.apply_updates(state.params[n], change)
-        # What `carry` takes up stays as it is; all else is averaged.
-        metrics = {
-            n: v if n in state.memory else Mean.of(v) for n, v in metrics.items()
-        }
-        return merge(state, params=params, opt=opt), axis.mean(metrics)
+        memory = {n: metrics.pop(n) for n in state.memory if n in metrics}
+        metrics = {n: Mean.of(v) for n, v in metrics.items()}
+        state = merge(state, params=params, opt=opt, memory=axis.mean(memory))
+        return state, axis.mean(metrics)
 
     return Phase(init, step, dict.fromkeys(names, (tx,)))
 
@@ -161,6 +161,8 @@ def share(field: str, name: str, produce: Callable, *phases: Phase) -> Phase:
         )
 
     def step(state, batch, key):
+        if others := [*_open(batch)[1]]:
+            raise ValueError(f"share: {field!r} cannot be shared inside {others}.")
         here, rest = random.split(key)
 
         def made(params):
@@ -243,10 +245,10 @@ def refresh(net, inputs: Callable) -> Phase:
 
 
 def carry(name: str, value: Any, phase: Phase) -> Phase:
-    """Keeps what the phase's loss reports as `name` for the next step's losses.
+    """Keeps something from one step to the next: path-length means, image pools.
 
-    The loss reads `state.memory[name]`, and returns the new value in its metrics under
-    that name; it may be any tree of arrays, shaped as `value`, its first value.
+    The phase's losses read `state.memory[name]`. What they return as `name` among their
+    metrics is its new value, any tree of arrays shaped as `value`, its first value.
     """
 
     def init(state):
@@ -254,12 +256,10 @@ def carry(name: str, value: Any, phase: Phase) -> Phase:
         return phase.init(merge(state, memory={name: first}))
 
     def step(state, batch, key):
-        state, metrics = phase.step(state, batch, key)
-        if name not in metrics:
-            raise ValueError(
-                f"carry: the loss reported {[*metrics]}, but not {name!r}."
-            )
-        return merge(state, memory={name: metrics.pop(name)}), metrics
+        new, metrics = phase.step(state, batch, key)
+        if new.memory[name] is state.memory[name]:
+            raise ValueError(f"carry: no loss of the phase reported {name!r}.")
+        return new, metrics
 
     return Phase(init, step, phase.trains)
 

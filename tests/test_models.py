@@ -553,6 +553,18 @@ def test_standing_does_not_depend_on_the_averages_before(stale):
     )
 
 
+def test_standing_averages_that_cancel_are_zero():
+    """A mean of 1 and then of -0.9 average, with momentum 0.9, to 0 and rounding."""
+    channels = np.geomspace(0.1, 10, 64, dtype="float32")
+    data = np.stack([np.tile(channels, (4, 1)), np.tile(-0.9 * channels, (4, 1))])
+    net, state = _started(_Norm(0.9), data[0])
+    stats = jax.tree.map(lambda s: jnp.full_like(s, 5.0), state.stats["N"])
+    stats = standing(
+        net, state.params["N"], stats, lambda i: (jnp.asarray(data)[i],), 2
+    )["batch_stats"]["BatchNorm_0"]
+    np.testing.assert_allclose(stats["mean"], 0, atol=1e-5)
+
+
 @pytest.mark.parametrize("scale", (1e-3, 1.0, 1e3))
 def test_standing_is_as_good_at_any_scale_of_activations(scale):
     data = _batches(16, scale=scale) - np.array([0, 1, -2], "float32")

@@ -469,6 +469,40 @@ def test_meta_gradients_through_a_shared_step():
         np.testing.assert_allclose(shared[n], slopes[n], rtol=1e-6)
 
 
+def test_a_loss_may_use_what_is_shared_and_the_network_too():
+    """Both ways reach the weights: the gradient of mean(fake · G(x)) is a sum."""
+
+    def loss(state, batch, key):
+        value = jnp.mean(batch["fake"] * G(state, batch["x"]))
+        return value, {"loss": value}
+
+    produce = lambda state, batch, key: G(state, batch["z"])  # noqa: E731
+    state, step = _start(share("fake", "G", produce, update("G", loss, SGD)))
+    new, metrics = step(state, DATA, KEY)
+    zx = np.mean(np.asarray(DATA["z"]) * np.asarray(DATA["x"]))
+    assert metrics["loss"].value() == pytest.approx(2 * 2 * zx)
+    _assert_weights(new, G=2 - LR * 2 * 2 * zx, D=3)
+
+
+def test_two_things_can_be_shared_and_one_made_of_the_other():
+    """As a cycle is: b by way of G, and of b an a by way of D."""
+    first = lambda state, batch, key: G(state, batch["x"])  # noqa: E731
+    second = lambda state, batch, key: D(state, batch["b"])  # noqa: E731
+
+    def loss(state, batch, key):
+        return jnp.mean(batch["a"] * batch["b"]), {}
+
+    together = update(("G", "D"), loss, SGD)
+    try:
+        state, step = _start(share("b", "G", first, share("a", "D", second, together)))
+        new, _ = step(state, X, KEY)
+    except ValueError as e:
+        assert "share" in str(e)
+        return
+    # (w_D w_G x) (w_G x), where the mean of x² is 2.5.
+    _assert_weights(new, G=2 - LR * 2.5 * 2 * 2 * 3, D=3 - LR * 2.5 * 2**2)
+
+
 def test_share_refuses_to_share_what_goes_out_of_date():
     recall = lambda state, batch, key: batch["fake"]  # noqa: E731
     d = update("D", _critic(recall), SGD)
@@ -657,21 +691,43 @@ def test_carry_inside_every_remembers_only_when_it_ran():
     assert memory == pytest.approx([2.5, 2.5, 1.25 + w, 1.25 + w])
 
 
+# One run of `_remember` takes m to m/2 + w and w to w - LR m, from m = 1 and w = 2.
+ONCE, TWICE = 2.5, 2.5 / 2 + 1.9
+
+
 @pytest.mark.parametrize(
-    "wrap", (lambda p: every(2, p), lambda p: repeat(2, p)), ids=("every", "repeat")
+    ("wrap", "memories"),
+    [
+        (lambda p: every(2, p), [ONCE, ONCE]),
+        (lambda p: repeat(2, p), [TWICE]),
+        (lambda p: chain(p, p), [TWICE]),
+    ],
+    ids=("every", "repeat", "chain"),
 )
-def test_carry_outside_of_every_or_repeat_works_or_is_refused(wrap):
-    """Both turn metrics into means; a memory must not quietly become one."""
+def test_carry_outside_of_other_phases_works_or_is_refused(wrap, memories):
+    """These skip, sum or average metrics; to a memory that must not happen."""
     try:
         state, step = _start(
             carry("m", jnp.float32(1), wrap(update("G", _remember(), SGD)))
         )
-        states, _ = _run(state, jax.jit(step), 2)
+        states, _ = _run(state, jax.jit(step), len(memories))
     except ValueError as e:
         assert "carry" in str(e)
         return
-    for new in states:
-        assert _types(new.memory) == _types(state.memory)
+    assert [float(new.memory["m"]) for new in states] == pytest.approx(memories)
+
+
+def test_a_metric_named_as_a_memory_becomes_it_whoever_reports_it():
+    def doubles(state, batch, key):
+        return _square(D)(state, batch, key)[0], {"m": 2 * state.memory["m"]}
+
+    state, step = _start(
+        carry("m", jnp.float32(1), update("G", _remember(), SGD)),
+        update("D", doubles, SGD),
+    )
+    new, metrics = step(state, X, KEY)
+    assert new.memory["m"] == 2 * ONCE
+    assert "m" not in metrics
 
 
 def test_carry_names_what_the_loss_forgot_to_report():

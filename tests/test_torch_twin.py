@@ -127,4 +127,4 @@ def test_ten_steps_are_pytorchs(networks, optimizers):
             went = torch.linalg.norm(want[n] - w)
             off = torch.linalg.norm(new[n] - want[n])
             assert new[n].dtype == want[n].dtype == torch.float64
-            assert 0 < went and off <= 1e-10 * went, (name, n)
+            assert went > 0 and off <= 1e-10 * went, (name, n)
