@@ -29,6 +29,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -44,8 +45,14 @@ TURN_SECONDS = 0.5
 class Options:
     """Time jaxgan against the same GANs in PyTorch, in alternation."""
 
-    models: tuple[Literal["dcgan", "mlp", "ring"], ...] = ("dcgan", "mlp", "ring")
-    """DCGAN and MLP GAN on MNIST, MLP GAN on a ring of 2-D Gaussians."""
+    models: tuple[Literal["dcgan", "digits", "mlp", "ring"], ...] = (
+        "dcgan",
+        "digits",
+        "mlp",
+        "ring",
+    )
+    """DCGAN of two stages and width 64; what dcgan_mnist.py trains, of three stages and
+    width 32; MLP GAN on MNIST; MLP GAN on a ring of 2-D Gaussians."""
     rounds: int = 9
     """How many turns each side takes."""
     steps: int | None = None
@@ -85,16 +92,16 @@ def conv(positions, c_in, c_out):
     return 2 * positions * 4 * 4 * c_in * c_out
 
 
-def dcgan_pair():
+def dcgan_pair(width, base):
     from jaxgan.models import dcgan
 
-    return dcgan.networks((28, 28, 1), width=64)
+    return dcgan.networks((28, 28, 1), width, base=base)
 
 
-def dcgan_twins():
+def dcgan_twins(width, base):
     import torch_twin
 
-    return torch_twin.dcgan(28, width=64, latent_dim=100)
+    return torch_twin.dcgan(28, width=width, latent_dim=100, base=base)
 
 
 def mlp_pair():
@@ -142,7 +149,7 @@ def ring():
 
 MODELS = {
     "dcgan": Model(
-        "DCGAN, 28x28, width 64",
+        "DCGAN, two stages, width 64",
         batch=64,
         latent_dim=100,
         bar=1.1,
@@ -151,8 +158,28 @@ MODELS = {
             dense(100, 49 * 128) + conv(49, 128, 64) + conv(196, 64, 1),
             conv(196, 1, 64) + conv(49, 64, 128) + dense(49 * 128, 1),
         ),
-        pair=dcgan_pair,
-        twins=dcgan_twins,
+        pair=partial(dcgan_pair, 64, base=7),
+        twins=partial(dcgan_twins, 64, base=7),
+        data=mnist,
+    ),
+    "digits": Model(
+        "dcgan_mnist.py, width 32",
+        batch=64,
+        latent_dim=100,
+        bar=1.1,
+        flops=step_flops(
+            64,
+            dense(100, 16 * 128)
+            + conv(16, 128, 64)
+            + conv(49, 64, 32)
+            + conv(196, 32, 1),
+            conv(196, 1, 32)
+            + conv(49, 32, 64)
+            + conv(16, 64, 128)
+            + dense(16 * 128, 1),
+        ),
+        pair=partial(dcgan_pair, 32, base=4),
+        twins=partial(dcgan_twins, 32, base=4),
         data=mnist,
     ),
     "mlp": Model(

@@ -13,7 +13,7 @@ from jaxgan import cli, config, models, recipes
 
 @dataclasses.dataclass(frozen=True)
 class Config(config.Config):
-    """DCGAN on MNIST, or on any images of 28x28, 32x32, 64x64 or 128x128."""
+    """DCGAN on MNIST, or on any images."""
 
     steps: int = 8000
     """How many steps to train, in all."""
@@ -22,7 +22,8 @@ class Config(config.Config):
     checkpoint_every: int = 2000
     """Steps between checkpoints; one is always made at the end."""
     width: int = 32
-    """Channels of D's first layer and G's last hidden one; they double from there."""
+    """Channels of D's first layer and G's last hidden one; each smaller stage has
+    twice as many."""
     latent_dim: int = 100
     """Dimension of the noise z."""
     g_lr: float = 1e-3

@@ -14,39 +14,49 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 
 def dcgan(
-    size: int = 28, channels: int = 1, width: int = 64, latent_dim: int = 100
+    size: int = 28,
+    channels: int = 1,
+    width: int = 64,
+    latent_dim: int = 100,
+    base: int = 4,
 ) -> tuple[nn.Sequential, nn.Sequential]:
     """`jaxgan.models.dcgan`'s pair, with BatchNorm in training mode.
 
     Args:
-        size: height and width of the images, as `jaxgan.models.dcgan.stages` allows.
+        size: height and width of the images.
         channels: of the images.
         width: features of D's first layer and of G's last hidden one.
         latent_dim: the dimension of z.
+        base: how small the smallest stage is at most.
 
     Returns:
         G, `z [B, latent_dim] -> images [B, channels, size, size]`, and
         D, `images -> logits [B]`.
     """
-    base = 7 if size % 7 == 0 else 4
-    doublings = (size // base).bit_length() - 1
-    top = width << (doublings - 1)
+    sizes = [size]
+    while sizes[-1] > base:
+        sizes.append(-(-sizes[-1] // 2))
+    *larger, smallest = sizes
+    top = width << (len(larger) - 1)
     conv = {"kernel_size": 4, "stride": 2, "padding": 1}
 
-    g = [nn.Linear(latent_dim, base * base * top, bias=False)]
-    g += [nn.Unflatten(1, (top, base, base)), nn.BatchNorm2d(top), nn.ReLU()]
-    for i in range(doublings - 1):
-        c = top >> i
-        g += [nn.ConvTranspose2d(c, c // 2, **conv, bias=False)]
-        g += [nn.BatchNorm2d(c // 2), nn.ReLU()]
-    g += [nn.ConvTranspose2d(width, channels, **conv), nn.Tanh()]
+    def resized(n, by):  # an odd image is halved as if it had one pixel more
+        return [nn.ZeroPad2d((0, by, 0, by))] if n % 2 else []
 
-    d = [nn.Conv2d(channels, width, **conv), nn.LeakyReLU(0.2)]
-    for i in range(doublings - 1):
+    g = [nn.Linear(latent_dim, smallest**2 * top, bias=False)]
+    g += [nn.Unflatten(1, (top, smallest, smallest)), nn.BatchNorm2d(top), nn.ReLU()]
+    for i, n in enumerate(larger[:0:-1]):
+        c = top >> i
+        g += [nn.ConvTranspose2d(c, c // 2, **conv, bias=False), *resized(n, -1)]
+        g += [nn.BatchNorm2d(c // 2), nn.ReLU()]
+    g += [nn.ConvTranspose2d(width, channels, **conv), *resized(size, -1), nn.Tanh()]
+
+    d = [*resized(size, 1), nn.Conv2d(channels, width, **conv), nn.LeakyReLU(0.2)]
+    for i, n in enumerate(larger[1:]):
         c = width << i
-        d += [nn.Conv2d(c, 2 * c, **conv, bias=False)]
+        d += [*resized(n, 1), nn.Conv2d(c, 2 * c, **conv, bias=False)]
         d += [nn.BatchNorm2d(2 * c), nn.LeakyReLU(0.2)]
-    d += [nn.Flatten(), nn.Linear(base * base * top, 1), nn.Flatten(0)]
+    d += [nn.Flatten(), nn.Linear(smallest**2 * top, 1), nn.Flatten(0)]
     return nn.Sequential(*g), nn.Sequential(*d)
 
 

@@ -22,6 +22,7 @@ from jaxgan import ops, parallel
 
 torch.set_num_threads(1)  # a second one only waits for work as small as this
 forms = importlib.import_module("jaxgan.ops.conv")  # `ops.conv` is the function
+cpu = importlib.import_module("jaxgan.ops.cpu")
 
 STRIDES = (1, 2, 3, (2, 1))
 WINDOWS = ((1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (3, 2), (1, 4))
@@ -169,6 +170,50 @@ def _compare(name, geometry, dtype, tol):
 # --- against torch
 
 
+def _has_minimal_form(geometry):
+    stride, window, *_ = geometry
+    blocks = (-(-k // s) for k, s in zip(window, _pair(stride), strict=True))
+    return set(blocks) <= {2, 3}
+
+
+@pytest.fixture(params=["patches", "minimal filtering"])
+def form(request, monkeypatch):
+    """Both of the CPU's forms, whatever the number of channels."""
+    monkeypatch.setattr(cpu, "MANY", 10**9 if request.param == "patches" else 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "geometry"),
+    [
+        (name, g)
+        for i, g in enumerate(g for g in _geometries() if _has_minimal_form(g))
+        for name in ("conv", "conv_transpose")[i % 2 :][:1]
+    ],
+    ids=str,
+)
+def test_minimal_filtering_equals_torch_s_at_any_geometry(monkeypatch, name, geometry):
+    monkeypatch.setattr(cpu, "MANY", 0)
+    with _x64():
+        _compare(name, geometry, "float64", 1e-10)
+
+
+@pytest.mark.parametrize("window", (3, 4))
+def test_many_channels_take_minimal_filtering_and_few_take_patches(window):
+    def products(channels, features, dtype="float32"):
+        """In the compiled convolution of 8x8 images at stride 4 - window."""
+        x = jnp.zeros((2, 8, 8, channels), dtype)
+        w = jnp.zeros((window, window, channels, features), dtype)
+        stride = window - 2
+        text = jax.jit(lambda x, w: ops.conv(x, w, stride)).lower(x, w).as_text()
+        return text.count("dot_general")
+
+    minimal = {3: 16, 4: 9}[window]
+    assert products(64, 64) == minimal
+    assert products(64, 3) == products(3, 64) == 1
+    assert products(64, 64, "bfloat16") == 1  # its sums would round too early
+    assert products(16, 64) == (1 if window == 3 else minimal)
+
+
 @pytest.mark.parametrize(("name", "geometry", "channels"), GEOMETRIES, ids=str)
 def test_values_and_gradients_equal_torch_s_at_any_geometry(name, geometry, channels):
     stride, window, padding, size = geometry
@@ -207,7 +252,7 @@ def test_derivatives_equal_torch_s_to_second_order(name, geometry):
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_float32_is_as_exact_as_it_can_be(name):
+def test_float32_is_as_exact_as_it_can_be(name, form):
     _compare(name, (2, (4, 4), 1, (8, 6)), "float32", 2e-5)
 
 

@@ -39,9 +39,13 @@ def one_torch_thread():
     torch.set_num_threads(threads)
 
 
-def dcgans():
-    pair = dcgan.networks((28, 28, 1), width=8, dtype="float64")
-    return pair, torch_twin.dcgan(28, width=8, latent_dim=LATENT)
+def dcgans(base=4):
+    pair = dcgan.networks((28, 28, 1), width=8, dtype="float64", base=base)
+    return pair, torch_twin.dcgan(28, width=8, latent_dim=LATENT, base=base)
+
+
+def dcgans_of_two_stages():
+    return dcgans(base=7)
 
 
 def mlps():
@@ -90,7 +94,7 @@ def start(gan, batch, rng):
 
 
 @pytest.mark.parametrize("optimizers", [SGD, ADAM], ids=["sgd", "adam"])
-@pytest.mark.parametrize("networks", [dcgans, mlps])
+@pytest.mark.parametrize("networks", [dcgans, dcgans_of_two_stages, mlps])
 def test_ten_steps_are_pytorchs(networks, optimizers):
     (G, D), twins = networks()
     tx, optimizer = optimizers

@@ -2,8 +2,9 @@
 
 All strided convolutions; BatchNorm in both networks except G's output and D's input;
 ReLU and tanh in G, LeakyReLU 0.2 in D; weights from N(0, 0.02²). Images are in [-1, 1]
-and of 28×28 (two doublings of 7×7) or of 32, 64, 128, … (doublings of 4×4). Given
-labels, G takes them one-hot beside `z` and D as an embedded extra channel.
+and of any size: D halves them, rounding up, until a side is at most `base`, and G comes
+back the same way, so 28 goes by 14 and 7 to 4, and 64 by 32, 16 and 8. Given labels, G
+takes them one-hot beside `z` and D as an embedded extra channel.
 """
 
 from collections.abc import Sequence
@@ -25,72 +26,71 @@ from jaxgan.models.layers import (
 from jaxgan.types import UsageError
 
 
-def stages(size: int) -> tuple[int, int]:
-    """`(base, doublings)` of an image size: 28 is (7, 2), 64 is (4, 4).
+def stages(shape: Sequence[int], base: int = 4) -> list[tuple[int, int]]:
+    """`(H, W)` of the image and of every stage down to the smallest, as D makes them.
 
     Raises:
-        UsageError: no such pair exists.
+        UsageError: the images leave no stage.
     """
-    for base in (4, 7):
-        doublings = (size // base).bit_length() - 1
-        if doublings > 0 and base << doublings == size:
-            return base, doublings
-    raise UsageError(
-        f"DCGAN draws images of 28x28, 32x32, 64x64, 128x128 (4 or 7 times a power of "
-        f"two), not {size}x{size}; resize them, such as --resize 32x32."
-    )
+    sizes = [tuple(shape[:2])]
+    while min(sizes[-1]) > base:
+        h, w = sizes[-1]
+        sizes.append((-(-h // 2), -(-w // 2)))
+    if len(sizes) == 1:
+        raise UsageError(
+            f"DCGAN of base {base} draws images that are higher and wider than {base}, "
+            f"not {shape[0]}x{shape[1]}; resize them, such as --resize 32x32."
+        )
+    return sizes
 
 
 class Generator(nn.Module):
-    """`z [B, Z] (, label int32 [B]) -> images [B, size, size, channels]` in [-1, 1]."""
+    """`z [B, Z] (, label int32 [B]) -> images [B, H, W, C]` in [-1, 1]."""
 
-    size: int = 28
-    channels: int = 1
+    shape: tuple[int, int, int] = (28, 28, 1)
     width: int = 64
     num_classes: int = 0
+    base: int = 4
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, z, label=None, train: bool = True):
-        base, doublings = stages(self.size)
+        *larger, (h, w) = stages(self.shape, self.base)
         norm = partial(batch_norm, train, dtype=self.dtype, scale_init=dcgan_scale)
-        if self.num_classes:
-            z = jnp.concatenate([z, jax.nn.one_hot(label, self.num_classes)], -1)
-        c = self.width << (doublings - 1)
-        x = nn.Dense(
-            base * base * c, use_bias=False, kernel_init=normal002, dtype=self.dtype
-        )(z)
-        x = nn.relu(norm()(x.reshape(-1, base, base, c)))
-        for _ in range(doublings - 1):
-            c //= 2
-            x = nn.relu(norm()(self.up(c, use_bias=False)(x)))
-        return jnp.tanh(full_precision(self.up(self.channels)(x)))
-
-    def up(self, features, use_bias=True):
-        return ConvTranspose(
-            features,
-            (4, 4),
-            (2, 2),
-            use_bias=use_bias,
+        conv = partial(
+            ConvTranspose,
+            kernel_size=(4, 4),
+            strides=(2, 2),
             kernel_init=normal002,
             dtype=self.dtype,
         )
+        if self.num_classes:
+            z = jnp.concatenate([z, jax.nn.one_hot(label, self.num_classes)], -1)
+        c = self.width << (len(larger) - 1)
+        x = nn.Dense(
+            h * w * c, use_bias=False, kernel_init=normal002, dtype=self.dtype
+        )(z)
+        x = nn.relu(norm()(x.reshape(-1, h, w, c)))
+        for size in larger[:0:-1]:
+            c //= 2
+            x = nn.relu(norm()(conv(c, size=size, use_bias=False)(x)))
+        return jnp.tanh(full_precision(conv(self.shape[2], size=larger[0])(x)))
 
 
 class Discriminator(nn.Module):
-    """`images [B, S, S, C] (, label int32 [B]) -> logits [B]`, float32."""
+    """`images [B, H, W, C] (, label int32 [B]) -> logits [B]`, float32."""
 
     width: int = 64
     num_classes: int = 0
+    base: int = 4
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x, label=None, train: bool = True):
-        _, doublings = stages(x.shape[1])
         if self.num_classes:
             plane = nn.Embed(self.num_classes, x.shape[1] * x.shape[2])(label)
             x = jnp.concatenate([x, plane.reshape(*x.shape[:3], 1)], -1)
-        for i in range(doublings):
+        for i, _ in enumerate(stages(x.shape[1:], self.base)[1:]):
             x = Conv(
                 self.width << i,
                 (4, 4),
@@ -108,16 +108,28 @@ class Discriminator(nn.Module):
 
 
 def networks(
-    shape: Sequence[int], width: int = 64, num_classes: int = 0, dtype=jnp.float32
+    shape: Sequence[int],
+    width: int = 64,
+    num_classes: int = 0,
+    dtype=jnp.float32,
+    base: int = 4,
 ) -> tuple[Generator, Discriminator]:
-    """The pair for images of `shape` `(H, W, C)`, H = W."""
-    if shape[0] != shape[1]:
-        raise UsageError(
-            f"DCGAN's images are square, not {shape[0]}x{shape[1]}; crop or resize "
-            "them, such as --resize 64 --crop 64."
-        )
-    stages(shape[0])
+    """The pair for images of one shape.
+
+    Args:
+        shape: `(H, W, C)` of the images.
+        width: channels of D's first layer and G's last hidden one; each smaller stage
+            has twice as many.
+        num_classes: above 0, both are given labels in [0, num_classes).
+        dtype: what they compute in; parameters are float32.
+        base: how small the smallest stage is. 7 makes two stages of a 28x28 image
+            instead of three: faster, but D then judges strokes apart from one another.
+
+    Raises:
+        UsageError: the images are not larger than the base.
+    """
+    stages(shape, base)
     return (
-        Generator(shape[0], shape[2], width, num_classes, dtype),
-        Discriminator(width, num_classes, dtype),
+        Generator(tuple(shape), width, num_classes, base, dtype),
+        Discriminator(width, num_classes, base, dtype),
     )

@@ -26,6 +26,7 @@ class ConvTranspose(nn.Module):
     kernel_size: tuple[int, int]
     strides: tuple[int, int] = (1, 1)
     padding: Any = "SAME"
+    size: tuple[int, int] | None = None
     use_bias: bool = True
     dtype: Any = None
     kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal(
@@ -39,7 +40,7 @@ class ConvTranspose(nn.Module):
         w = self.param("kernel", self.kernel_init, shape)
         b = self.param("bias", self.bias_init, shape[2:3]) if self.use_bias else None
         x, w, b = nn.dtypes.promote_dtype(x, w, b, dtype=self.dtype)
-        y = ops.conv_transpose(x, w, self.strides, self.padding)
+        y = ops.conv_transpose(x, w, self.strides, self.padding, self.size)
         return y if b is None else y + b.reshape(1, 1, 1, -1)
 
 

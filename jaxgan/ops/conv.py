@@ -2,8 +2,8 @@
 
 XLA's own convolutions are excellent on GPU and TPU. On CPU the gradients that a GAN
 needs are many times slower than the matrix products they amount to, so there a
-convolution is written as one: patches times kernel (im2col; Chellapilla, Puri and
-Simard, 2006). The choice is made when a function is compiled, by platform.
+convolution is written as matrix products, in `ops.cpu`. The choice is made when a
+function is compiled, by platform.
 
 A convolution is bilinear in its input `x` and kernel `w`, and so are its two
 transposes. The three are primitives, each with a lowering for each platform:
@@ -28,6 +28,8 @@ from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from jaxgan.ops import cpu
+
 Pads = tuple[tuple[int, int], tuple[int, int]]
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 
@@ -50,7 +52,7 @@ def conv(x, w, stride=1, padding="SAME"):
     """
     stride = _check("conv", x, w, w.shape[2:3] if w.ndim == 4 else (), stride)
     padding = _pads("conv", padding, x.shape[1:3], w.shape[:2], stride)
-    if min(_out_size(x.shape[1:3], w.shape[:2], stride, padding)) < 1:
+    if min(cpu.out_size(x.shape[1:3], w.shape[:2], stride, padding)) < 1:
         raise ValueError(
             f"conv: an input of {x.shape[1]}x{x.shape[2]} is smaller than the "
             f"{w.shape[0]}x{w.shape[1]} kernel with padding {padding}."
@@ -58,7 +60,7 @@ def conv(x, w, stride=1, padding="SAME"):
     return conv_p.bind(x, w, stride=stride, padding=padding)
 
 
-def conv_transpose(x, w, stride=1, padding="SAME"):
+def conv_transpose(x, w, stride=1, padding="SAME", size=None):
     """Transposed convolution: the gradient of `conv` in its input.
 
     Equal to `torch.nn.functional.conv_transpose2d` with `w` permuted to
@@ -69,32 +71,42 @@ def conv_transpose(x, w, stride=1, padding="SAME"):
         w: `[kh, kw, C_out, C_in]`, the kernel of the convolution that maps the result's
             shape back to x's.
         stride: an int, or one for each of H and W; the factor of upsampling.
-        padding: `"SAME"` (H' = H · stride), an int, or pairs, as that convolution's.
+        padding: `"SAME"`, an int, or pairs, as that convolution's.
+        size: `(H', W')` of the result. Of the `stride` sizes that the convolution maps
+            back to x's, the default is the largest with `"SAME"`, `H · stride`, and
+            otherwise the smallest.
 
     Returns:
-        `[B, H', W', C_out]`, with `H' = (H - 1) · stride + kh - top - bottom`.
+        `[B, H', W', C_out]`, by default with `H' = H · stride` for `"SAME"` and
+        `(H - 1) · stride + kh - top - bottom` otherwise.
 
     Raises:
         ValueError: the shapes or dtypes do not fit one another.
     """
-    channels = w.shape[3:4] if w.ndim == 4 else ()
-    stride = _check("conv_transpose", x, w, channels, stride)
+    name = "conv_transpose"
+    stride = _check(name, x, w, w.shape[3:4] if w.ndim == 4 else (), stride)
+    window = w.shape[:2]
     full = tuple(
-        (n - 1) * s + k for n, s, k in zip(x.shape[1:3], stride, w.shape, strict=False)
+        (n - 1) * s + k for n, s, k in zip(x.shape[1:3], stride, window, strict=True)
     )
     same = isinstance(padding, str) and padding.upper().startswith("SAME")
-    size = tuple(n * s for n, s in zip(x.shape[1:3], stride, strict=True))
-    padding = _pads(
-        "conv_transpose", padding, size if same else full, w.shape[:2], stride
-    )
-    if not same:
-        size = tuple(n - lo - hi for n, (lo, hi) in zip(full, padding, strict=True))
-    if min(size) < 1:
+    if size is None and same:
+        size = tuple(n * s for n, s in zip(x.shape[1:3], stride, strict=True))
+    pads = _pads(name, padding, size or full, window, stride)
+    if size is None:
+        size = tuple(n - lo - hi for n, (lo, hi) in zip(full, pads, strict=True))
+        if min(size) < 1:
+            raise ValueError(
+                f"conv_transpose: padding {pads} leaves nothing of a "
+                f"{full[0]}x{full[1]} output."
+            )
+    size = tuple(int(n) for n in size)
+    if len(size) != 2 or cpu.out_size(size, window, stride, pads) != x.shape[1:3]:
         raise ValueError(
-            f"conv_transpose: padding {padding} leaves nothing of a "
-            f"{full[0]}x{full[1]} output."
+            f"conv_transpose: size {size} is not one that a convolution with padding "
+            f"{padding!r} takes to {x.shape[1]}x{x.shape[2]}."
         )
-    return conv_x_p.bind(x, w, stride=stride, padding=padding, size=size)
+    return conv_x_p.bind(x, w, stride=stride, padding=pads, size=size)
 
 
 def conv_general_dilated(
@@ -142,13 +154,6 @@ def _pads(name, padding, size, window, stride) -> Pads:
         ) from None
 
 
-def _out_size(size, window, stride, padding):
-    return tuple(
-        (n + lo + hi - k) // s + 1
-        for n, k, s, (lo, hi) in zip(size, window, stride, padding, strict=True)
-    )
-
-
 def _check(name, x, w, channels, stride):
     """Refuses what does not fit; returns the stride as a pair."""
     if x.ndim != 4 or w.ndim != 4 or x.shape[3:] != tuple(channels):
@@ -184,89 +189,6 @@ def _conv_w_xla(x, dy, *, stride, padding, window):
     w = jax.ShapeDtypeStruct((*window, x.shape[3], dy.shape[3]), dy.dtype)
     forward = lambda w: _conv_xla(x, w, stride=stride, padding=padding)  # noqa: E731
     return jax.linear_transpose(forward, w)(dy)[0]
-
-
-# --- matrix products: CPU
-
-
-def _dot(a, b):
-    """The matrix product, summed in float32 or wider, as accelerators do."""
-    wide = a.dtype if jnp.finfo(a.dtype).bits >= 32 else jnp.float32
-    return jnp.matmul(a, b, preferred_element_type=wide)
-
-
-def _padded(size, window, stride, padding):
-    """Blocks per kernel side, and the padded sizes that whole blocks of it cover."""
-    out = _out_size(size, window, stride, padding)
-    blocks = tuple(-(-k // s) for k, s in zip(window, stride, strict=True))
-    return (
-        out,
-        blocks,
-        tuple(s * (n - 1 + b) for s, n, b in zip(stride, out, blocks, strict=True)),
-    )
-
-
-def _patches(x, window, stride, padding):
-    """`[B, H, W, C] -> [B·H'·W', kh·kw·C]`."""
-    (oh, ow), _, (ph, pw) = _padded(x.shape[1:3], window, stride, padding)
-    (top, _), (left, _) = padding
-    rows, cols = (top, ph - x.shape[1] - top, 0), (left, pw - x.shape[2] - left, 0)
-    x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), rows, cols, (0, 0, 0)))
-    (sh, sw), (kh, kw) = stride, window
-    # Pixels that the stride never separates are copied as one.
-    together = sw if kw % sw == 0 else 1
-    x = x.reshape(x.shape[0], ph, pw // together, together * x.shape[3])
-    kw, sw = kw // together, sw // together
-    taps = [
-        x[:, i : i + sh * (oh - 1) + 1 : sh, j : j + sw * (ow - 1) + 1 : sw]
-        for i in range(kh)
-        for j in range(kw)
-    ]
-    patches = jnp.concatenate(taps, -1)
-    return patches.reshape(len(x) * oh * ow, patches.shape[3])
-
-
-def _conv_cpu(x, w, *, stride, padding):
-    out = _out_size(x.shape[1:3], w.shape[:2], stride, padding)
-    rows = _patches(x, w.shape[:2], stride, padding)
-    y = _dot(rows, w.reshape(-1, w.shape[3]))
-    return y.astype(x.dtype).reshape(x.shape[0], *out, w.shape[3])
-
-
-def _conv_w_cpu(x, dy, *, stride, padding, window):
-    rows = _patches(x, window, stride, padding)
-    cols = dy.reshape(-1, dy.shape[3])
-    # Whichever of rowsᵀ @ cols and (colsᵀ @ rows)ᵀ transposes less, and that apart: up
-    # to twice as fast. The barriers keep XLA from rewriting one into the other.
-    if rows.shape[1] < cols.shape[1]:
-        dw = _dot(lax.optimization_barrier(rows.T), cols)
-    else:
-        dw = lax.optimization_barrier(_dot(lax.optimization_barrier(cols.T), rows)).T
-    return dw.astype(x.dtype).reshape(*window, x.shape[3], dy.shape[3])
-
-
-def _conv_x_cpu(dy, w, *, stride, padding, size):
-    """Every output pixel spreads a window; windows overlap block by block, not pixel
-    by pixel, so that at stride s the sum has (k/s)² terms instead of k²."""
-    (kh, kw, c, _), (sh, sw) = w.shape, stride
-    (oh, ow), (bh, bw), (ph, pw) = _padded(size, (kh, kw), stride, padding)
-    w = jnp.pad(w, ((0, bh * sh - kh), (0, bw * sw - kw), (0, 0), (0, 0)))
-    w = w.reshape(bh, sh, bw, sw, c, -1).transpose(0, 2, 1, 3, 4, 5)
-    spread = _dot(dy.reshape(-1, dy.shape[3]), w.reshape(-1, dy.shape[3]).T)
-    spread = spread.reshape(len(dy), oh, ow, bh, bw, sh * sw * c)
-    x = sum(
-        jnp.pad(
-            spread[:, :, :, i, j], ((0, 0), (i, bh - 1 - i), (j, bw - 1 - j), (0, 0))
-        )
-        for i in range(bh)
-        for j in range(bw)
-    )
-    x = x.astype(dy.dtype).reshape(len(dy), ph // sh, pw // sw, sh, sw, c)
-    (top, _), (left, _) = padding
-    rows = (-top, size[0] + top - ph, 0)
-    cols = (-left, size[1] + left - pw, 0)
-    x = x.transpose(0, 1, 3, 2, 4, 5).reshape(len(dy), ph, pw, c)
-    return lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), rows, cols, (0, 0, 0)))
 
 
 # --- the primitives
@@ -310,7 +232,7 @@ def _batch(primitive, foldable):
     return rule
 
 
-def _primitive(name, xla, cpu, foldable):
+def _primitive(name, xla, on_cpu, foldable):
     primitive = Primitive(name)
 
     def abstract(a, b, **params):
@@ -327,20 +249,22 @@ def _primitive(name, xla, cpu, foldable):
 
     def run(a, b, **params):
         if jax.config.jax_disable_jit:
-            return _grouped(cpu, _one_by_one)(a, b, **params)
+            return _grouped(on_cpu, _one_by_one)(a, b, **params)
         return jitted(a, b, tuple(params.items()))
 
     primitive.def_impl(run)
     lower = lambda f: mlir.lower_fun(f, multiple_results=False)  # noqa: E731
     mlir.register_lowering(primitive, lower(_grouped(xla, jax.vmap)))
-    mlir.register_lowering(primitive, lower(_grouped(cpu, _one_by_one)), platform="cpu")
+    mlir.register_lowering(
+        primitive, lower(_grouped(on_cpu, _one_by_one)), platform="cpu"
+    )
     batching.primitive_batchers[primitive] = _batch(primitive, foldable)
     return primitive
 
 
-conv_p = _primitive("jaxgan_conv", _conv_xla, _conv_cpu, foldable=True)
-conv_x_p = _primitive("jaxgan_conv_x", _conv_x_xla, _conv_x_cpu, foldable=True)
-conv_w_p = _primitive("jaxgan_conv_w", _conv_w_xla, _conv_w_cpu, foldable=False)
+conv_p = _primitive("jaxgan_conv", _conv_xla, cpu.conv, foldable=True)
+conv_x_p = _primitive("jaxgan_conv_x", _conv_x_xla, cpu.conv_x, foldable=True)
+conv_w_p = _primitive("jaxgan_conv_w", _conv_w_xla, cpu.conv_w, foldable=False)
 
 ad.defbilinear(
     conv_p,
