@@ -420,7 +420,7 @@ def table(results) -> str:
     lines = [
         f"{versions}; {results['cores']} CPU cores, matmul peak "
         f"{results['peak_gflops']:.0f} GFLOP/s",
-        f"{'':24}{'':9}{'ms/step':>9}{'GFLOP/s':>9}{'of peak':>9}{'  jaxgan is':>24}",
+        f"{'':28}{'':9}{'ms/step':>9}{'GFLOP/s':>9}{'of peak':>9}{'  jaxgan is':>24}",
     ]
     for r in results["models"].values():
         low, high = min(r["ratio_of_rounds"]), max(r["ratio_of_rounds"])
@@ -431,7 +431,7 @@ def table(results) -> str:
         ):
             t = r[side]
             lines.append(
-                f"{title:24}{side:9}{t['ms']:9.3f}{t['gflops']:9.1f}"
+                f"{title:28}{side:9}{t['ms']:9.3f}{t['gflops']:9.1f}"
                 f"{t['share_of_peak']:9.1%}  {end}".rstrip()
             )
     return "\n".join(lines)

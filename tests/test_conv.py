@@ -197,6 +197,21 @@ def test_minimal_filtering_equals_torch_s_at_any_geometry(monkeypatch, name, geo
         _compare(name, geometry, "float64", 1e-10)
 
 
+@pytest.mark.parametrize("batch", (0, 1))
+@pytest.mark.parametrize("name", PAIRS)
+def test_minimal_filtering_of_a_single_pixel(monkeypatch, name, batch):
+    monkeypatch.setattr(cpu, "MANY", 0)
+    ours, theirs = PAIRS[name]
+    size = {"conv": 2, "conv_transpose": 1}[name]
+    args = _normal((batch, size, size, 3), (4, 4, 3, 3), dtype="float32")
+    tensors = [torch.tensor(a, requires_grad=True) for a in args]
+    y = theirs(*tensors, 2, 1)
+    expected = torch.autograd.grad((y**2).sum(), tensors)
+    got = jax.grad(lambda x, w: (ours(x, w, 2, 1) ** 2).sum(), (0, 1))(*args)
+    for g, e in zip(got, expected, strict=True):
+        np.testing.assert_allclose(g, e, rtol=2e-5, atol=2e-5)
+
+
 @pytest.mark.parametrize("window", (3, 4))
 def test_many_channels_take_minimal_filtering_and_few_take_patches(window):
     def products(channels, features, dtype="float32"):

@@ -10,6 +10,7 @@ Both see a convolution at stride s as one at stride 1 over blocks: s×s pixels a
 pixel of s²·C channels, and a k×k kernel is r×r such blocks, r = ⌈k/s⌉.
 """
 
+import math
 from functools import reduce
 from operator import add
 
@@ -185,31 +186,26 @@ def _each(f, *grids):
     return [[f(*e) for e in zip(*r, strict=True)] for r in zip(*grids, strict=True)]
 
 
-def _tiling(size, window, stride, padding):
-    """Tiles of two outputs, blocks of the kernel, and the blocks the tiles span."""
-    out, r = out_size(size, window, stride, padding), _blocks(window, stride)
-    tiles = tuple(-(-n // 2) for n in out)
-    return tiles, r, tuple(2 * t + b - 1 for t, b in zip(tiles, r, strict=True))
-
-
 def _tiles(x, window, stride, padding):
     """Bᵀ x: images to a grid of `[B·tiles, s²·C]`."""
-    (th, tw), (rh, rw), (h, w) = _tiling(x.shape[1:3], window, stride, padding)
-    (b, _, _, c), (sh, sw) = x.shape, stride
-    x = _framed(x, sh * h, sw * w, padding).reshape(b, h, sh, w, sw * c)
+    (sh, sw), (rh, rw), c = stride, _blocks(window, stride), x.shape[3]
+    out = out_size(x.shape[1:3], window, stride, padding)
+    th, tw = (-(-n // 2) for n in out)
+    h, w = 2 * th + rh - 1, 2 * tw + rw - 1
+    x = _framed(x, sh * h, sw * w, padding).reshape(len(x), h, sh, w, sw * c)
     grid = [
         [x[:, i : i + 2 * th - 1 : 2, :, j : j + 2 * tw - 1 : 2] for j in range(rw + 1)]
         for i in range(rh + 1)
     ]
-    rows = lambda v: v.transpose(0, 1, 3, 2, 4).reshape(-1, sh * sw * c)  # noqa: E731
-    return _each(rows, _mix(BT[rh], BT[rw], grid))
+    grid = _each(lambda v: v.transpose(0, 1, 3, 2, 4), _mix(BT[rh], BT[rw], grid))
+    return _rows(grid, out)
 
 
 def _tiles_t(grid, shape, window, stride, padding):
     """The transpose of `_tiles`; `shape` is the images'."""
-    (th, tw), (rh, rw), _ = _tiling(shape[1:3], window, stride, padding)
-    (sh, sw), c = stride, shape[3]
-    grid = _each(lambda v: v.reshape(-1, th, tw, sh, sw * c), grid)
+    (sh, sw), (rh, rw), c = stride, _blocks(window, stride), shape[3]
+    out = out_size(shape[1:3], window, stride, padding)
+    grid = _rows_t(grid, (shape[0], *out, sh, sw * c))
     grid = _mix(_t(BT[rh]), _t(BT[rw]), grid)
 
     def total(p, q):
@@ -255,8 +251,7 @@ def _filters_t(grid, shape, stride):
 def _outputs(grid, batch, out):
     """Aᵀ m: a grid of `[B·tiles, C_out]` to images."""
     r = len(grid) - 1, len(grid[0]) - 1
-    th, tw = (-(-n // 2) for n in out)
-    grid = _each(lambda v: v.reshape(batch, th, tw, -1), grid)
+    grid = _rows_t(grid, (batch, *out, grid[0][0].shape[1]))
     return _woven(_mix(AT[r[0]], AT[r[1]], grid))[:, : out[0], : out[1]]
 
 
@@ -266,4 +261,35 @@ def _outputs_t(dy, r):
     dy = jnp.pad(dy, ((0, 0), (0, h % 2), (0, w % 2), (0, 0)))
     grid = [[dy[:, i::2, j::2] for j in (0, 1)] for i in (0, 1)]
     grid = _mix(_t(AT[r[0]]), _t(AT[r[1]]), grid)
-    return _each(lambda v: v.reshape(-1, dy.shape[3]), grid)
+    return _rows(grid, (h, w))
+
+
+def _rows(grid, out):
+    """A grid of `[B, th, tw, ...]` to one of matrices with a row for each tile.
+
+    The last product along an axis makes the tile's second output alone. Where `out`
+    is odd the last tile has none, and that row is left out.
+    """
+
+    def rows(v, i, j):
+        v = v[:, : _count(out[0], i, grid), : _count(out[1], j, grid[0])]
+        return v.reshape(math.prod(v.shape[:3]), math.prod(v.shape[3:]))
+
+    return [[rows(v, i, j) for j, v in enumerate(r)] for i, r in enumerate(grid)]
+
+
+def _rows_t(grid, shape):
+    """The transpose of `_rows`; `shape` is `(B, *out, ...)`."""
+    b, *out = shape[:3]
+    th, tw = (-(-n // 2) for n in out)
+
+    def tiles(v, i, j):
+        h, w = _count(out[0], i, grid), _count(out[1], j, grid[0])
+        return _place(v.reshape(b, h, w, *shape[3:]), 0, 0, th - h, tw - w)
+
+    return [[tiles(v, i, j) for j, v in enumerate(r)] for i, r in enumerate(grid)]
+
+
+def _count(outputs, i, products):
+    """Tiles along an axis that need product i."""
+    return (outputs + (i < len(products) - 1)) // 2
