@@ -16,6 +16,8 @@ what disturbs the machine for seconds disturbs both sides.
 
 GFLOP/s are those of the step's matrix products and convolutions, 3·F_G + 8·F_D an
 image (F: one forward pass), against a 2048³ matrix product measured in the same run.
+They are counted as if each convolution were computed directly, on both sides; jaxgan
+does some with fewer multiplications, and its GFLOP/s are higher for it.
 """
 
 import dataclasses

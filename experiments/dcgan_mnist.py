@@ -15,7 +15,7 @@ from jaxgan import cli, config, models, recipes
 class Config(config.Config):
     """DCGAN on MNIST, or on any images."""
 
-    steps: int = 8000
+    steps: int = 6000
     """How many steps to train, in all."""
     sample_every: int = 1000
     """Steps between sample grids."""
