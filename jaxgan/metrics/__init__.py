@@ -1,0 +1,18 @@
+"""What samples are judged by. Functions of features, of logits or of images alone."""
+
+from jaxgan.metrics.classes import class_shares, entropy, inception_score
+from jaxgan.metrics.frechet import Moments, frechet_distance, moments
+from jaxgan.metrics.kernel import kid
+from jaxgan.metrics.neighbours import PRDC, prdc
+
+__all__ = [
+    "PRDC",
+    "Moments",
+    "class_shares",
+    "entropy",
+    "frechet_distance",
+    "inception_score",
+    "kid",
+    "moments",
+    "prdc",
+]
