@@ -9,18 +9,33 @@ import orbax.checkpoint as ocp
 from jaxgan.types import TrainState, UsageError
 
 
-def manager(directory: Path | str, keep: int | None = None) -> ocp.CheckpointManager:
-    """Opens a folder of checkpoints; use it in a `with`, or saves may be lost.
+def reader(directory: Path | str) -> ocp.CheckpointManager:
+    """Opens a folder of checkpoints, perhaps of a run that goes on; for a `with`."""
+    return _manager(directory, read_only=True, create=False)
+
+
+def writer(directory: Path | str, keep: int | None = None) -> ocp.CheckpointManager:
+    """Opens a run's own folder; use it in a `with`, or saves may be lost.
 
     Args:
-        directory: it is made when it is not there.
+        directory: it is made when it is not there, and rid of unfinished saves.
         keep: how many of the newest to keep; None for all.
     """
+    return _manager(directory, max_to_keep=keep, cleanup_tmp_directories=True)
+
+
+def _manager(directory, **options):
     logging.getLogger("absl").setLevel(logging.ERROR)
-    options = ocp.CheckpointManagerOptions(
-        max_to_keep=keep, cleanup_tmp_directories=True
-    )
+    options = ocp.CheckpointManagerOptions(**options)
     return ocp.CheckpointManager(Path(directory).absolute(), options=options)
+
+
+def steps(directory: Path | str) -> list[int]:
+    """Of the checkpoints in a folder; of a folder that is not there, none."""
+    if not Path(directory).is_dir():
+        return []
+    with reader(directory) as saved:
+        return sorted(saved.all_steps())
 
 
 def save(checkpoints: ocp.CheckpointManager, state: TrainState) -> None:
@@ -36,7 +51,7 @@ def restore(
     """The newest state that can be read.
 
     Args:
-        checkpoints: from `manager`.
+        checkpoints: from `reader` or `writer`.
         template: the state's structure: arrays, or `ShapeDtypeStruct`s with shardings.
         warn: told, in one sentence, of each newer checkpoint that is damaged.
 

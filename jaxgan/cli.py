@@ -116,7 +116,7 @@ def _cache_compilations():
 def sample(options: Sample, kind, build, experiment: str) -> None:
     """Writes a grid, and the images as .npz when asked."""
     path = Path(options.workdir or workdir.default(experiment))
-    gan, state, _ = sampling.load(path, kind, build, options.platform)
+    gan, state, _ = sampling.load(path, kind, build, options.platform, experiment)
     images, labels = sampling.draw(gan, state, options.num, options.seed, options.label)
     sampling.write(images, labels, options.out, options.npz)
     files = " and ".join(filter(None, (options.out, options.npz)))

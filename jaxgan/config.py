@@ -7,6 +7,7 @@ defaults < `--config FILE` < flags.
 import dataclasses
 import json
 import math
+import typing
 from pathlib import Path
 from typing import Literal
 
@@ -57,6 +58,9 @@ class Config:
     """A JSON file of options, such as a run's config.json; flags override it."""
 
 
+ITS_OWN = frozenset({"workdir", "init_from", "config"})
+"""Options of a run that another one does not take over with its config.json."""
+
 MAY_CHANGE = frozenset(
     "steps workdir init_from platform tpu log_every sample_every checkpoint_every keep "
     "tensorboard wandb config".split()
@@ -79,6 +83,8 @@ def check(config: Config) -> None:
         value, default = getattr(config, field.name), field.default
         for number in value if isinstance(value, tuple) else (value,):
             _check_number(flag(field.name), number, default)
+    if config.tpu and config.platform not in ("auto", "tpu"):
+        raise UsageError(f"--tpu and --platform {config.platform} exclude each other.")
     if not 0 <= config.seed < 2**32:
         raise UsageError(f"--seed {config.seed} must be 0 or more, and below 2**32.")
     if config.steps * config.batch_size >= 2**32:
@@ -96,6 +102,9 @@ def _check_number(name, value, default):
             raise UsageError(f"{name} {value} must be {least} or more.")
     if isinstance(value, float) and not (math.isfinite(value) and value >= 0):
         raise UsageError(f"{name} {value} must be a finite number, 0 or more.")
+    averages = name.startswith("--beta") or name.endswith("-decay")
+    if isinstance(value, float) and averages and value >= 1:
+        raise UsageError(f"{name} {value} must be 0 or more, and below 1.")
 
 
 def size(name: str, text: str | None) -> int | tuple[int, int] | None:
@@ -128,7 +137,7 @@ def from_file(path: str, kind: type[Config]) -> Config:
     except ValueError as error:
         raise UsageError(f"--config {path} is not JSON: {error}.") from None
     if isinstance(values, dict) and isinstance(values.get("config"), dict):
-        values = values["config"]
+        values = {k: v for k, v in values["config"].items() if k not in ITS_OWN}
     if not isinstance(values, dict):
         raise UsageError(f"--config {path} must hold a JSON object of options.")
     return from_dict(values, kind, f"--config {path}")
@@ -140,25 +149,44 @@ def from_dict(values: dict, kind: type[Config], source: str) -> Config:
     Raises:
         UsageError: an unknown option or a value of another type; `source` begins it.
     """
-    fields = {f.name: f for f in dataclasses.fields(kind)}
+    types = typing.get_type_hints(kind)
     values = {n.replace("-", "_"): v for n, v in values.items()}
-    if unknown := sorted(values.keys() - fields):
+    if unknown := sorted(values.keys() - types):
         raise UsageError(
-            f"{source} has {', '.join(unknown)}, which {kind.__name__} does not know; "
-            f"its options are {', '.join(fields)}."
+            f"{source} has {', '.join(unknown)}, which this experiment does not know; "
+            f"its options are {', '.join(types)}."
         )
     values = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
     for name, value in values.items():
-        default = fields[name].default
-        fits = isinstance(value, type(default))
-        if isinstance(default, float) and not isinstance(value, bool):
-            fits = isinstance(value, int | float)
-        if isinstance(default, int) and not isinstance(default, bool):
-            fits = isinstance(value, int) and not isinstance(value, bool)
-        if default is None:
-            fits = value is None or isinstance(value, str)
-        if not fits:
+        if not _fits(value, types[name]):
             raise UsageError(
-                f"{source} has {name} = {value!r}, which should be like {default!r}."
+                f"{source} has {name} = {value!r}, which should be "
+                f"{_described(types[name])}."
             )
     return kind(**values)
+
+
+def _fits(value, kind) -> bool:
+    """Whether a value from JSON is of a type that options have."""
+    args = typing.get_args(kind)
+    if typing.get_origin(kind) is Literal:
+        return value in args
+    if typing.get_origin(kind) is tuple:
+        return isinstance(value, tuple) and all(_fits(v, args[0]) for v in value)
+    if args:
+        return any(_fits(value, arg) for arg in args)
+    if isinstance(value, bool) or kind is bool:
+        return kind is bool and isinstance(value, bool)
+    return isinstance(value, int | float if kind is float else kind)
+
+
+def _described(kind) -> str:
+    args = typing.get_args(kind)
+    if typing.get_origin(kind) is Literal:
+        return "one of " + ", ".join(map(str, args))
+    if typing.get_origin(kind) is tuple:
+        return f"a list, of each {_described(args[0])}"
+    if args:
+        return " or ".join(map(_described, args))
+    names = {str: "a text", int: "a whole number", float: "a number"}
+    return names.get(kind, "true or false" if kind is bool else "null")

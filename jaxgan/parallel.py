@@ -35,9 +35,15 @@ def devices(platform: str = "auto") -> list:
     if platform == "cpu":
         jax.config.update("jax_platforms", "cpu")
     try:
-        return jax.devices() if platform == "auto" else jax.devices(platform)
+        every = jax.devices()
+    except RuntimeError as error:
+        raise UsageError(
+            f"JAX finds no device to run on: {str(error).splitlines()[0]}"
+        ) from None
+    try:
+        return every if platform == "auto" else jax.devices(platform)
     except RuntimeError:
-        seen = sorted({f"{d.platform} ({d.device_kind})" for d in jax.devices()})
+        seen = sorted({f"{d.platform} ({d.device_kind})" for d in every})
         extra = {"tpu": "tpu", "gpu": "cuda13"}[platform]
         raise UsageError(
             f"--platform {platform}: JAX sees no {platform.upper()} here, only "

@@ -1,6 +1,7 @@
 """Where a run's numbers and pictures go: metrics.jsonl, TensorBoard, W&B."""
 
 import contextlib
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -40,18 +41,24 @@ def jsonl(path: Path, resume_step: int) -> Sink:
     return Sink(scalars, lambda step, image: None, file.close)
 
 
-def tensorboard(directory: Path, resume_step: int) -> Sink:
-    """Event files for TensorBoard.
+def check(tensorboard: bool, wandb: bool) -> None:
+    """Refuses a sink whose package is missing.
 
     Raises:
-        UsageError: tensorboardX is not installed.
+        UsageError: naming what to install.
     """
-    try:
-        from tensorboardX import SummaryWriter
-    except ImportError:
-        raise UsageError(
-            "--tensorboard needs tensorboardX: pip install 'jaxgan[tensorboard]'."
-        ) from None
+    for flag, package, wanted in (
+        ("tensorboard", "tensorboardX", tensorboard),
+        ("wandb", "wandb", wandb),
+    ):
+        if wanted and importlib.util.find_spec(package) is None:
+            raise UsageError(f"--{flag} needs {package}: pip install 'jaxgan[{flag}]'.")
+
+
+def tensorboard(directory: Path, resume_step: int) -> Sink:
+    """Event files for TensorBoard."""
+    from tensorboardX import SummaryWriter
+
     writer = SummaryWriter(str(directory), purge_step=resume_step + 1)
 
     def scalars(step, values):
@@ -65,15 +72,9 @@ def tensorboard(directory: Path, resume_step: int) -> Sink:
 
 
 def wandb(directory: Path, config: dict) -> Sink:
-    """A Weights & Biases run; continues the one of this workdir.
+    """A Weights & Biases run; continues the one of this workdir."""
+    import wandb
 
-    Raises:
-        UsageError: wandb is not installed.
-    """
-    try:
-        import wandb
-    except ImportError:
-        raise UsageError("--wandb needs wandb: pip install 'jaxgan[wandb]'.") from None
     run = wandb.init(
         project="jaxgan",
         name=directory.name,

@@ -13,7 +13,9 @@ from jaxgan.types import UsageError
 BATCH = 256
 
 
-def load(path: Path, kind, build, platform: str = "auto"):
+def load(
+    path: Path, kind, build, platform: str = "auto", experiment: str | None = None
+):
     """The GAN and the newest state of a run.
 
     Args:
@@ -21,6 +23,7 @@ def load(path: Path, kind, build, platform: str = "auto"):
         kind: its config's dataclass.
         build: `(config, shape, num_classes) -> GAN`.
         platform: where to put it.
+        experiment: refuse runs of another; by default it is not looked at.
 
     Returns:
         `(gan, state, run)`, with `run` a `workdir.Run`.
@@ -28,10 +31,10 @@ def load(path: Path, kind, build, platform: str = "auto"):
     Raises:
         UsageError: the folder holds no run, or no checkpoint.
     """
-    run = workdir.read(path, kind)
+    run = workdir.read(path, kind, experiment)
     mesh = parallel.mesh(parallel.devices(platform)[:1])
     gan = build(run.config, run.shape, len(run.class_names))
-    if not (path / "checkpoints").is_dir():
+    if not checkpoint.steps(path / "checkpoints"):
         raise UsageError(f"--workdir {path} holds no checkpoint yet.")
     weights_key, *_ = train.keys(run.config.seed)
     template = checkpoint.template(
@@ -40,7 +43,7 @@ def load(path: Path, kind, build, platform: str = "auto"):
         train.example(run.shape),
         sharding=parallel.replicated(mesh),
     )
-    with checkpoint.manager(path / "checkpoints") as saved:
+    with checkpoint.reader(path / "checkpoints") as saved:
         return gan, checkpoint.restore(saved, template), run
 
 

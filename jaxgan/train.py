@@ -64,10 +64,12 @@ def run(cfg: config.Config, build, experiment: str):
         crop=config.size("crop", cfg.crop),
     )
     gan = build(cfg, dataset.shape, dataset.num_classes)
+    record.check(cfg.tensorboard, cfg.wandb)
+    donor = _donor(cfg, gan, dataset.shape, mesh)
     this = workdir.Run(experiment, cfg, dataset.shape, dataset.class_names)
     workdir.open_run(path, this)
     with contextlib.ExitStack() as stack:
-        return gan, _train(cfg, gan, dataset, mesh, path, stack)
+        return gan, _train(cfg, gan, dataset, donor, mesh, path, stack)
 
 
 def keys(seed: int):
@@ -110,7 +112,7 @@ def looped(step, batch, root, data_root):
     return run
 
 
-def _train(cfg, gan, dataset, mesh, path, stack):
+def _train(cfg, gan, dataset, donor, mesh, path, stack):
     log = stack.enter_context(workdir.logger(path))
     for note in dataset.notes:
         log(note)
@@ -119,8 +121,8 @@ def _train(cfg, gan, dataset, mesh, path, stack):
         f"{dataset.name}, on {mesh.size} x {mesh.devices.flat[0].device_kind}"
     )
     weights_key, step_key, data_key, sample_key = keys(cfg.seed)
-    saved = stack.enter_context(checkpoint.manager(path / "checkpoints", cfg.keep))
-    state = _first_state(cfg, gan, dataset, weights_key, mesh, saved, log)
+    saved = stack.enter_context(checkpoint.writer(path / "checkpoints", cfg.keep))
+    state = _first_state(gan, dataset.shape, donor, weights_key, mesh, saved, log)
     start = int(state.step)
     if start >= cfg.steps:
         log(f"All {cfg.steps} steps are done; raise --steps to train on.")
@@ -131,11 +133,20 @@ def _train(cfg, gan, dataset, mesh, path, stack):
     draw = _sheet(gan, sample_key)
     stop = stack.enter_context(_stop_on_signal())
 
+    def refuse_nonfinite(state):
+        if not _finite(state):
+            _diverge(int(state.step), "weights are", log)
+
     def sample(state):
+        refuse_nonfinite(state)
         grid = draw(state)
         visual.save_png(path / "samples" / f"{int(state.step):06d}.png", grid, 2)
         for sink in sinks:
             sink.image(int(state.step), grid)
+
+    def save(state):
+        refuse_nonfinite(state)
+        checkpoint.save(saved, state)
 
     log("Compiling ...")
     began = time.perf_counter()
@@ -155,7 +166,7 @@ def _train(cfg, gan, dataset, mesh, path, stack):
         n = max(1, min(n, int(DISPATCH_SECONDS / pace)))
         tick = time.perf_counter()
         state, totals = program(state, totals, arrays, n)
-        _refuse_nonfinite(jax.device_get(totals), step + n, log)
+        _refuse_nonfinite_metrics(jax.device_get(totals), step + n, log)
         pace = (time.perf_counter() - tick) / n
         step += n
         bar.update(n)
@@ -165,9 +176,9 @@ def _train(cfg, gan, dataset, mesh, path, stack):
         if _due(step, cfg.sample_every, cfg):
             sample(state)
         if _due(step, cfg.checkpoint_every, cfg):
-            checkpoint.save(saved, state)
+            save(state)
     bar.close()
-    checkpoint.save(saved, state)
+    save(state)
     saved.wait_until_finished()
     if step < cfg.steps:
         text = (
@@ -190,32 +201,43 @@ def _next(step, cfg, end):
     return min(cfg.steps, end or cfg.steps, *(step - step % p + p for p in periods))
 
 
-def _first_state(cfg, gan, dataset, key, mesh, saved, log):
-    """The newest checkpoint; else --init-from's weights; else new ones."""
+def _template(gan, shape, key, mesh):
     whole = parallel.replicated(mesh)
-    batch = example(dataset.shape)
-    template = checkpoint.template(gan.init, key, batch, sharding=whole)
+    return checkpoint.template(gan.init, key, example(shape), sharding=whole)
+
+
+def _donor(cfg, gan, shape, mesh):
+    """The state that --init-from names, if it does."""
+    if not cfg.init_from:
+        return None
+    folder = Path(cfg.init_from) / "checkpoints"
+    if not checkpoint.steps(folder):
+        raise UsageError(
+            f"--init-from {cfg.init_from} holds no checkpoints; name the workdir of a "
+            "run."
+        )
+    with checkpoint.reader(folder) as saved:
+        try:
+            return checkpoint.restore(
+                saved, _template(gan, shape, keys(cfg.seed)[0], mesh)
+            )
+        except UsageError as error:
+            raise UsageError(
+                f"--init-from {cfg.init_from} does not fit: {error}"
+            ) from None
+
+
+def _first_state(gan, shape, donor, key, mesh, saved, log):
+    """The newest checkpoint; else new, with the donor's weights if there is one."""
     if saved.all_steps():
-        state = checkpoint.restore(saved, template, log)
+        state = checkpoint.restore(saved, _template(gan, shape, key, mesh), log)
         log(f"Continuing from the checkpoint of step {int(state.step)}.")
         return state
-    state = jax.jit(gan.init, out_shardings=whole)(key, batch)
-    if cfg.init_from:
-        return _weights_from(Path(cfg.init_from), state, template)
-    return state
-
-
-def _weights_from(path, state, template):
-    """A new state with another run's weights, averages and statistics."""
-    folder = path / "checkpoints"
-    if not folder.is_dir():
-        raise UsageError(f"--init-from {path} holds no checkpoints.")
-    with checkpoint.manager(folder) as saved:
-        try:
-            old = checkpoint.restore(saved, template)
-        except UsageError as error:
-            raise UsageError(f"--init-from {path} does not fit: {error}") from None
-    return state._replace(params=old.params, stats=old.stats, ema=old.ema)
+    whole = parallel.replicated(mesh)
+    state = jax.jit(gan.init, out_shardings=whole)(key, example(shape))
+    if donor is None:
+        return state
+    return state._replace(params=donor.params, stats=donor.stats, ema=donor.ema)
 
 
 def _program(gan, source, state, step_key, data_key, mesh):
@@ -284,15 +306,26 @@ def _reporter(cfg, start, sinks, bar):
     return report
 
 
-def _refuse_nonfinite(totals, step, log):
+def _refuse_nonfinite_metrics(totals, step, log):
     bad = [name for name, mean in totals.items() if not math.isfinite(mean.total)]
     if bad:
-        text = (
-            f"Training diverged by step {step}: {', '.join(sorted(bad))} not finite. "
-            "The last checkpoint is from before; try a lower learning rate."
-        )
-        log(text)
-        raise Diverged(text)
+        _diverge(step, f"{', '.join(sorted(bad))} is", log)
+
+
+@jax.jit
+def _finite(state):
+    """Whether all weights are; a step's metrics are from before its last update."""
+    leaves = jax.tree.leaves((state.params, state.ema))
+    return jnp.stack([jnp.isfinite(x).all() for x in leaves]).all()
+
+
+def _diverge(step, what, log):
+    text = (
+        f"Training diverged by step {step}: {what} not finite. Checkpoints, if any, "
+        "are from before; try a lower learning rate in another --workdir."
+    )
+    log(text)
+    raise Diverged(text)
 
 
 @contextlib.contextmanager

@@ -65,12 +65,7 @@ def open_run(path: Path, run: Run) -> bool:
         values = run._replace(config=dataclasses.asdict(run.config))._asdict()
         file.write_text(json.dumps(values, indent=2) + "\n")
         return False
-    old = read(path, type(run.config))
-    if old.experiment != run.experiment:
-        raise UsageError(
-            f"--workdir {path} holds a run of {old.experiment}, not {run.experiment}; "
-            "choose another."
-        )
+    old = read(path, type(run.config), run.experiment)
     if changes := differences(old, run):
         raise UsageError(
             f"--workdir {path} holds a run with another configuration: "
@@ -93,17 +88,23 @@ def differences(old: Run, new: Run) -> list[str]:
     return [f"{n} is {a} there, {b} here" for n, (a, b) in pairs.items() if a != b]
 
 
-def read(path: Path, kind: type[Config]) -> Run:
+def read(path: Path, kind: type[Config], experiment: str | None = None) -> Run:
     """The run that a folder holds.
 
     Raises:
-        UsageError: it holds none, or its config.json is damaged.
+        UsageError: it holds none, one of another experiment than `experiment`, or its
+            config.json is damaged.
     """
     file = path / "config.json"
     if not file.is_file():
         raise UsageError(f"--workdir {path} holds no run: it has no config.json.")
     try:
         values = json.loads(file.read_text())
+        if experiment not in (None, values["experiment"]):
+            raise UsageError(
+                f"--workdir {path} holds a run of {values['experiment']}, not of "
+                f"{experiment}; choose another."
+            )
         config = from_dict(values["config"], kind, str(file))
         shape, names = tuple(values["shape"]), tuple(values["class_names"])
         return Run(values["experiment"], config, shape, names)

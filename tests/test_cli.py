@@ -30,6 +30,8 @@ class Tiny(config.Config):
     """Of the hidden layers."""
     lr: float = 1e-3
     """Learning rate."""
+    ema_decay: float = 0.9
+    """Of the averaged weights."""
 
 
 def build(cfg, shape, num_classes):
@@ -42,6 +44,7 @@ def build(cfg, shape, num_classes):
         num_classes=num_classes,
         g_tx=optax.adam(cfg.lr),
         d_tx=optax.adam(cfg.lr),
+        ema_decay=cfg.ema_decay,
     )
 
 
@@ -159,6 +162,10 @@ def sentence(err):
         (["--batch-size", 12], ["--batch-size 12", "8 devices", "8 or 16"]),
         (["--width", 0], ["--width 0", "1 or more"]),
         (["--lr", "nan"], ["--lr nan", "finite"]),
+        (["--ema-decay", "1.0"], ["--ema-decay 1.0", "below 1"]),
+        (["--tpu", "--platform", "cpu"], ["--tpu", "--platform cpu", "exclude"]),
+        (["--config", "dtype.json"], ["dtype = 'float64'", "float32, bfloat16"]),
+        (["--config", "resize.json"], ["resize = 64", "a text or null"]),
         (["--seed", -1], ["--seed -1", "0 or more"]),
         (["--steps", 2**30], ["--steps", "2**32"]),
         (["--tpu"], ["tpu", "JAX sees no TPU", "cpu"]),
@@ -184,6 +191,8 @@ def test_mistakes_end_in_one_sentence_and_code_2(
     monkeypatch.setattr(train, "_train", None)  # nothing may get as far as compiling
     spec = save_npz(tmp_path / "d.npz")
     (tmp_path / "bad.json").write_text('{"widht": 3}')
+    (tmp_path / "dtype.json").write_text('{"dtype": "float64"}')
+    (tmp_path / "resize.json").write_text('{"resize": 64}')
     (tmp_path / "type.json").write_text('{"width": "wide"}')
     code, _, err = run(*args, *_data(args, spec))
     assert code == 2

@@ -703,6 +703,8 @@ def test_other_layouts_go_to_xla():
         ((1, 8, 8, 3), (3, 3, 3, 3), {"padding": ((1, 1),)}, "padding"),
         ((1, 8, 8, 3), (3, 3, 3, 3), {"stride": (1, 1, 1)}, "stride"),
         ((1, 8, 8, 3), (3, 3, 3, 3), {"stride": 0}, "stride"),
+        ((1, 8, 8, 3), (3, 3, 3, 3), {"stride": (1.5, 2)}, "stride"),
+        ((1, 8, 8, 3), (3, 3, 3, 3), {"stride": 2.0}, "stride"),
     ],
     ids=str,
 )

@@ -27,7 +27,7 @@ LAYERS = (
         "workdir",
         "feed",
     ),
-    ("train", "sampling", "cli", "experiments"),
+    ("train", "sampling", "evaluation", "cli", "experiments"),
 )
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 LAYER = {name: i for i, names in enumerate(LAYERS) for name in names}

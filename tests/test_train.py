@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -38,7 +39,11 @@ def build_dcgan(cfg, shape, num_classes, tx=ADAM):
 
 
 def build_diverging(cfg, shape, num_classes):
-    return build(cfg, shape, num_classes, tx=optax.sgd(1e30))
+    """G's fifth update, the last thing in that step, is far too large."""
+    G, D = models.mlp.Generator(shape, (4,)), models.mlp.Discriminator((4,))
+    G, D = models.flax_net("G", G), models.flax_net("D", D)
+    g_tx = optax.sgd(lambda n: jnp.where(n == 4, jnp.inf, 1e-3))
+    return recipes.gan(G, D, latent_dim=3, g_tx=g_tx, d_tx=ADAM)
 
 
 @pytest.fixture
@@ -224,20 +229,55 @@ def test_a_workdir_with_other_files_is_left_alone(options, tmp_path):
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
 
 
-def test_divergence_stops_the_run_and_is_never_saved(options):
-    cfg = options("run", steps=50, checkpoint_every=1, log_every=50)
-    with pytest.raises(train.Diverged, match="not finite"):
+@pytest.mark.parametrize("steps", (5, 50))
+def test_divergence_stops_the_run_and_is_never_saved(options, steps):
+    """Also when it comes with the last step, which no later step's metrics tell."""
+    cfg = options("run", steps=steps, checkpoint_every=1, log_every=50)
+    with pytest.raises(train.Diverged, match=r"by step 5: .* not finite"):
         go(cfg, build_diverging)
     folder = Path(cfg.workdir) / "checkpoints"
-    with checkpoint.manager(folder) as saved:
+    with checkpoint.reader(folder) as saved:
         template = checkpoint.template(
             build_diverging(cfg, (28, 28, 1), 0).init,
             jax.random.key(0),
             train.example((28, 28, 1)),
         )
-        if saved.all_steps():
-            state = checkpoint.restore(saved, template)
-            assert all(np.isfinite(x).all() for x in jax.tree.leaves(state.opt))
+        state = checkpoint.restore(saved, template)
+    assert int(state.step) == 4
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(state.params))
+
+
+def test_looking_at_a_run_leaves_its_unfinished_save_alone(options):
+    cfg = options("run")
+    go(cfg)
+    unfinished = Path(cfg.workdir) / "checkpoints" / "99.orbax-checkpoint-tmp"
+    unfinished.mkdir()
+    sampling.load(Path(cfg.workdir), Config, build)
+    go(options("new", init_from=cfg.workdir, steps=1))
+    assert unfinished.exists()
+
+
+def test_another_experiment_is_refused_before_its_options_are_read(options):
+    cfg = options("run", steps=1)
+    go(cfg)
+    file = Path(cfg.workdir) / "config.json"
+    values = json.loads(file.read_text())
+    values["config"]["no_such_option"] = 1
+    file.write_text(json.dumps(values | {"experiment": "other"}))
+    with pytest.raises(UsageError, match=r"holds a run of other, not of test; choose"):
+        go(cfg)
+    with pytest.raises(UsageError, match=r"holds a run of other, not of test; choose"):
+        sampling.load(Path(cfg.workdir), Config, build, experiment="test")
+
+
+def test_what_is_missing_is_said_before_the_workdir_is_claimed(options, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for name in ("tensorboard", "wandb"):
+        with pytest.raises(UsageError, match=rf"--{name} needs .*pip install"):
+            go(options("run", **{name: True}))
+    with pytest.raises(UsageError, match="--init-from nowhere holds no checkpoints"):
+        go(options("run", init_from="nowhere"))
+    assert not Path(options("run").workdir).exists()
 
 
 def test_init_from_starts_anew_from_old_weights(options):

@@ -18,6 +18,8 @@ from jaxgan.ops import conv
 
 SIZE = 299
 EPSILON = 1e-3
+SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+"""Of weights-inception-2015-12-05-6726825d.pth, as torch-fidelity publishes it."""
 
 
 def layers(params: Mapping[str, jax.Array], images) -> dict[str, jax.Array]:

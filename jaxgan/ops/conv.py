@@ -85,7 +85,9 @@ def conv_transpose(x, w, stride=1, padding="SAME", size=None):
     """
     name = "conv_transpose"
     stride = _check(name, x, w, w.shape[3:4] if w.ndim == 4 else (), stride)
-    window = w.shape[:2]
+    if not (size is None or (isinstance(size, tuple | list) and len(size) == 2)):
+        raise ValueError(f"{name}: size must be (H', W'); got {size!r}.")
+    size, window = size and tuple(map(int, size)), w.shape[:2]
     full = tuple(
         (n - 1) * s + k for n, s, k in zip(x.shape[1:3], stride, window, strict=True)
     )
@@ -100,8 +102,7 @@ def conv_transpose(x, w, stride=1, padding="SAME", size=None):
                 f"conv_transpose: padding {pads} leaves nothing of a "
                 f"{full[0]}x{full[1]} output."
             )
-    size = tuple(int(n) for n in size)
-    if len(size) != 2 or cpu.out_size(size, window, stride, pads) != x.shape[1:3]:
+    if cpu.out_size(size, window, stride, pads) != x.shape[1:3]:
         raise ValueError(
             f"conv_transpose: size {size} is not one that a convolution with padding "
             f"{padding!r} takes to {x.shape[1]}x{x.shape[2]}."
@@ -163,8 +164,10 @@ def _check(name, x, w, channels, stride):
         )
     if x.dtype != w.dtype:
         raise ValueError(f"{name}: x is {x.dtype} but w is {w.dtype}; cast one.")
-    pair = (stride, stride) if isinstance(stride, Integral) else tuple(stride)
-    if len(pair) != 2 or min(pair) < 1:
+    if not jnp.issubdtype(x.dtype, jnp.inexact):
+        raise ValueError(f"{name}: x and w must be of a float dtype; got {x.dtype}.")
+    pair = stride if isinstance(stride, tuple | list) else (stride, stride)
+    if len(pair) != 2 or not all(isinstance(s, Integral) and s >= 1 for s in pair):
         raise ValueError(
             f"{name}: stride must be an int above 0, or one for each of H and W; got "
             f"{stride!r}."

@@ -1,10 +1,11 @@
 """The three bilinear forms of a convolution as matrix products, for CPU.
 
-Two ways, chosen by the number of channels. Few channels: one product of patches and
-kernel (im2col; Chellapilla, Puri and Simard, 2006). Many: Winograd's minimal filtering
-(Lavin and Gray, 2016, arXiv:1509.09308), whose products have 9/16 of the
-multiplications for a 4×4 kernel at stride 2, and 4/9 for a 3×3 kernel at stride 1. Its
-sums are of the same terms in another order: exact up to rounding.
+Two ways. In general, one product of patches and kernel (im2col; Chellapilla, Puri and
+Simard, 2006). With many channels, kernels of two or three blocks (below) a side and at
+least single precision, Winograd's minimal filtering (Lavin and Gray, 2016,
+arXiv:1509.09308): its products have 9/16 of the multiplications for a 4×4 kernel at
+stride 2, and 4/9 for a 3×3 kernel at stride 1. Of finite values, the result is the same
+up to rounding.
 
 Both see a convolution at stride s as one at stride 1 over blocks: s×s pixels are one
 pixel of s²·C channels, and a k×k kernel is r×r such blocks, r = ⌈k/s⌉.

@@ -29,7 +29,8 @@ class GAN(NamedTuple):
     step: Callable
     """`(state, batch, key) -> (state, metrics)`: D, then G, then the average of G."""
     d_step: Callable
-    """The update of D alone, same signature; draws fakes of its own."""
+    """The update of D alone, same signature; draws fakes of its own. Neither this nor
+    `g_step` moves `state.step` or G's average."""
     g_step: Callable
     """The update of G alone, same signature; draws fakes of its own."""
     sample: Callable
