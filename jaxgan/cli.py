@@ -1,4 +1,4 @@
-"""The command line of every experiment: train by default, or `sample`.
+"""The command line of every experiment: train by default, `sample` or `evaluate`.
 
     cli.main(Config, build)
 
@@ -7,6 +7,7 @@ Mistakes of the user end in one sentence and exit code 2.
 """
 
 import dataclasses
+import json
 import os
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Literal
 import jax
 import tyro
 
-from jaxgan import config, sampling, train, workdir
+from jaxgan import config, data, evaluation, sampling, train, workdir
 from jaxgan.types import UsageError
 
 
@@ -39,6 +40,32 @@ class Sample:
     """Where to run."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Measure a trained run's samples against real images."""
+
+    workdir: str | None = None
+    """The run. Default runs/EXPERIMENT."""
+    num: int = 10000
+    """How many samples, and at most how many real images."""
+    metrics: tuple[Literal["fd", "kid", "score", "prdc", "classes"], ...] = (
+        evaluation.METRICS
+    )
+    """Fréchet and kernel distance, Inception Score, precision, recall, density and
+    coverage, and the classes drawn."""
+    reference: str | None = None
+    """Real images, as --data takes them; default the run's own."""
+    inception_weights: str | None = None
+    """The file weights-inception-2015-12-05-6726825d.pth, for FID, KID and Inception
+    Score; without it digits are judged by a small classifier that comes with jaxgan."""
+    out: str | None = None
+    """The JSON to write. Default WORKDIR/evaluation.json."""
+    seed: int = 0
+    """Decides the latents and which real images are taken."""
+    platform: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
+    """Where to run."""
+
+
 def main(kind: type[config.Config], build, argv: list[str] | None = None) -> None:
     """Runs an experiment's command line and exits.
 
@@ -54,6 +81,10 @@ def main(kind: type[config.Config], build, argv: list[str] | None = None) -> Non
             options = _parse(Sample, argv[1:], f"{experiment}.py sample")
             _cache_compilations()
             sample(options, kind, build, experiment)
+        elif argv[:1] == ["evaluate"]:
+            options = _parse(Evaluate, argv[1:], f"{experiment}.py evaluate")
+            _cache_compilations()
+            evaluate(options, kind, build, experiment)
         else:
             options = _train_options(kind, argv, experiment)
             _cache_compilations()
@@ -88,7 +119,7 @@ def _train_options(kind, argv, experiment):
     prog = f"{experiment}.py"
     description = (
         f"{kind.__doc__}\n\nThis trains. To draw images from a trained run: "
-        f"{prog} sample --help"
+        f"{prog} sample --help. To measure it: {prog} evaluate --help"
     )
     file = _value_of("--config", argv)
     default = config.from_file(file, kind) if file else kind()
@@ -121,3 +152,29 @@ def sample(options: Sample, kind, build, experiment: str) -> None:
     sampling.write(images, labels, options.out, options.npz)
     files = " and ".join(filter(None, (options.out, options.npz)))
     print(f"{len(images)} images in {files}")
+
+
+def evaluate(options: Evaluate, kind, build, experiment: str) -> None:
+    """Prints a table and writes its figures as JSON."""
+    path = Path(options.workdir or workdir.default(experiment))
+    out = Path(options.out) if options.out else path / "evaluation.json"
+    workdir.writable(out.parent, "--out")
+    gan, state, run = sampling.load(path, kind, build, options.platform, experiment)
+    extractor = evaluation.extractor(options.inception_weights, run.shape)
+    spec = options.reference or run.config.data
+    fit = {n: config.size(n, getattr(run.config, n)) for n in ("resize", "crop")}
+    reference = data.load(spec, **fit)
+    others = data.load(spec, split="test", **fit) if _has_test(spec) else None
+    images, _ = sampling.draw(gan, state, options.num, options.seed)
+    result = evaluation.evaluate(
+        images, reference, others, extractor, options.metrics, options.seed
+    )
+    result |= {"workdir": str(path), "step": int(state.step), "seed": options.seed}
+    result |= {"weights": "averaged", "batch_norm": "standing statistics"}
+    out.write_text(json.dumps(result, indent=2) + "\n")
+    print(evaluation.table(result))
+    print(f"Written to {out}.")
+
+
+def _has_test(spec):
+    return spec == "mnist" or spec.startswith("idx:")

@@ -29,7 +29,7 @@ def default(experiment: str) -> Path:
     return Path("runs") / experiment
 
 
-def writable(path: Path) -> None:
+def writable(path: Path, option: str = "--workdir") -> None:
     """Makes the folder.
 
     Raises:
@@ -41,7 +41,7 @@ def writable(path: Path) -> None:
             pass
     except OSError as error:
         raise UsageError(
-            f"--workdir {path} cannot be written to: {error.strerror}."
+            f"{option} {path} cannot be written to: {error.strerror}."
         ) from None
 
 

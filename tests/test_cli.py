@@ -30,6 +30,8 @@ class Tiny(config.Config):
     """Of the hidden layers."""
     lr: float = 1e-3
     """Learning rate."""
+    beta1: float = 0.9
+    """Adam's."""
     ema_decay: float = 0.9
     """Of the averaged weights."""
 
@@ -42,8 +44,8 @@ def build(cfg, shape, num_classes):
         models.flax_net("D", D),
         latent_dim=2,
         num_classes=num_classes,
-        g_tx=optax.adam(cfg.lr),
-        d_tx=optax.adam(cfg.lr),
+        g_tx=optax.adam(cfg.lr, cfg.beta1),
+        d_tx=optax.adam(cfg.lr, cfg.beta1),
         ema_decay=cfg.ema_decay,
     )
 
@@ -163,6 +165,7 @@ def sentence(err):
         (["--width", 0], ["--width 0", "1 or more"]),
         (["--lr", "nan"], ["--lr nan", "finite"]),
         (["--ema-decay", "1.0"], ["--ema-decay 1.0", "below 1"]),
+        (["--beta1", "1.0"], ["--beta1 1.0", "below 1"]),
         (["--tpu", "--platform", "cpu"], ["--tpu", "--platform cpu", "exclude"]),
         (["--config", "dtype.json"], ["dtype = 'float64'", "float32, bfloat16"]),
         (["--config", "resize.json"], ["resize = 64", "a text or null"]),

@@ -58,4 +58,4 @@ def entropy(shares) -> float:
     """Of a distribution over classes, in nats; ln(classes) when all are equal."""
     shares = np.asarray(shares, np.float64)
     present = shares[shares > 0]
-    return float(-(present * np.log(present)).sum())
+    return float(abs((present * np.log(present)).sum()))
