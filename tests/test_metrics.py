@@ -114,6 +114,17 @@ def test_the_frechet_distance_of_degenerate_gaussians():
     assert metrics.frechet_distance(line, line) == pytest.approx(0, abs=1e-12)
 
 
+def test_rounding_gives_a_degenerate_gaussian_no_width():
+    """(2 - 1)² along the line and 1 in each of the 199 directions across it."""
+    rng = np.random.default_rng(0)
+    line = np.linalg.qr(rng.normal(size=(200, 200)))[0][:, :1] * 2
+    a, b = (
+        _gaussian(np.zeros(200), line @ line.T),
+        _gaussian(np.zeros(200), np.eye(200)),
+    )
+    assert metrics.frechet_distance(a, b) == pytest.approx(200, rel=1e-10)
+
+
 def test_fewer_samples_than_dimensions_are_warned_of():
     x = np.random.default_rng(0).normal(size=(20, 50))
     with pytest.warns(UserWarning, match="50-dimensional .* from 20 it is too large"):
