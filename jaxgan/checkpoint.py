@@ -6,7 +6,11 @@ from pathlib import Path
 import jax
 import orbax.checkpoint as ocp
 
-from jaxgan.types import TrainState, UsageError
+from jaxgan import parallel
+from jaxgan.types import TrainState, UsageError, example
+
+NEWEST, BEST = "checkpoints", "best"
+"""Folders of a run: of its newest states, and of its best."""
 
 
 def reader(directory: Path | str) -> ocp.CheckpointManager:
@@ -24,6 +28,35 @@ def writer(directory: Path | str, keep: int | None = None) -> ocp.CheckpointMana
     return _manager(directory, max_to_keep=keep, cleanup_tmp_directories=True)
 
 
+def best_writer(
+    directory: Path | str, figure: str, lower_is_better: bool
+) -> ocp.CheckpointManager:
+    """Opens the folder of a run's best state, for a `with`; others are not kept.
+
+    Args:
+        directory: it is made when it is not there. What it holds as the best by
+            another figure goes.
+        figure: what states are compared by; `save` is given its value.
+        lower_is_better: or higher.
+    """
+    saved = _manager(
+        directory,
+        max_to_keep=1,
+        best_fn=lambda metrics: metrics["value"],
+        best_mode="min" if lower_is_better else "max",
+        cleanup_tmp_directories=True,
+    )
+    if any(saved.metrics(step)["figure"] != figure for step in saved.all_steps()):
+        clear(saved)
+    return saved
+
+
+def clear(checkpoints: ocp.CheckpointManager) -> None:
+    """Deletes all of them."""
+    for step in checkpoints.all_steps():
+        checkpoints.delete(step)
+
+
 def _manager(directory, **options):
     logging.getLogger("absl").setLevel(logging.ERROR)
     options = ocp.CheckpointManagerOptions(**options)
@@ -38,11 +71,20 @@ def steps(directory: Path | str) -> list[int]:
         return sorted(saved.all_steps())
 
 
-def save(checkpoints: ocp.CheckpointManager, state: TrainState) -> None:
-    """Saves in the background, under the state's step; does nothing if it is there."""
+def save(
+    checkpoints: ocp.CheckpointManager, state: TrainState, metrics: dict | None = None
+) -> None:
+    """Saves in the background, under the state's step; does nothing if it is there.
+
+    Args:
+        checkpoints: from `writer` or `best_writer`.
+        state: what to save.
+        metrics: for `best_writer`: `{"figure": its name, "value": float}`.
+    """
     step = int(state.step)
     if step not in checkpoints.all_steps():
-        checkpoints.save(step, args=ocp.args.StandardSave(state))
+        args = ocp.args.StandardSave(state)
+        checkpoints.save(step, args=args, metrics=metrics)
 
 
 def restore(
@@ -70,10 +112,18 @@ def restore(
     raise UsageError(f"{checkpoints.directory} holds no checkpoint that can be read.")
 
 
-def template(init, *args, sharding=None) -> TrainState:
-    """The structure of `init(*args)`, without computing it, to restore into."""
+def template(gan, shape, mesh) -> TrainState:
+    """The structure of a GAN's states, without computing one, to restore into.
+
+    Args:
+        gan: from a recipe.
+        shape: (H, W, C) of its images.
+        mesh: the devices to restore copies to.
+    """
+    whole = parallel.replicated(mesh)
 
     def place(x):
-        return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+        return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole)
 
-    return jax.tree.map(place, jax.eval_shape(init, *args))
+    states = jax.eval_shape(gan.init, jax.random.key(0), example(shape))
+    return jax.tree.map(place, states)

@@ -16,7 +16,16 @@ from typing import Literal
 import jax
 import tyro
 
-from jaxgan import config, data, evaluation, sampling, train, workdir
+from jaxgan import (
+    config,
+    data,
+    evaluation,
+    extractors,
+    parallel,
+    sampling,
+    train,
+    workdir,
+)
 from jaxgan.types import UsageError
 
 
@@ -36,6 +45,10 @@ class Sample:
     """Decides the latents."""
     label: int | None = None
     """Draw only this class (class-conditional runs); default all in turn."""
+    best: bool = False
+    """From the best state that --evaluate-every found, instead of the newest."""
+    live: bool = False
+    """By G's weights as they are, instead of their average."""
     platform: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
     """Where to run."""
 
@@ -48,16 +61,21 @@ class Evaluate:
     """The run. Default runs/EXPERIMENT."""
     num: int = 10000
     """How many samples, and at most how many real images."""
-    metrics: tuple[Literal["fd", "kid", "score", "prdc", "classes"], ...] = (
-        evaluation.METRICS
-    )
+    metrics: (
+        tuple[Literal["fd", "kid", "score", "prdc", "classes", "diversity"], ...] | None
+    ) = None
     """Fréchet and kernel distance, Inception Score, precision, recall, density and
-    coverage, and the classes drawn."""
+    coverage, the classes drawn, and the mean MS-SSIM of pairs; default all that the
+    extractor has."""
     reference: str | None = None
     """Real images, as --data takes them; default the run's own."""
     inception_weights: str | None = None
     """The file weights-inception-2015-12-05-6726825d.pth, for FID, KID and Inception
     Score; without it digits are judged by a small classifier that comes with jaxgan."""
+    best: bool = False
+    """The best state that --evaluate-every found, instead of the newest."""
+    live: bool = False
+    """G's weights as they are, instead of their average."""
     out: str | None = None
     """The JSON to write. Default WORKDIR/evaluation.json."""
     seed: int = 0
@@ -139,15 +157,13 @@ def _value_of(name, argv):
 def _cache_compilations():
     """Later starts of the same program skip its compilation."""
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        folder = Path.home() / ".cache" / "jaxgan" / "compiled"
-        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_compilation_cache_dir", str(workdir.cache("compiled")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
 def sample(options: Sample, kind, build, experiment: str) -> None:
     """Writes a grid, and the images as .npz when asked."""
-    path = Path(options.workdir or workdir.default(experiment))
-    gan, state, _ = sampling.load(path, kind, build, options.platform, experiment)
+    _, gan, state, _ = _load(options, kind, build, experiment)
     images, labels = sampling.draw(gan, state, options.num, options.seed, options.label)
     sampling.write(images, labels, options.out, options.npz)
     files = " and ".join(filter(None, (options.out, options.npz)))
@@ -156,24 +172,44 @@ def sample(options: Sample, kind, build, experiment: str) -> None:
 
 def evaluate(options: Evaluate, kind, build, experiment: str) -> None:
     """Prints a table and writes its figures as JSON."""
-    path = Path(options.workdir or workdir.default(experiment))
+    path, gan, state, run = _load(options, kind, build, experiment)
     out = Path(options.out) if options.out else path / "evaluation.json"
     workdir.writable(out.parent, "--out")
-    gan, state, run = sampling.load(path, kind, build, options.platform, experiment)
-    extractor = evaluation.extractor(options.inception_weights, run.shape)
-    spec = options.reference or run.config.data
-    fit = {n: config.size(n, getattr(run.config, n)) for n in ("resize", "crop")}
-    reference = data.load(spec, **fit)
-    others = data.load(spec, split="test", **fit) if _has_test(spec) else None
-    images, _ = sampling.draw(gan, state, options.num, options.seed)
+    cfg = run.config
+    inception = options.inception_weights or cfg.inception_weights
+    extractor = extractors.choose(inception, run.shape, parallel.mesh_of(state.step))
+    spec = options.reference or cfg.data
+    fit = {n: config.size(n, getattr(cfg, n)) for n in ("resize", "crop")}
     result = evaluation.evaluate(
-        images, reference, others, extractor, options.metrics, options.seed
+        sampling.samples(gan, state, options.num, options.seed),
+        data.load(spec, **fit),
+        data.load(spec, split="test", **fit) if _has_test(spec) else None,
+        extractor,
+        options.metrics,
+        options.num,
+        options.seed,
+        workdir.cache("features"),
     )
-    result |= {"workdir": str(path), "step": int(state.step), "seed": options.seed}
-    result |= {"weights": "averaged", "batch_norm": "standing statistics"}
+    result |= {
+        "workdir": str(path),
+        "step": int(state.step),
+        "checkpoint": "best" if options.best else "newest",
+        "weights": "live" if options.live else "averaged",
+        "batch_norm": "standing statistics",
+        "seed": options.seed,
+    }
     out.write_text(json.dumps(result, indent=2) + "\n")
     print(evaluation.table(result))
     print(f"Written to {out}.")
+
+
+def _load(options: Sample | Evaluate, kind, build, experiment):
+    """`(workdir, gan, state, run)` of what is to be sampled."""
+    path = Path(options.workdir or workdir.default(experiment))
+    gan, state, run = sampling.load(
+        path, kind, build, options.platform, experiment, options.best
+    )
+    return path, gan, sampling.live(state) if options.live else state, run
 
 
 def _has_test(spec):

@@ -50,6 +50,18 @@ class Config:
     """Steps between checkpoints; one is always made at the end."""
     keep: int = 2
     """How many checkpoints to keep, the newest."""
+    evaluate_every: int = 0
+    """Steps between evaluations, 0 for none; the state of the best first figure is
+    kept besides the newest, for `sample --best` and `evaluate --best`."""
+    evaluate_num: int = 5000
+    """How many samples to evaluate, and at most how many real images."""
+    evaluate_metrics: tuple[
+        Literal["fd", "kid", "score", "prdc", "classes", "diversity"], ...
+    ] = ("fd",)
+    """What to measure of them, as in `evaluate --help`."""
+    inception_weights: str | None = None
+    """For evaluations: the file weights-inception-2015-12-05-6726825d.pth; without it
+    digits are judged by a small classifier that comes with jaxgan."""
     tensorboard: bool = False
     """Also write metrics and samples for TensorBoard."""
     wandb: bool = False
@@ -63,7 +75,8 @@ ITS_OWN = frozenset({"workdir", "init_from", "config"})
 
 MAY_CHANGE = frozenset(
     "steps workdir init_from platform tpu log_every sample_every checkpoint_every keep "
-    "tensorboard wandb config".split()
+    "evaluate_every evaluate_num evaluate_metrics inception_weights tensorboard wandb "
+    "config".split()
 )
 """Options that do not change what a step computes: a run may go on with others."""
 

@@ -1,135 +1,138 @@
-"""Measures of a trained run: its samples against real images, by one extractor.
+"""Measures of samples against real images, by one extractor.
 
-Every figure comes with its error, its floor (the same measure of real images against
-others) and its ceiling (of uniform noise).
+Samples, real images and noise are all a `Dataset`, seen in a random order. Every figure
+comes with its error, its floor (the same measure of real images against others) and its
+ceiling (of uniform noise).
 """
 
+import functools
+import hashlib
 import warnings
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from tqdm import tqdm
 
-from jaxgan import metrics
-from jaxgan.data import Dataset
-from jaxgan.metrics import inception, mnist, weights
+from jaxgan import __version__, metrics
+from jaxgan.data import Dataset, blocks, make
+from jaxgan.extractors import Extractor
 from jaxgan.types import UsageError
 
-METRICS = ("fd", "kid", "score", "prdc", "classes")
+METRICS = ("fd", "kid", "score", "prdc", "classes", "diversity")
+LOWER_IS_BETTER = ("fd", "kid", "diversity")
+LEAST = 100
 PARTS = 4
-BATCH = 200
+PICTURES = 1000
+"""Images that diversity is measured of."""
 
 
-class Extractor(NamedTuple):
-    """What images are compared by."""
-
-    name: str
-    distance: str
-    """What a Fréchet distance of its features is called."""
-    kernel: str
-    """What a kernel distance of its features is called."""
-    score: str
-    """What the Inception Score of its logits is called."""
-    digest: str
-    """SHA-256 of its weights."""
-    variables: dict
-    """Its weights."""
-    run: Callable
-    """`(variables, uint8 [B, H, W, C]) -> (features [B, D], logits [B, K])`, traced."""
-
-
-def mnist_extractor() -> Extractor:
-    """The packaged classifier of digits; its distance is `fd_mnist`, never FID."""
-    names = "mnist", "fd_mnist", "kd_mnist", "score_mnist"
-    digest = weights.sha256(mnist.WEIGHTS)
-    return Extractor(*names, digest, mnist.weights(), mnist.classify)
-
-
-def inception_extractor(path: str) -> Extractor:
-    """The Inception network of FID, from the user's file of its weights.
-
-    Raises:
-        UsageError: the file is not that one.
-    """
-    digest = weights.sha256(path)
-    if digest != inception.SHA256:
-        raise UsageError(
-            f"--inception-weights {path} has SHA-256 {digest[:8]}..., not "
-            f"{inception.SHA256[:8]}...: it is not weights-inception-2015-12-05."
-        )
-    params = {k: v for k, v in weights.state_dict(path).items() if v.ndim}
-
-    def run(params, images):
-        out = inception.layers(params, images)
-        return out["2048"], out["logits_unbiased"]
-
-    image = jax.ShapeDtypeStruct((1, inception.SIZE, inception.SIZE, 3), "uint8")
-    try:
-        jax.eval_shape(run, params, image)
-    except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(
-            f"--inception-weights {path} is not the Inception network: {error!r}."
-        ) from None
-    names = "inception-2015-12-05", "fid", "kid", "inception_score"
-    return Extractor(*names, digest, params, run)
-
-
-def extractor(inception_weights: str | None, shape) -> Extractor:
-    """Inception where its weights are given, else the classifier of digits.
-
-    Raises:
-        UsageError: images of `shape` (H, W, C) are no digits, and no weights are given.
-    """
-    if inception_weights:
-        return inception_extractor(inception_weights)
-    if tuple(shape) != mnist.SHAPE:
-        raise UsageError(
-            f"Images of {'x'.join(map(str, shape))} are judged by the Inception "
-            "network: give --inception-weights, the file "
-            "weights-inception-2015-12-05-6726825d.pth of torch-fidelity's releases."
-        )
-    return mnist_extractor()
-
-
-class Features(NamedTuple):
-    """What an extractor says of images."""
+class Seen(NamedTuple):
+    """A set of images as an extractor sees it, in random order."""
 
     features: np.ndarray
     """[N, D]"""
-    logits: np.ndarray
+    logits: np.ndarray | None
     """[N, K]"""
+    pictures: np.ndarray
+    """uint8 `[min(N, PICTURES), H, W, C]`, the first of them."""
 
-    def rows(self, index):
-        return Features(self.features[index], self.logits[index])
+    def part(self, i: int, of: int) -> "Seen":
+        return Seen(*(x if x is None else x[i::of] for x in self))
 
 
-def extract(extractor: Extractor, images: Callable, num: int, label: str) -> Features:
+def see(
+    extractor: Extractor,
+    dataset: Dataset,
+    index: np.ndarray,
+    label: str,
+    cache: Path | None = None,
+) -> Seen:
     """Runs the extractor.
 
     Args:
-        extractor: the network.
-        images: indices `[B]` -> uint8 `[B, H, W, C]`.
-        num: how many, indices 0 ... num - 1.
+        extractor: what looks.
+        dataset: where the images come from.
+        index: which of them, int `[N]`, in random order.
         label: of the progress bar.
+        cache: a folder where features are kept under the hash of the images and of
+            the extractor's weights, and found again; None to do without.
     """
-    run, found = jax.jit(extractor.run), []
-    with tqdm(total=num, desc=label, unit="image", leave=False) as bar:
-        for i in range(0, num, BATCH):
-            n = min(BATCH, num - i)
-            # The last block is filled up, so that one program serves all.
-            index = np.minimum(np.arange(i, i + BATCH), num - 1)
-            found.append(
-                [np.asarray(x)[:n] for x in run(extractor.variables, images(index))]
-            )
+    pictures = dataset.fetch(index[:PICTURES])["image"]
+    file = cache and extractor.digest and _cached(extractor, dataset, index, cache)
+    if file and file.exists():
+        try:
+            with file.open("rb") as opened, np.load(opened) as kept:
+                return Seen(kept["features"], kept.get("logits"), pictures)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            file.unlink()  # cut short; it is made anew
+    found = []
+    with tqdm(total=len(index), desc=label, unit="image", leave=False) as bar:
+        for rows, n in blocks(index, extractor.block):
+            out = extractor.run(dataset.fetch(rows)["image"])
+            found.append([None if x is None else np.asarray(x)[:n] for x in out])
             bar.update(n)
-    return Features(*map(np.concatenate, zip(*found, strict=True)))
+    features, logits = zip(*found, strict=True)
+    features = np.concatenate(features)
+    logits = None if logits[0] is None else np.concatenate(logits)
+    if file:
+        _keep(file, features, logits)
+    return Seen(features, logits, pictures)
 
 
-def measure(
-    extractor, real: Features, fake: Features, names, seed=0
-) -> dict[str, float]:
+def _cached(extractor, dataset, index, cache):
+    content = hashlib.sha256(f"{__version__} {extractor.digest}".encode())
+    for rows, n in blocks(index, extractor.block):
+        images = dataset.fetch(rows)["image"][:n]
+        content.update(f"{images.shape}".encode() + images.tobytes())
+    return cache / f"{content.hexdigest()}.npz"
+
+
+def _keep(file, features, logits):
+    arrays = {} if logits is None else {"logits": logits}
+    partial = file.with_suffix(".partial")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as out:
+            np.savez(out, features=features, **arrays)
+        partial.replace(file)
+    except OSError as error:
+        warnings.warn(
+            f"Features are not kept in {file.parent}: {error.strerror}.", stacklevel=3
+        )
+
+
+def check(extractor: Extractor, names, num: int, *sets: Dataset, option="--") -> None:
+    """Refuses what cannot be measured; `option` begins the names of its options.
+
+    Raises:
+        UsageError: there are too few images, they are of another shape than the first
+            set's, or the extractor has no such metric.
+    """
+    for name in names:
+        if name not in extractor.metrics:
+            raise UsageError(
+                f"{option}metrics {name}: by {extractor.name} there are "
+                f"{', '.join(extractor.metrics)}."
+            )
+    if num < LEAST:
+        raise UsageError(f"{option}num {num} must be {LEAST} or more.")
+    for dataset in sets:
+        if dataset.size < LEAST:
+            raise UsageError(
+                f"{dataset.name} has {dataset.size} images; figures say nothing below "
+                f"{LEAST}."
+            )
+        if dataset.shape != sets[0].shape:
+            raise UsageError(
+                f"--reference {dataset.name} has images of {dataset.shape}, the "
+                f"samples of {sets[0].shape}."
+            )
+
+
+def measure(extractor, real: Seen, fake: Seen, names, seed=0) -> dict[str, float]:
     """The figures of `names`, from METRICS, as this extractor's are called."""
     out = {}
     if "fd" in names:
@@ -150,6 +153,8 @@ def measure(
         shares = metrics.class_shares(fake.logits.argmax(1), fake.logits.shape[1])
         out["class_entropy"] = metrics.entropy(shares)
         out["least_class_share"] = float(shares.min())
+    if "diversity" in names:
+        out["ms_ssim"] = metrics.diversity(fake.pictures, seed=seed)
     return out
 
 
@@ -157,7 +162,7 @@ def report(extractor, samples, real, others, noise, names) -> dict[str, dict]:
     """Each figure of the samples, its error, floor and ceiling.
 
     Args:
-        extractor: that made the features.
+        extractor: that has seen them.
         samples: of the run.
         real: of the reference.
         others: of more real images, for the floor.
@@ -171,11 +176,10 @@ def report(extractor, samples, real, others, noise, names) -> dict[str, dict]:
     value = measure(extractor, real, samples, names)
     floor = measure(extractor, real, others, names)
     ceiling = measure(extractor, real, noise, names)
-    n = len(samples.features)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # their bias cancels in a spread
         quarters = [
-            measure(extractor, real, samples.rows(slice(i, n, PARTS)), names)
+            measure(extractor, real, samples.part(i, PARTS), names)
             for i in range(PARTS)
         ]
     spread = {k: np.std([q[k] for q in quarters], ddof=1) for k in value}
@@ -191,64 +195,100 @@ def report(extractor, samples, real, others, noise, names) -> dict[str, dict]:
 
 
 def evaluate(
-    images: np.ndarray,
+    samples: Dataset,
     reference: Dataset,
     others: Dataset | None,
     extractor: Extractor,
-    names: tuple[str, ...] = METRICS,
+    names: tuple[str, ...] | None = None,
+    num: int = 10000,
     seed: int = 0,
+    cache: Path | None = None,
 ) -> dict:
-    """Compares images with real ones.
+    """Compares samples with real images.
 
     Args:
-        images: uint8 `[N, H, W, C]`, N at least 100.
-        reference: real images, of which up to N are taken at random.
+        samples: such as `sampling.samples` or `data.load("npz:FILE")`.
+        reference: real images.
         others: more of them, for the floor; None takes half of the reference.
         extractor: what they are compared by.
-        names: from METRICS.
-        seed: decides which real images are taken.
+        names: from METRICS; None for all that the extractor has.
+        num: how many of each at most, 100 or more.
+        seed: decides which.
+        cache: where features of real images are kept; see `see`.
 
     Returns:
-        `report`'s figures under "metrics", and beside them the counts and the
-        extractor.
+        `report`'s figures under "metrics", and beside them the counts, the reference,
+        the extractor, and "notes", sentences on what the figures lack.
 
     Raises:
-        UsageError: there are too few images, or they are of another shape.
+        UsageError: there are too few images, they are of another shape, or the
+            extractor has no such metric.
     """
-    num = len(images)
-    if num < 100:
-        raise UsageError(f"--num {num} must be 100 or more, or figures say nothing.")
-    if reference.shape != images.shape[1:]:
-        raise UsageError(
-            f"--reference {reference.name} has images of {reference.shape}, the run "
-            f"of {images.shape[1:]}."
-        )
+    names = extractor.metrics if names is None else names
+    check(extractor, names, num, samples, reference, others or reference)
+    num = min(num, samples.size)  # of each, or the floor would not be comparable
     rng = np.random.default_rng(seed)
     order = rng.permutation(reference.size)
     if others is None:
-        half = reference.size // 2
+        others, half = reference, reference.size // 2
         taken, left = order[:half][:num], order[half:][:num]
-        others = reference
     else:
         taken, left = order[:num], rng.permutation(others.size)[:num]
-    noise = rng.integers(0, 256, (min(num, 2000), *images.shape[1:]), np.uint8)
-
-    def fetch(dataset, index):
-        return lambda i: dataset.fetch(index[i])["image"]
-
-    sets = {
-        "samples": (images.__getitem__, num),
-        "real": (fetch(reference, taken), len(taken)),
-        "more real": (fetch(others, left), len(left)),
-        "noise": (noise.__getitem__, len(noise)),
-    }
-    found = [extract(extractor, f, n, label) for label, (f, n) in sets.items()]
+    ours = rng.permutation(samples.size)[:num]
+    noise = _noise(reference.shape, min(num, 2000), seed)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        seen = (
+            see(extractor, samples, ours, "samples"),
+            see(extractor, reference, taken, "real", cache),
+            see(extractor, others, left, "more real", cache),
+            see(extractor, noise, np.arange(noise.size), "noise", cache),
+        )
+        figures = report(extractor, *seen, names)
+    labels = ("samples", "real", "more real", "noise")
     return {
-        "metrics": report(extractor, *found, names),
-        "counts": {label: n for label, (_, n) in sets.items()},
+        "metrics": figures,
+        "counts": {k: len(s.features) for k, s in zip(labels, seen, strict=True)},
         "reference": reference.name,
-        "extractor": {"name": extractor.name, "sha256": extractor.digest},
+        "extractor": {
+            "name": extractor.name,
+            "sha256": extractor.digest,
+            "resize": extractor.resize,
+        },
+        "notes": sorted({str(w.message) for w in caught}),
     }
+
+
+def _noise(shape, num, seed) -> Dataset:
+    images = np.random.default_rng(seed).integers(0, 256, (num, *shape), np.uint8)
+    return make("noise", images.__getitem__, num, shape)
+
+
+def judge(
+    extractor: Extractor,
+    reference: Dataset,
+    names: tuple[str, ...],
+    num: int,
+    seed: int = 0,
+    cache: Path | None = None,
+) -> Callable[[Dataset], dict[str, float]]:
+    """`samples -> figures` against the same real images each time, to follow a run.
+
+    Arguments and errors as `evaluate`; the samples must be as many as `num`.
+    """
+    check(extractor, names, num, reference, option="--evaluate-")
+    order = np.random.default_rng(seed).permutation(max(num, reference.size))
+
+    @functools.cache
+    def real():
+        taken = order[order < reference.size][:num]
+        return see(extractor, reference, taken, "real", cache)
+
+    def figures(samples):
+        fake = see(extractor, samples, order[order < num], "samples")
+        return measure(extractor, real(), fake, names)
+
+    return figures
 
 
 def table(result: dict) -> str:
@@ -260,4 +300,4 @@ def table(result: dict) -> str:
     lines.append(
         f"By {result['extractor']['name']}, against {result['reference']}: {counts}."
     )
-    return "\n".join(lines)
+    return "\n".join(lines + result["notes"])

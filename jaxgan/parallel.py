@@ -60,6 +60,11 @@ def mesh(devices=None) -> Mesh:
     )
 
 
+def mesh_of(array) -> Mesh:
+    """A mesh over the devices that hold an array."""
+    return mesh(sorted(array.devices(), key=lambda device: device.id))
+
+
 def replicated(mesh: Mesh) -> NamedSharding:
     """A copy on every device: states, keys."""
     return NamedSharding(mesh, PartitionSpec())

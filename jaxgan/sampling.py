@@ -3,52 +3,63 @@
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import random
 
-from jaxgan import checkpoint, parallel, train, visual, workdir
+from jaxgan import checkpoint, data, parallel, visual, workdir
 from jaxgan.types import UsageError
 
-BATCH = 256
+BLOCK = 200
+"""Images that are drawn at a time, at least."""
 
 
 def load(
-    path: Path, kind, build, platform: str = "auto", experiment: str | None = None
+    path: Path,
+    kind,
+    build,
+    platform: str = "auto",
+    experiment: str | None = None,
+    best: bool = False,
 ):
-    """The GAN and the newest state of a run.
+    """The GAN and a state of a run.
 
     Args:
         path: its workdir.
         kind: its config's dataclass.
         build: `(config, shape, num_classes) -> GAN`.
-        platform: where to put it.
+        platform: where to put it: a copy on each device.
         experiment: refuse runs of another; by default it is not looked at.
+        best: the state that `--evaluate-every` found best, instead of the newest.
 
     Returns:
         `(gan, state, run)`, with `run` a `workdir.Run`.
 
     Raises:
-        UsageError: the folder holds no run, or no checkpoint.
+        UsageError: the folder holds no run, or no such checkpoint.
     """
     run = workdir.read(path, kind, experiment)
-    mesh = parallel.mesh(parallel.devices(platform)[:1])
+    mesh = parallel.mesh(parallel.devices(platform))
     gan = build(run.config, run.shape, len(run.class_names))
-    if not checkpoint.steps(path / "checkpoints"):
-        raise UsageError(f"--workdir {path} holds no checkpoint yet.")
-    weights_key, *_ = train.keys(run.config.seed)
-    template = checkpoint.template(
-        gan.init,
-        weights_key,
-        train.example(run.shape),
-        sharding=parallel.replicated(mesh),
-    )
-    with checkpoint.reader(path / "checkpoints") as saved:
+    folder = path / (checkpoint.BEST if best else checkpoint.NEWEST)
+    if not checkpoint.steps(folder):
+        why = "best checkpoint; train with --evaluate-every" if best else "checkpoint"
+        raise UsageError(f"--workdir {path} holds no {why} yet.")
+    with checkpoint.reader(folder) as saved:
+        template = checkpoint.template(gan, run.shape, mesh)
         return gan, checkpoint.restore(saved, template), run
 
 
-def draw(gan, state, num: int, seed: int = 0, label: int | None = None):
-    """Images from averaged weights and standing statistics.
+def live(state):
+    """The state with the weights as they are in place of their averages."""
+    return state._replace(ema={name: state.params[name] for name in state.ema})
+
+
+def samples(
+    gan, state, num: int, seed: int = 0, label: int | None = None
+) -> data.Dataset:
+    """Samples as a dataset: they are drawn as they are fetched.
+
+    From averaged weights and standing statistics; on all devices that hold the state.
 
     Args:
         gan: from a recipe.
@@ -56,9 +67,6 @@ def draw(gan, state, num: int, seed: int = 0, label: int | None = None):
         num: how many.
         seed: decides the latents.
         label: one class for all; by default the classes in turn.
-
-    Returns:
-        `(images uint8 [num, H, W, C], labels int32 [num] or None)`.
 
     Raises:
         UsageError: `num` is below 1, or there is no such class.
@@ -71,23 +79,40 @@ def draw(gan, state, num: int, seed: int = 0, label: int | None = None):
         raise UsageError(f"--label {label} must be in 0 ... {gan.num_classes - 1}.")
     settle_key, z_key = random.split(random.key(seed))
     state = jax.jit(gan.settle)(state, settle_key)
-    z = random.normal(z_key, (num, gan.latent_dim))
-    labels = jnp.arange(num) % gan.num_classes if gan.num_classes else None
-    if label is not None:
-        labels = jnp.full(num, label)
-    images = [
-        visual.to_uint8(jax.jit(gan.sample)(state, *rows)[: num - i])
-        for i, rows in _blocks((z, labels), num)
-    ]
-    return np.concatenate(images), None if labels is None else np.asarray(labels)
+    latents = np.asarray(random.normal(z_key, (num, gan.latent_dim)))
+    labels = None
+    if gan.num_classes:
+        turns = np.arange(num, dtype=np.int32) % gan.num_classes
+        labels = turns if label is None else np.full(num, label, np.int32)
+    mesh = parallel.mesh_of(state.step)
+    divided, size = parallel.divided(mesh), -(-BLOCK // mesh.size) * mesh.size
+    draw = jax.jit(gan.sample)
+
+    def fetch(index):
+        found = []
+        for rows, n in data.blocks(index, size):
+            inputs = [x[rows] for x in (latents, labels) if x is not None]
+            images = draw(state, *jax.device_put(inputs, divided))
+            found.append(visual.to_uint8(images)[:n])
+        return np.concatenate(found)
+
+    shape = jax.eval_shape(gan.sample, state, latents[:1], *_rows(labels, 1)).shape
+    names = tuple(map(str, range(gan.num_classes)))
+    return data.make("samples", fetch, num, shape[1:], labels, names)
 
 
-def _blocks(arrays, num):
-    """Equal blocks, the last one filled up, so that one program draws them all."""
-    size = min(num, BATCH)
-    for i in range(0, num, size):
-        index = np.minimum(np.arange(i, i + size), num - 1)
-        yield i, [None if x is None else x[index] for x in arrays]
+def _rows(labels, n):
+    return () if labels is None else (labels[:n],)
+
+
+def draw(gan, state, num: int, seed: int = 0, label: int | None = None):
+    """Images as arrays; arguments and errors as `samples`.
+
+    Returns:
+        `(images uint8 [num, H, W, C], labels int32 [num] or None)`.
+    """
+    drawn = samples(gan, state, num, seed, label).fetch(np.arange(num))
+    return drawn["image"], drawn.get("label")
 
 
 def write(images, labels, png: str, npz: str | None = None) -> None:

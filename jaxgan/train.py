@@ -22,9 +22,20 @@ import numpy as np
 from jax import lax, random
 from tqdm import tqdm
 
-from jaxgan import checkpoint, config, data, parallel, record, visual, workdir
+from jaxgan import (
+    checkpoint,
+    config,
+    data,
+    evaluation,
+    extractors,
+    parallel,
+    record,
+    sampling,
+    visual,
+    workdir,
+)
 from jaxgan.feed import feed
-from jaxgan.types import UsageError
+from jaxgan.types import UsageError, example
 
 DISPATCH_SECONDS = 0.5
 """Steps run on the device in dispatches of about this long."""
@@ -66,23 +77,16 @@ def run(cfg: config.Config, build, experiment: str):
     gan = build(cfg, dataset.shape, dataset.num_classes)
     record.check(cfg.tensorboard, cfg.wandb)
     donor = _donor(cfg, gan, dataset.shape, mesh)
+    judge = _judge(cfg, dataset, mesh)
     this = workdir.Run(experiment, cfg, dataset.shape, dataset.class_names)
     workdir.open_run(path, this)
     with contextlib.ExitStack() as stack:
-        return gan, _train(cfg, gan, dataset, donor, mesh, path, stack)
+        return gan, _train(cfg, gan, dataset, donor, judge, mesh, path, stack)
 
 
 def keys(seed: int):
     """The keys for `(weights, steps, data, samples)`."""
     return random.split(random.key(seed), 4)
-
-
-def example(shape, batch_size: int = 2):
-    """The shapes of a batch, for `gan.init`."""
-    return {
-        "image": jax.ShapeDtypeStruct((batch_size, *shape), "float32"),
-        "label": jax.ShapeDtypeStruct((batch_size,), "int32"),
-    }
 
 
 def looped(step, batch, root, data_root):
@@ -112,7 +116,7 @@ def looped(step, batch, root, data_root):
     return run
 
 
-def _train(cfg, gan, dataset, donor, mesh, path, stack):
+def _train(cfg, gan, dataset, donor, judge, mesh, path, stack):
     log = stack.enter_context(workdir.logger(path))
     for note in dataset.notes:
         log(note)
@@ -121,7 +125,7 @@ def _train(cfg, gan, dataset, donor, mesh, path, stack):
         f"{dataset.name}, on {mesh.size} x {mesh.devices.flat[0].device_kind}"
     )
     weights_key, step_key, data_key, sample_key = keys(cfg.seed)
-    saved = stack.enter_context(checkpoint.writer(path / "checkpoints", cfg.keep))
+    saved = stack.enter_context(checkpoint.writer(path / checkpoint.NEWEST, cfg.keep))
     state = _first_state(gan, dataset.shape, donor, weights_key, mesh, saved, log)
     start = int(state.step)
     if start >= cfg.steps:
@@ -131,6 +135,7 @@ def _train(cfg, gan, dataset, donor, mesh, path, stack):
     stack.callback(source.close)
     sinks = _sinks(cfg, path, start, stack)
     draw = _sheet(gan, sample_key)
+    evaluate = _evaluator(cfg, gan, judge, path, start, sinks, log, stack)
     stop = stack.enter_context(_stop_on_signal())
 
     def refuse_nonfinite(state):
@@ -175,6 +180,9 @@ def _train(cfg, gan, dataset, donor, mesh, path, stack):
             totals = zeros()
         if _due(step, cfg.sample_every, cfg):
             sample(state)
+        if cfg.evaluate_every and _due(step, cfg.evaluate_every, cfg):
+            refuse_nonfinite(state)
+            evaluate(state)
         if _due(step, cfg.checkpoint_every, cfg):
             save(state)
     bar.close()
@@ -197,20 +205,16 @@ def _due(step, period, cfg):
 
 def _next(step, cfg, end):
     """The next step at which the loop has something to do."""
-    periods = cfg.log_every, cfg.sample_every, cfg.checkpoint_every
-    return min(cfg.steps, end or cfg.steps, *(step - step % p + p for p in periods))
-
-
-def _template(gan, shape, key, mesh):
-    whole = parallel.replicated(mesh)
-    return checkpoint.template(gan.init, key, example(shape), sharding=whole)
+    periods = cfg.log_every, cfg.sample_every, cfg.checkpoint_every, cfg.evaluate_every
+    ends = (step - step % p + p for p in periods if p)
+    return min(cfg.steps, end or cfg.steps, *ends)
 
 
 def _donor(cfg, gan, shape, mesh):
     """The state that --init-from names, if it does."""
     if not cfg.init_from:
         return None
-    folder = Path(cfg.init_from) / "checkpoints"
+    folder = Path(cfg.init_from) / checkpoint.NEWEST
     if not checkpoint.steps(folder):
         raise UsageError(
             f"--init-from {cfg.init_from} holds no checkpoints; name the workdir of a "
@@ -218,9 +222,7 @@ def _donor(cfg, gan, shape, mesh):
         )
     with checkpoint.reader(folder) as saved:
         try:
-            return checkpoint.restore(
-                saved, _template(gan, shape, keys(cfg.seed)[0], mesh)
-            )
+            return checkpoint.restore(saved, checkpoint.template(gan, shape, mesh))
         except UsageError as error:
             raise UsageError(
                 f"--init-from {cfg.init_from} does not fit: {error}"
@@ -230,7 +232,8 @@ def _donor(cfg, gan, shape, mesh):
 def _first_state(gan, shape, donor, key, mesh, saved, log):
     """The newest checkpoint; else new, with the donor's weights if there is one."""
     if saved.all_steps():
-        state = checkpoint.restore(saved, _template(gan, shape, key, mesh), log)
+        template = checkpoint.template(gan, shape, mesh)
+        state = checkpoint.restore(saved, template, log)
         log(f"Continuing from the checkpoint of step {int(state.step)}.")
         return state
     whole = parallel.replicated(mesh)
@@ -273,6 +276,40 @@ def _sheet(gan, key):
         return gan.sample(gan.settle(state, settle_key), z, label)
 
     return lambda state: visual.grid(visual.to_uint8(images(state)), columns)
+
+
+def _judge(cfg, dataset, mesh):
+    """`samples -> figures`, when the run is evaluated on its way."""
+    if not cfg.evaluate_every:
+        return None
+    extractor = extractors.choose(cfg.inception_weights, dataset.shape, mesh)
+    cache = workdir.cache("features")
+    names, num = cfg.evaluate_metrics, cfg.evaluate_num
+    return evaluation.judge(extractor, dataset, names, num, cfg.seed, cache)
+
+
+def _evaluator(cfg, gan, judge, path, start, sinks, log, stack):
+    """`evaluate(state)`: records the figures, and keeps the state if it is the best."""
+    if not judge:
+        return None
+    first, num = cfg.evaluate_metrics[0], cfg.evaluate_num
+    figure = f"{first} of {num}"
+    lower = first in evaluation.LOWER_IS_BETTER
+    folder = path / checkpoint.BEST
+    saved = stack.enter_context(checkpoint.best_writer(folder, figure, lower))
+    if start == 0:  # of a run whose checkpoints are gone
+        checkpoint.clear(saved)
+
+    def evaluate(state):
+        figures = judge(sampling.samples(gan, state, num, cfg.seed))
+        for sink in sinks:
+            sink.scalars(int(state.step), figures)
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        log(f"Step {int(state.step)}: {shown}")
+        value = next(iter(figures.values()))
+        checkpoint.save(saved, state, {"figure": figure, "value": value})
+
+    return evaluate
 
 
 def _sinks(cfg, path, start, stack):

@@ -10,6 +10,14 @@ Batch = Mapping[str, Any]
 """Arrays by name: `image` float32 `[B, H, W, C]` in [-1, 1], `label` int32 `[B]`."""
 
 
+def example(shape, batch_size: int = 2) -> Batch:
+    """The shapes of a batch of images of `shape` (H, W, C), for a GAN's `init`."""
+    return {
+        "image": jax.ShapeDtypeStruct((batch_size, *shape), "float32"),
+        "label": jax.ShapeDtypeStruct((batch_size,), "int32"),
+    }
+
+
 class UsageError(ValueError):
     """A mistake in what the user asked for; its text is one sentence for the user.
 

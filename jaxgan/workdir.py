@@ -1,8 +1,9 @@
-"""A run's folder: config.json, metrics.jsonl, log.txt, samples/, checkpoints/."""
+"""A run's folder: config.json, metrics.jsonl, log.txt, samples, checkpoints, best."""
 
 import contextlib
 import dataclasses
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -27,6 +28,12 @@ class Run(NamedTuple):
 def default(experiment: str) -> Path:
     """`runs/EXPERIMENT`, below the current folder."""
     return Path("runs") / experiment
+
+
+def cache(name: str) -> Path:
+    """A folder for what later runs need not compute again."""
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "jaxgan" / name
 
 
 def writable(path: Path, option: str = "--workdir") -> None:

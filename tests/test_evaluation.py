@@ -3,15 +3,28 @@
 import json
 import sys
 
+import jax
 import numpy as np
+import optax
 import pytest
 import torch
 from PIL import Image, ImageFilter
+from sklearn.datasets import load_digits
 
-from jaxgan import cli, data, evaluation, models, recipes
+from jaxgan import (
+    cli,
+    data,
+    evaluation,
+    extractors,
+    metrics,
+    models,
+    parallel,
+    recipes,
+    sampling,
+)
 from jaxgan.config import Config
-from jaxgan.metrics import inception, mnist, weights
-from jaxgan.types import UsageError
+from jaxgan.metrics import mnist
+from jaxgan.types import UsageError, merge
 
 torch.set_num_threads(1)
 NUM = 1000
@@ -24,16 +37,18 @@ def digits():
     return rows["image"], rows["label"]
 
 
-@pytest.fixture(scope="module")
-def judge():
-    """`images -> figures`, against the training set."""
-    train, extractor = data.load("mnist"), evaluation.mnist_extractor()
-    names = ("fd", "prdc", "classes")
+def dataset(images, labels=None, name="images"):
+    names = () if labels is None else tuple("0123456789")
+    shape = images.shape[1:]
+    return data.make(name, images.__getitem__, len(images), shape, labels, names)
 
-    def judge(images, names=names):
-        return evaluation.evaluate(images, train, None, extractor, names)["metrics"]
 
-    return judge
+def evaluate(images, names=("fd", "prdc", "classes"), extractor=None, num=10000):
+    """The figures of images or of a dataset, against the training set."""
+    samples = images if isinstance(images, data.Dataset) else dataset(images)
+    extractor = extractor or extractors.of_digits()
+    train = data.load("mnist")
+    return evaluation.evaluate(samples, train, None, extractor, names, num)["metrics"]
 
 
 def value(figures, name="fd_mnist"):
@@ -47,38 +62,91 @@ def blurred(images):
 
 
 def test_the_classifier_is_right_on_993_of_1000():
-    rows = data.load("mnist", split="test").fetch(np.arange(10000))
-    extractor = evaluation.mnist_extractor()
-    found = evaluation.extract(extractor, rows["image"].__getitem__, 10000, "test")
-    assert (found.logits.argmax(1) == rows["label"]).mean() >= 0.993
+    test = data.load("mnist", split="test")
+    index = np.arange(10000)
+    seen = evaluation.see(extractors.of_digits(), test, index, "test")
+    labels = test.fetch(index)["label"]
+    assert (seen.logits.argmax(1) == labels).mean() >= 0.993
     assert mnist.WEIGHTS.stat().st_size <= 2**20
-    assert found.features.shape == (10000, 128) and found.features.dtype == "float32"
+    assert seen.features.shape == (10000, 128) and seen.features.dtype == "float32"
 
 
-def test_real_digits_are_near_their_floor_and_broken_ones_are_not(digits, judge):
+def test_real_digits_are_near_their_floor_and_broken_ones_are_not(digits):
     images, labels = digits
-    good = judge(images)
+    good = evaluate(images)
     assert (
         value(good) < 3 * good["fd_mnist"]["floor"] < good["fd_mnist"]["ceiling"] / 10
     )
     assert value(good, "class_entropy") == pytest.approx(np.log(10), abs=0.02)
     assert value(good, "precision") > 0.8 and value(good, "recall") > 0.8
-    scrambled = images[:, np.random.default_rng(0).permutation(28)]
+    others = (load_digits().images * 15.9).astype(np.uint8)
+    others = [Image.fromarray(x).resize((28, 28), 3) for x in others]
+    others = np.stack([np.asarray(x) for x in others])[..., None]
     broken = {
         "one class": np.resize(images[labels == 3], images.shape),
         "blurred": blurred(images),
-        "rows in another order": scrambled,
+        "rows in another order": images[:, np.random.default_rng(0).permutation(28)],
         "negative": 255 - images,
+        "of another set": others,
     }
     for name, wrong in broken.items():
-        assert value(judge(wrong)) > 10 * value(good), name
-    one = judge(broken["one class"])
+        assert value(evaluate(wrong)) > 10 * value(good), name
+    one = evaluate(broken["one class"])
     assert value(one, "class_entropy") < 0.1 and value(one, "least_class_share") == 0
     assert value(one, "recall") < 0.5 < value(one, "precision")
 
 
-def test_every_figure_has_an_error_a_floor_and_a_ceiling(digits, judge):
-    figures = judge(digits[0][:400], evaluation.METRICS)
+@pytest.fixture(scope="module")
+def trained():
+    """A small DCGAN, its first state and its state after 400 steps."""
+    train = data.load("mnist")
+    G, D = models.dcgan.networks(train.shape, width=8)
+    G, D = models.flax_net("G", G), models.flax_net("D", D)
+    tx = optax.adam(1e-3, 0.5)
+    gan = recipes.gan(G, D, latent_dim=32, g_tx=tx, d_tx=tx, ema_decay=0.99)
+    key = jax.random.key(0)
+    state = first = gan.init(key, train.batch(0, 0, 64))
+    state = jax.tree.map(jax.numpy.copy, first)
+    step = parallel.jitted(gan.step)
+    for i in range(400):
+        state, _ = step(state, train.batch(0, i, 64), jax.random.fold_in(key, i))
+    return gan, first, state
+
+
+def test_broken_generators_show(trained):
+    gan, first, state = trained
+    rng = np.random.default_rng(0)
+
+    def shuffled(w):
+        return jax.numpy.asarray(rng.permutation(np.ravel(w)).reshape(w.shape))
+
+    def score(averaged):
+        samples = sampling.samples(gan, merge(state, ema={"G": averaged}), NUM)
+        return evaluate(samples, ("fd", "prdc"))
+
+    good = score(state.ema["G"])
+    broken = {
+        "weights shuffled": jax.tree.map(shuffled, state.ema["G"]),
+        "initial weights": first.ema["G"],
+    }
+    assert value(good, "precision") > 0.2
+    for name, averaged in broken.items():
+        wrong = score(averaged)
+        assert value(wrong) > 5 * value(good), name
+        assert value(wrong, "precision") < 0.05, name
+
+
+def test_live_weights_are_sampled_when_asked(trained):
+    gan, _, state = trained
+    live, _ = sampling.draw(gan, sampling.live(state), 20)
+    expected, _ = sampling.draw(gan, merge(state, ema={"G": state.params["G"]}), 20)
+    averaged, _ = sampling.draw(gan, state, 20)
+    np.testing.assert_array_equal(live, expected)
+    assert (live != averaged).any()
+
+
+def test_every_figure_has_an_error_a_floor_and_a_ceiling(digits):
+    figures = evaluate(digits[0][:400], None)
     assert figures.keys() == {
         "fd_mnist",
         "kd_mnist",
@@ -89,6 +157,7 @@ def test_every_figure_has_an_error_a_floor_and_a_ceiling(digits, judge):
         "coverage",
         "class_entropy",
         "least_class_share",
+        "ms_ssim",
     }
     for name, row in figures.items():
         assert row.keys() == {"value", "error", "floor", "ceiling"}, name
@@ -96,61 +165,155 @@ def test_every_figure_has_an_error_a_floor_and_a_ceiling(digits, judge):
         assert abs(row["value"] - row["floor"]) < abs(row["ceiling"] - row["floor"])
 
 
-def test_what_cannot_be_judged_is_refused_in_words(tmp_path, digits, judge):
+def test_the_error_is_that_of_random_quarters_whatever_the_order(digits):
+    """A class-conditional run draws the classes in turn."""
+    images, labels = digits
+    rows = np.concatenate([np.flatnonzero(labels == c)[:80] for c in range(10)])
+    in_turn = rows.reshape(10, 80).T.ravel()
+    by_class, turns = evaluate(images[rows]), evaluate(images[in_turn])
+    for figures in (by_class, turns):
+        assert figures["fd_mnist"]["error"] < 0.2 * value(figures)
+
+
+def test_diversity_tells_one_image_from_many(digits):
+    images = digits[0][:400]
+    same = np.resize(images[:4], images.shape)
+    many, few = (value(evaluate(x, ("diversity",)), "ms_ssim") for x in (images, same))
+    assert many == pytest.approx(metrics.diversity(images), abs=0.02)
+    assert few > many + 0.1
+
+
+def test_any_function_is_an_extractor(digits):
+    def pooled(images):
+        return images.reshape(-1, 7, 4, 7, 4).mean((2, 4)).reshape(len(images), -1)
+
+    extractor = extractors.of_function("pooled", pooled)
+    figures = evaluate(digits[0], None, extractor)
+    assert {"fd_pooled", "kd_pooled", "precision", "ms_ssim"} <= figures.keys()
+    expected = [pooled(x).astype(float) for x in (digits[0], blurred(digits[0]))]
+    order = np.random.default_rng(0).permutation(60000)[:30000][:NUM]
+    real = pooled(data.load("mnist").fetch(order)["image"]).astype(float)
+    for images, features in zip((digits[0], blurred(digits[0])), expected, strict=True):
+        distance = metrics.frechet_distance(
+            metrics.moments(features), metrics.moments(real)
+        )
+        got = evaluate(images, ("fd",), extractor, num=NUM)
+        assert value(got, "fd_pooled") == pytest.approx(distance)
+    with pytest.raises(
+        UsageError, match="--metrics score: by pooled there are fd, kid"
+    ):
+        evaluate(digits[0], ("score",), extractor)
+
+
+def test_features_are_found_again_under_the_hash_of_the_images(digits, tmp_path):
+    extractor, index = extractors.of_digits(), np.arange(300)
+    seen = []
+
+    def watch(images):
+        seen.append(len(images))
+        return extractor.run(images)
+
+    watched = extractor._replace(run=watch)
+    images = dataset(digits[0])
+    first = evaluation.see(watched, images, index, "", tmp_path)
+    calls = len(seen)
+    again = evaluation.see(watched, images, index, "", tmp_path)
+    assert calls > 0 and len(seen) == calls
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    changed = digits[0].copy()
+    changed[299, 0, 0] += 1
+    evaluation.see(watched, dataset(changed), index, "", tmp_path)
+    evaluation.see(watched._replace(digest="other"), images, index, "", tmp_path)
+    assert len(seen) == 3 * calls
+    for file in tmp_path.iterdir():
+        file.write_bytes(file.read_bytes()[:1000])
+    repaired = evaluation.see(watched, images, index, "", tmp_path)
+    assert len(seen) == 4 * calls
+    np.testing.assert_array_equal(repaired.features, first.features)
+
+
+def test_features_that_cannot_be_kept_are_said_so(digits, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.warns(UserWarning, match="Features are not kept in .*file/"):
+        evaluation.see(
+            extractors.of_digits(),
+            dataset(digits[0]),
+            np.arange(100),
+            "",
+            tmp_path / "file/x",
+        )
+
+
+def test_what_cannot_be_judged_is_refused_in_words(digits):
     with pytest.raises(UsageError, match="--num 99 must be 100 or more"):
-        judge(digits[0][:99])
-    with pytest.raises(UsageError, match=r"images of \(28, 28, 1\), the run of"):
-        judge(np.zeros((100, 8, 8, 3), np.uint8))
+        evaluate(digits[0], num=99)
+    with pytest.raises(UsageError, match=r"images has 99 images; .* below 100"):
+        evaluate(digits[0][:99])
+    with pytest.raises(UsageError, match=r"images of \(28, 28, 1\), the samples of"):
+        evaluate(np.zeros((100, 8, 8, 3), np.uint8))
     with pytest.raises(UsageError, match=r"Images of 32x32x3 are judged .* give --inc"):
-        evaluation.extractor(None, (32, 32, 3))
-    path = tmp_path / "w.pth"
-    torch.save({"fc.weight": torch.zeros(3)}, path)
-    with pytest.raises(UsageError, match=r"w.pth has SHA-256 .* not 6726825d"):
-        evaluation.extractor(str(path), (32, 32, 3))
+        extractors.choose(None, (32, 32, 3))
 
 
-def test_a_network_of_other_shape_is_refused(tmp_path, monkeypatch):
-    path = tmp_path / "w.pth"
-    torch.save({"fc.weight": torch.zeros(3)}, path)
-    monkeypatch.setattr(inception, "SHA256", weights.sha256(path))
-    with pytest.raises(UsageError, match=r"w.pth .* not the Inception network"):
-        evaluation.extractor(str(path), (32, 32, 3))
+def test_notes_say_what_figures_lack(digits):
+    result = evaluation.evaluate(
+        dataset(digits[0][:110]),
+        data.load("mnist"),
+        None,
+        extractors.of_digits(),
+        ("fd",),
+    )
+    assert any("needs more than 128 samples; from 110" in n for n in result["notes"])
+    assert "from 110" in evaluation.table(result)
+
+
+# --- the command
 
 
 def build(cfg, shape, num_classes):
-    import optax
-
     G, D = models.mlp.Generator(shape, (4,)), models.mlp.Discriminator((4,))
     G, D = models.flax_net("G", G), models.flax_net("D", D)
     tx = optax.adam(1e-3)
     return recipes.gan(G, D, latent_dim=3, g_tx=tx, d_tx=tx)
 
 
-def test_the_command_prints_a_table_and_writes_json(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Runs the experiment tiny.py in a folder of its own."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(sys, "argv", ["experiments/tiny.py"])
     monkeypatch.setattr(cli, "_cache_compilations", lambda: None)
-    cli.main(Config, build, ["--steps", "2", "--batch-size", "8"])
+    return lambda *args: cli.main(Config, build, [str(a) for a in args])
+
+
+def result(tmp_path):
+    return json.loads((tmp_path / "runs" / "tiny" / "evaluation.json").read_text())
+
+
+def test_the_command_prints_a_table_and_writes_json(run, tmp_path, capsys):
+    run("--steps", 2, "--batch-size", 8)
     capsys.readouterr()
-    args = ["evaluate", "--num", "200", "--metrics", "fd", "classes"]
-    cli.main(Config, build, args)
+    run("evaluate", "--num", 200, "--metrics", "fd", "classes")
     out = capsys.readouterr().out
-    result = json.loads((tmp_path / "runs" / "tiny" / "evaluation.json").read_text())
+    got = result(tmp_path)
     assert "fd_mnist" in out and "floor" in out and "evaluation.json" in out
-    assert result["metrics"].keys() == {
-        "fd_mnist",
-        "class_entropy",
-        "least_class_share",
-    }
-    assert result["step"] == 2 and result["reference"] == "mnist"
-    assert result["counts"] == {
-        "samples": 200,
-        "real": 200,
-        "more real": 200,
-        "noise": 200,
-    }
-    assert len(result["extractor"]["sha256"]) == 64
-    with pytest.raises(SystemExit) as stop:
-        cli.main(Config, build, ["evaluate", "--num", "5"])
-    assert stop.value.code == 2
-    assert "--num 5 must be 100 or more" in capsys.readouterr().err
+    assert got["metrics"].keys() == {"fd_mnist", "class_entropy", "least_class_share"}
+    assert got["step"] == 2 and got["reference"] == "mnist"
+    counts = {"samples": 200, "real": 200, "more real": 200, "noise": 200}
+    assert got["counts"] == counts
+    assert got["extractor"]["resize"] == "none"
+    assert len(got["extractor"]["sha256"]) == 64
+    assert (got["weights"], got["checkpoint"]) == ("averaged", "newest")
+    assert list((tmp_path / "cache" / "jaxgan" / "features").iterdir())
+    run("evaluate", "--num", 200, "--metrics", "fd", "--live")
+    assert result(tmp_path)["weights"] == "live"
+    for args, says in (
+        (("--num", 5), "--num 5 must be 100 or more"),
+        (("--best",), "holds no best checkpoint; train with --evaluate-every"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            run("evaluate", *args)
+        assert stop.value.code == 2
+        assert says in capsys.readouterr().err

@@ -21,6 +21,7 @@ LAYERS = (
         "checkpoint",
         "data",
         "metrics",
+        "extractors",
         "visual",
         "config",
         "record",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,17 @@ import optax
 import pytest
 from PIL import Image
 
-from jaxgan import checkpoint, data, feed, models, parallel, recipes, sampling, train
+from jaxgan import (
+    checkpoint,
+    data,
+    evaluation,
+    feed,
+    models,
+    parallel,
+    recipes,
+    sampling,
+    train,
+)
 from jaxgan.config import Config
 from jaxgan.types import UsageError
 
@@ -237,11 +248,8 @@ def test_divergence_stops_the_run_and_is_never_saved(options, steps):
         go(cfg, build_diverging)
     folder = Path(cfg.workdir) / "checkpoints"
     with checkpoint.reader(folder) as saved:
-        template = checkpoint.template(
-            build_diverging(cfg, (28, 28, 1), 0).init,
-            jax.random.key(0),
-            train.example((28, 28, 1)),
-        )
+        gan = build_diverging(cfg, (28, 28, 1), 0)
+        template = checkpoint.template(gan, (28, 28, 1), parallel.mesh())
         state = checkpoint.restore(saved, template)
     assert int(state.step) == 4
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(state.params))
@@ -319,3 +327,103 @@ def test_samples_come_from_the_workdir_alone(options, tmp_path):
 def test_devices_must_divide_the_batch(options):
     with pytest.raises(UsageError, match="--batch-size 12 must be a positive multiple"):
         go(options("run", batch_size=12))
+
+
+@pytest.fixture
+def judged(monkeypatch, tmp_path):
+    """Evaluations whose first figure is a list's next, and which samples they saw."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    seen = []
+
+    def replace(figures):
+        figures = iter(figures)
+
+        def judge(extractor, reference, names, num, seed, cache):
+            assert (reference.size, names, num) == (DATA_SIZE, ("fd",), 120)
+
+            def figure(samples):
+                seen.append(samples.fetch(np.arange(5))["image"])
+                return {"fd_mnist": next(figures)}
+
+            return figure
+
+        monkeypatch.setattr(evaluation, "judge", judge)
+        return seen
+
+    return replace
+
+
+def best_step(cfg):
+    return checkpoint.steps(Path(cfg.workdir) / "best")
+
+
+def test_the_best_state_is_kept_besides_the_newest(options, judged):
+    seen = judged([5.0, 2.0, 3.0, 4.0])
+    cfg = options("run", evaluate_every=2, evaluate_num=120, keep=1)
+    go(cfg)
+    figures = {r["step"]: r["fd_mnist"] for r in rows(cfg) if "fd_mnist" in r}
+    assert figures == {2: 5, 4: 2, 6: 3, 7: 4}
+    assert best_step(cfg) == [4]
+    assert checkpoint.steps(Path(cfg.workdir) / "checkpoints") == [7]
+    gan, state, _ = sampling.load(Path(cfg.workdir), Config, build, best=True)
+    assert int(state.step) == 4
+    images, _ = sampling.draw(gan, state, 120)
+    np.testing.assert_array_equal(images[:5], seen[1])
+    newest = sampling.load(Path(cfg.workdir), Config, build)[1]
+    assert int(newest.step) == 7
+
+
+def test_evaluations_leave_training_as_it_is(options, judged):
+    judged([1.0] * 9)
+    expected = go(options("plain"))
+    assert_same(go(options("judged", evaluate_every=1, evaluate_num=120)), expected)
+
+
+def test_a_continued_run_knows_its_best(options, judged):
+    judged([5.0, 2.0, 1.0, 9.0, 9.0])
+    changes = {"evaluate_every": 1, "evaluate_num": 120}
+    go(options("run", steps=3, **changes))
+    assert best_step(options("run")) == [3]
+    go(options("run", steps=5, **changes))
+    assert best_step(options("run")) == [3]
+
+
+def test_a_new_run_does_not_take_an_older_one_s_best(options, judged):
+    judged([1.0, 5.0])
+    cfg = options("run", steps=1, evaluate_every=1, evaluate_num=120)
+    go(cfg)
+    shutil.rmtree(Path(cfg.workdir) / "checkpoints")
+    cfg = options("run", steps=2, evaluate_every=2, evaluate_num=120)
+    go(cfg)
+    assert best_step(cfg) == [2]
+
+
+def test_the_best_by_another_figure_goes(tmp_path):
+    state = build(None, (28, 28, 1), 0).init(
+        jax.random.key(0), {"image": jnp.zeros((2, 28, 28, 1))}
+    )
+    for figure, value, lower, kept in (
+        ("fd", 3.0, True, 0),
+        ("fd", 5.0, True, 0),
+        ("score", 1.0, False, 2),
+        ("score", 4.0, False, 3),
+        ("score", 2.0, False, 3),
+    ):
+        step = {5.0: 1, 1.0: 2, 4.0: 3, 2.0: 4}.get(value, 0)
+        state = state._replace(step=jnp.int32(step))
+        with checkpoint.best_writer(tmp_path, figure, lower) as saved:
+            checkpoint.save(saved, state, {"figure": figure, "value": value})
+        assert checkpoint.steps(tmp_path) == [kept]
+
+
+def test_what_cannot_be_evaluated_is_said_before_the_workdir_is_claimed(options):
+    for changes, says in (
+        ({"evaluate_num": 99}, "--evaluate-num 99 must be 100 or more"),
+        ({}, f"has {DATA_SIZE} images; figures say nothing below 100"),
+        ({"data": "mnist", "evaluate_metrics": ("nothing",)}, "--evaluate-metrics no"),
+        ({"data": "mnist", "resize": "32"}, "--inception-weights"),
+        ({"inception_weights": "none.pth"}, r"none\.pth cannot be read"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            go(options("run", evaluate_every=1, **changes))
+    assert not Path(options("run").workdir).exists()

@@ -104,3 +104,15 @@ def _python_while(cond, body, x):
     while cond(x):
         x = body(x)
     return x
+
+
+def blocks(index: np.ndarray, size: int):
+    """An index in blocks of one size, so that one compiled program serves them all.
+
+    Yields:
+        `(block, n)`: int `[size]`, of which the first n count; the last block is
+        filled up with its last element.
+    """
+    for i in range(0, len(index), size):
+        rows = np.minimum(np.arange(i, i + size), len(index) - 1)
+        yield index[rows], min(size, len(index) - i)

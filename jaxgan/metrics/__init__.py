@@ -4,15 +4,20 @@ from jaxgan.metrics.classes import class_shares, entropy, inception_score
 from jaxgan.metrics.frechet import Moments, frechet_distance, moments
 from jaxgan.metrics.kernel import kid
 from jaxgan.metrics.neighbours import PRDC, prdc
+from jaxgan.metrics.similarity import diversity, ms_ssim, psnr, ssim
 
 __all__ = [
     "PRDC",
     "Moments",
     "class_shares",
+    "diversity",
     "entropy",
     "frechet_distance",
     "inception_score",
     "kid",
     "moments",
+    "ms_ssim",
     "prdc",
+    "psnr",
+    "ssim",
 ]

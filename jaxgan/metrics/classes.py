@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxgan.metrics.frechet import _features
+from jaxgan.metrics.float64 import features
 
 
 def inception_score(logits, splits: int = 10, seed: int = 2020) -> tuple[float, float]:
@@ -19,7 +19,7 @@ def inception_score(logits, splits: int = 10, seed: int = 2020) -> tuple[float, 
     Raises:
         ValueError: there are fewer samples than splits.
     """
-    logits = _features("inception_score: logits", logits)
+    logits = features("inception_score: logits", logits).astype(np.float64)
     if not 1 <= splits <= len(logits):
         raise ValueError(
             f"inception_score: splits {splits} must be 1 to {len(logits)}, the samples."

@@ -11,6 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgan.metrics.float64 import features as checked
+from jaxgan.metrics.float64 import float64
+
+BLOCK = 4096
+"""Rows that are converted to float64 at a time."""
+
 
 class Moments(NamedTuple):
     """Mean and covariance of features, float64."""
@@ -32,14 +38,11 @@ def moments(features: np.ndarray | Iterable[np.ndarray]) -> Moments:
     """
     blocks = [features] if hasattr(features, "shape") else features
     count, mean, scatter = 0, 0.0, 0.0
-    for block in blocks:
-        block = _features("features", block)
-        if not (n := len(block)):
-            continue
-        here = block.mean(0)
+    for block in _split(blocks):
+        here, apart_from_it = _mean_and_scatter(block)
+        n = len(block)
         apart, total = here - mean, count + n
-        centred = block - here
-        scatter = scatter + centred.T @ centred
+        scatter = scatter + apart_from_it
         scatter = scatter + np.outer(apart, apart) * (count * n / total)
         mean, count = mean + apart * (n / total), total
     if count < 2:
@@ -47,6 +50,20 @@ def moments(features: np.ndarray | Iterable[np.ndarray]) -> Moments:
             f"moments: {count} features have no covariance; give 2 or more."
         )
     return Moments(count, mean, scatter / (count - 1))
+
+
+def _split(blocks):
+    for block in blocks:
+        block = checked("moments: features", block)
+        for i in range(0, len(block), BLOCK):
+            yield block[i : i + BLOCK]
+
+
+@float64
+def _mean_and_scatter(x):
+    mean = x.mean(0)
+    centred = x - mean[None]
+    return mean, centred.T @ centred
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:
@@ -81,14 +98,3 @@ def _half(cov):
     values, vectors = np.linalg.eigh(cov)
     noise = np.finfo(cov.dtype).eps * len(cov) * max(values[-1], 0.0)
     return vectors * np.sqrt(np.where(values > noise, values, 0.0))
-
-
-def _features(name, x):
-    x = np.asarray(x, np.float64)
-    if x.ndim != 2:
-        raise ValueError(f"{name} must be [N, D]; got shape {x.shape}.")
-    if not np.isfinite(x).all():
-        raise ValueError(
-            f"{name}: {int((~np.isfinite(x)).sum())} values are not finite."
-        )
-    return x

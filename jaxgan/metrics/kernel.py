@@ -1,8 +1,9 @@
 """Kernel Inception Distance (Bińkowski et al., 2018, arXiv:1801.01401)."""
 
+import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.metrics.frechet import _features
+from jaxgan.metrics.float64 import features, float64
 
 
 def kid(
@@ -24,19 +25,25 @@ def kid(
     Raises:
         ValueError: a set is smaller than a subset.
     """
-    a, b = _features("kid: a", a), _features("kid: b", b)
+    a, b = features("kid: a", a), features("kid: b", b)
     if not 2 <= subset_size <= (least := min(len(a), len(b))):
         raise ValueError(
             f"kid: subset_size {subset_size} must be 2 to {least}, the samples."
         )
     rng = np.random.RandomState(seed)
-    draw = lambda x: x[rng.choice(len(x), subset_size, replace=False)]  # noqa: E731
+
+    def draw(x):
+        return x[rng.choice(len(x), subset_size, replace=False)]
+
     values = [_mmd(draw(a), draw(b), degree) for _ in range(subsets)]
     return float(np.mean(values)), float(np.std(values))
 
 
+@float64
 def _mmd(x, y, degree):
-    kernel = lambda x, y: (x @ y.T / x.shape[1] + 1) ** degree  # noqa: E731
+    def kernel(x, y):
+        return (x @ y.T / x.shape[1] + 1) ** degree
+
     xx, yy, xy, n = kernel(x, x), kernel(y, y), kernel(x, y), len(x)
-    within = (xx.sum() - np.trace(xx) + yy.sum() - np.trace(yy)) / (n * (n - 1))
+    within = (xx.sum() - jnp.trace(xx) + yy.sum() - jnp.trace(yy)) / (n * (n - 1))
     return within - 2 * xy.mean()

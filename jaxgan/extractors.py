@@ -1,0 +1,147 @@
+"""What images are compared by: networks from uint8 images to features.
+
+A distance is only worth the name of its network: `fid` is the Inception network's.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+import jax
+
+from jaxgan import parallel
+from jaxgan.metrics import inception, mnist, weights
+from jaxgan.types import UsageError
+
+BLOCK = 200
+"""Images that a network sees at a time, at least."""
+
+OF_FEATURES = ("fd", "kid", "prdc", "diversity")
+
+
+class Extractor(NamedTuple):
+    """Features of images, and what measures by them are called."""
+
+    name: str
+    run: Callable
+    """uint8 `[B, H, W, C]` -> (features `[B, D]`, logits `[B, K]` or None)."""
+    metrics: tuple[str, ...] = OF_FEATURES
+    """Of `evaluation.METRICS`, those that say something by it."""
+    distance: str = "fd"
+    """What a Fréchet distance of its features is called."""
+    kernel: str = "kd"
+    """What a kernel distance of its features is called."""
+    score: str = ""
+    """What the Inception Score of its logits is called."""
+    resize: str = "none"
+    """What it does to images first."""
+    digest: str | None = None
+    """SHA-256 of its weights; None when it has no file of them."""
+    block: int = BLOCK
+    """How many images it likes at a time."""
+
+
+def of_function(name: str, function: Callable) -> Extractor:
+    """An extractor of your own; its distances are `fd_<name>` and `kd_<name>`.
+
+    Args:
+        name: of the features.
+        function: uint8 `[B, H, W, C]` -> features `[B, D]`; it need not be JAX.
+    """
+    return Extractor(
+        name,
+        lambda images: (function(images), None),
+        distance=f"fd_{name}",
+        kernel=f"kd_{name}",
+    )
+
+
+@cache
+def of_digits(mesh=None) -> Extractor:
+    """The packaged classifier of 28x28 digits; its distance is `fd_mnist`, never FID.
+
+    Args:
+        mesh: the devices that share the images, default all.
+    """
+    run, block = _shared(mnist.classify, mnist.weights(), mesh)
+    return Extractor(
+        "mnist",
+        run,
+        metrics=("fd", "kid", "score", "prdc", "classes", "diversity"),
+        distance="fd_mnist",
+        kernel="kd_mnist",
+        score="score_mnist",
+        digest=weights.sha256(mnist.WEIGHTS),
+        block=block,
+    )
+
+
+@cache
+def of_inception(path: str, mesh=None) -> Extractor:
+    """The network of FID, KID and Inception Score, on the pooled 2,048 features.
+
+    Args:
+        path: the user's file of its weights, weights-inception-2015-12-05-6726825d.pth.
+        mesh: the devices that share the images, default all.
+
+    Raises:
+        UsageError: the file is not that one.
+    """
+    digest = weights.sha256(path)
+    if digest != inception.SHA256:
+        raise UsageError(
+            f"--inception-weights {path} has SHA-256 {digest[:8]}..., not "
+            f"{inception.SHA256[:8]}...: it is not weights-inception-2015-12-05."
+        )
+    params = {k: v for k, v in weights.state_dict(path).items() if v.ndim}
+
+    def features(params, images):
+        out = inception.layers(params, images)
+        return out["2048"], out["logits_unbiased"]
+
+    image = jax.ShapeDtypeStruct((1, inception.SIZE, inception.SIZE, 3), "uint8")
+    try:
+        jax.eval_shape(features, params, image)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"--inception-weights {path} is not the Inception network: {error!r}."
+        ) from None
+    run, block = _shared(features, params, mesh)
+    return Extractor(
+        "inception-2015-12-05",
+        run,
+        # Not "classes": it knows 1,008, few of which a data set has.
+        metrics=("fd", "kid", "score", "prdc", "diversity"),
+        distance="fid",
+        kernel="kid",
+        score="inception_score",
+        resize=f"bilinear to {inception.SIZE}x{inception.SIZE} as TensorFlow 1",
+        digest=digest,
+        block=block,
+    )
+
+
+def choose(inception_weights: str | None, shape, mesh=None) -> Extractor:
+    """Inception where its weights are given, else the classifier of digits.
+
+    Raises:
+        UsageError: images of `shape` (H, W, C) are no digits, and no weights are given.
+    """
+    if inception_weights:
+        return of_inception(inception_weights, mesh)
+    if tuple(shape) != mnist.SHAPE:
+        raise UsageError(
+            f"Images of {'x'.join(map(str, shape))} are judged by the Inception "
+            "network: give --inception-weights, the file "
+            "weights-inception-2015-12-05-6726825d.pth of torch-fidelity's releases."
+        )
+    return of_digits(mesh)
+
+
+def _shared(network, variables, mesh):
+    """The network with the images divided over the mesh, and a fitting block."""
+    mesh = mesh or parallel.mesh()
+    whole, parts = parallel.replicated(mesh), parallel.divided(mesh)
+    variables = jax.device_put(variables, whole)
+    run = jax.jit(network, in_shardings=(whole, parts), out_shardings=parts)
+    return lambda images: run(variables, images), -(-BLOCK // mesh.size) * mesh.size

@@ -1,0 +1,46 @@
+"""Float64 on the accelerator, whatever precision the caller's programs use."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+try:
+    from jax import enable_x64
+except ImportError:  # jax below 0.8
+    from jax.experimental import enable_x64
+
+
+def float64(fn):
+    """Compiles `fn` so that its floating-point arrays are float64.
+
+    They are converted on the device, and what it returns comes back as NumPy's.
+    """
+
+    def widened(x):
+        x = jnp.asarray(x)
+        return x.astype(float) if jnp.issubdtype(x.dtype, jnp.floating) else x
+
+    compiled = jax.jit(lambda *args: fn(*jax.tree.map(widened, args)))
+
+    @functools.wraps(fn)
+    def run(*args):
+        with enable_x64(True):
+            return jax.tree.map(np.asarray, compiled(*args))
+
+    return run
+
+
+def features(name: str, x) -> np.ndarray:
+    """Features `[N, D]` as they are, when they are some.
+
+    Raises:
+        ValueError: they have another shape, or some are not finite.
+    """
+    x = np.asarray(x)
+    if x.ndim != 2:
+        raise ValueError(f"{name} must be [N, D]; got shape {x.shape}.")
+    if bad := np.size(x) - np.count_nonzero(np.isfinite(x)):
+        raise ValueError(f"{name}: {bad} values are not finite.")
+    return x

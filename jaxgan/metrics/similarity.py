@@ -1,0 +1,139 @@
+"""How alike images are: PSNR, SSIM, MS-SSIM, and by it the diversity of samples."""
+
+import math
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+WINDOW = 11
+SIGMA = 1.5
+SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+"""MS-SSIM's exponents, the full size first (Wang et al., 2003, section 3.2)."""
+
+
+def psnr(a, b, data_range: float = 255):
+    """Peak signal-to-noise ratio in dB, infinite for equal images.
+
+    Args:
+        a: images `[B, H, W, C]`, float or integer.
+        b: others of the same shape.
+        data_range: largest less least value that a pixel may have.
+
+    Returns:
+        Float `[B]`.
+
+    Raises:
+        ValueError: their shapes differ or are not of images.
+    """
+    a, b = _images("psnr", a, b)
+    error = ((a - b) ** 2).mean((1, 2, 3))
+    return 20 * math.log10(data_range) - 10 * jnp.log10(error)
+
+
+def ssim(a, b, data_range: float = 255):
+    """Structural similarity, at most 1 (Wang et al., 2004).
+
+    With the paper's Gaussian window, 11x11 of deviation 1.5, where it lies inside the
+    images; the mean over places and channels. Arguments, result and errors as `psnr`;
+    images must be 11 pixels or more each way.
+    """
+    a, b = _images("ssim", a, b, WINDOW)
+    return _similarity(a, b, data_range)[0].mean(1)
+
+
+def ms_ssim(a, b, data_range: float = 255):
+    """SSIM over scales (Wang, Simoncelli and Bovik, 2003), 0 ... 1.
+
+    Five scales, each half the one before, as the paper has them for images of 176
+    pixels and more; of smaller images the scales that have room for the window, their
+    exponents divided by their sum. Per channel, then the mean. Arguments, result and
+    errors as `ssim`.
+    """
+    a, b = _images("ms_ssim", a, b, WINDOW)
+    room = int(math.log2(min(a.shape[1:3]) / WINDOW)) + 1
+    exponents = SCALES[:room]
+    product = 1.0
+    for i, exponent in enumerate(exponents):
+        similarity, contrast = _similarity(a, b, data_range)
+        last = i == len(exponents) - 1
+        factor = jnp.maximum(similarity if last else contrast, 0)
+        product = product * factor ** (exponent / sum(exponents))
+        if not last:
+            a, b = _halved(a), _halved(b)
+    return product.mean(1)
+
+
+def diversity(images, pairs: int = 1000, seed: int = 0) -> float:
+    """Mean MS-SSIM of random pairs of images: lower is more diverse.
+
+    The measure of collapse of Odena et al., 2017 (arXiv:1610.09585), who take it
+    within a class. Compare it with that of as many real images.
+
+    Args:
+        images: uint8 `[N, H, W, C]`.
+        pairs: how many pairs of different images.
+        seed: decides them.
+
+    Raises:
+        ValueError: there are fewer than two images, or they are below 11 pixels.
+    """
+    if len(images) < 2:
+        raise ValueError(f"diversity: {len(images)} images make no pair; give 2.")
+    rng = np.random.default_rng(seed)
+    one = rng.integers(len(images), size=pairs)
+    other = (one + rng.integers(1, len(images), size=pairs)) % len(images)
+    found = [
+        ms_ssim(images[one[i : i + 100]], images[other[i : i + 100]])
+        for i in range(0, pairs, 100)
+    ]
+    return float(np.concatenate(found).mean())
+
+
+def _images(name, a, b, least=1):
+    a, b = jnp.asarray(a), jnp.asarray(b)
+    if a.shape != b.shape or a.ndim != 4:
+        raise ValueError(
+            f"{name}: images must be [B, H, W, C], both alike; got {a.shape} and "
+            f"{b.shape}."
+        )
+    if min(a.shape[1:3]) < least:
+        raise ValueError(
+            f"{name}: images of {a.shape[1]}x{a.shape[2]} have no room for a window "
+            f"of {least}x{least}."
+        )
+    wide = [x.dtype if x.dtype == "float64" else jnp.float32 for x in (a, b)]
+    return a.astype(wide[0]), b.astype(wide[1])
+
+
+def _similarity(a, b, data_range):
+    """SSIM and its contrast-structure term, means over places, `[B, C]`."""
+    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    # Variances do not move with the mean; near 0 less of them is lost in rounding.
+    middle = (a.mean((1, 2), keepdims=True) + b.mean((1, 2), keepdims=True)) / 2
+    x, y = a - middle, b - middle
+    mx, my, xx, yy, xy = map(_smooth, (x, y, x * x, y * y, x * y))
+    middle_of_x, middle_of_y = mx + middle, my + middle
+    contrast = (2 * (xy - mx * my) + c2) / (xx - mx**2 + yy - my**2 + c2)
+    luminance = 2 * middle_of_x * middle_of_y + c1
+    luminance = luminance / (middle_of_x**2 + middle_of_y**2 + c1)
+    return (luminance * contrast).mean((1, 2)), contrast.mean((1, 2))
+
+
+def _smooth(x):
+    """The window's weighted mean at each place: a matrix product along each side."""
+    for axis in (1, 2):
+        n = x.shape[axis]
+        away = np.arange(n) - np.arange(n - WINDOW + 1)[:, None] - WINDOW // 2
+        weight = np.exp(-((away / SIGMA) ** 2) / 2) * (abs(away) <= WINDOW // 2)
+        weight = jnp.asarray(weight / weight.sum(1, keepdims=True), x.dtype)
+        x = jnp.tensordot(weight, x, ((1,), (axis,)), precision=lax.Precision.HIGHEST)
+        x = jnp.moveaxis(x, 0, axis)
+    return x
+
+
+def _halved(x):
+    """Means of 2x2 pixels; an odd side's last one counts twice."""
+    x = jnp.pad(x, ((0, 0), *((0, n % 2) for n in x.shape[1:3]), (0, 0)), mode="edge")
+    b, h, w, c = x.shape
+    return x.reshape(b, h // 2, 2, w // 2, 2, c).mean((2, 4))
