@@ -10,8 +10,8 @@ import hashlib
 import warnings
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -29,7 +29,8 @@ PICTURES = 1000
 """Images that diversity is measured of."""
 
 
-class Seen(NamedTuple):
+@dataclass(frozen=True)
+class Seen:
     """A set of images as an extractor sees it, in random order."""
 
     features: np.ndarray
@@ -40,7 +41,16 @@ class Seen(NamedTuple):
     """uint8 `[min(N, PICTURES), H, W, C]`, the first of them."""
 
     def part(self, i: int, of: int) -> "Seen":
-        return Seen(*(x if x is None else x[i::of] for x in self))
+        sets = self.features, self.logits, self.pictures
+        return Seen(*(None if x is None else x[i::of] for x in sets))
+
+    @functools.cached_property
+    def moments(self) -> metrics.Moments:
+        return metrics.moments(self.features)
+
+    @functools.cached_property
+    def radii(self) -> np.ndarray:
+        return metrics.radii(self.features)
 
 
 def see(
@@ -136,9 +146,7 @@ def measure(extractor, real: Seen, fake: Seen, names, seed=0) -> dict[str, float
     """The figures of `names`, from METRICS, as this extractor's are called."""
     out = {}
     if "fd" in names:
-        out[extractor.distance] = metrics.frechet_distance(
-            metrics.moments(fake.features), metrics.moments(real.features)
-        )
+        out[extractor.distance] = metrics.frechet_distance(fake.moments, real.moments)
     if "kid" in names:
         size = min(1000, len(real.features), len(fake.features))
         out[extractor.kernel] = metrics.kid(
@@ -148,7 +156,8 @@ def measure(extractor, real: Seen, fake: Seen, names, seed=0) -> dict[str, float
         splits = min(10, len(fake.logits))
         out[extractor.score] = metrics.inception_score(fake.logits, splits, seed)[0]
     if "prdc" in names:
-        out |= metrics.prdc(real.features, fake.features)._asdict()
+        found = metrics.prdc(real.features, fake.features, real_radii=real.radii)
+        out |= found._asdict()
     if "classes" in names:
         shares = metrics.class_shares(fake.logits.argmax(1), fake.logits.shape[1])
         out["class_entropy"] = metrics.entropy(shares)

@@ -219,8 +219,8 @@ def test_features_are_found_again_under_the_hash_of_the_images(digits, tmp_path)
     calls = len(seen)
     again = evaluation.see(watched, images, index, "", tmp_path)
     assert calls > 0 and len(seen) == calls
-    for a, b in zip(first, again, strict=True):
-        np.testing.assert_array_equal(a, b)
+    for field in ("features", "logits", "pictures"):
+        np.testing.assert_array_equal(getattr(again, field), getattr(first, field))
     changed = digits[0].copy()
     changed[299, 0, 0] += 1
     evaluation.see(watched, dataset(changed), index, "", tmp_path)

@@ -3,7 +3,7 @@
 from jaxgan.metrics.classes import class_shares, entropy, inception_score
 from jaxgan.metrics.frechet import Moments, frechet_distance, moments
 from jaxgan.metrics.kernel import kid
-from jaxgan.metrics.neighbours import PRDC, prdc
+from jaxgan.metrics.neighbours import PRDC, prdc, radii
 from jaxgan.metrics.similarity import diversity, ms_ssim, psnr, ssim
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "ms_ssim",
     "prdc",
     "psnr",
+    "radii",
     "ssim",
 ]

@@ -9,8 +9,8 @@ from jax import lax
 
 from jaxgan.metrics.float64 import features, float64
 
-BLOCK_BYTES = 2**27
-"""Of distances held at a time."""
+BLOCK_BYTES = 2**23
+"""Of distances held at a time, for 64 rows or more: what a cache holds."""
 
 
 class PRDC(NamedTuple):
@@ -24,25 +24,24 @@ class PRDC(NamedTuple):
     """The share of real neighbourhoods that hold a sample."""
 
 
-def prdc(real, fake, k: int = 5) -> PRDC:
+def prdc(real, fake, k: int = 5, real_radii=None) -> PRDC:
     """Nearest-neighbour measures of fidelity and variety.
 
     Args:
         real: features `[N, D]`.
         fake: features `[M, D]`.
         k: which neighbour makes a neighbourhood; 3 and 5 are usual.
+        real_radii: `radii(real, k)`, when several sets are compared with the same.
 
     Raises:
         ValueError: a set has no k-th neighbour.
     """
     real, fake = features("prdc: real", real), features("prdc: fake", fake)
-    if not 1 <= k < (least := min(len(real), len(fake))):
-        raise ValueError(f"prdc: k {k} must be 1 to {least - 1}, below the samples.")
-    radii = np.concatenate([_radii(x, real, k) for x in _blocks(real, real)])
-    fake_radii = np.concatenate([_radii(x, fake, k) for x in _blocks(fake, fake)])
+    fake_radii = radii(fake, k)
+    real_radii = radii(real, k) if real_radii is None else real_radii
     near = np.zeros(len(fake), int)
     recalled, covered = [], []
-    for x, radius in zip(_blocks(real, fake), _blocks(radii, fake), strict=True):
+    for x, radius in zip(_blocks(real, fake), _blocks(real_radii, fake), strict=True):
         holders, holds, held = _inside(x, radius, fake, fake_radii)
         near += holders
         covered.append(holds)
@@ -55,9 +54,21 @@ def prdc(real, fake, k: int = 5) -> PRDC:
     )
 
 
+def radii(x, k: int = 5) -> np.ndarray:
+    """Squared distance of each feature of x `[N, D]` to its k-th neighbour, `[N]`.
+
+    Raises:
+        ValueError: there is no k-th neighbour.
+    """
+    x = features("radii: x", x)
+    if not 1 <= k < len(x):
+        raise ValueError(f"prdc: k {k} must be 1 to {len(x) - 1}, below the samples.")
+    return np.concatenate([_radii(rows, x, k) for rows in _blocks(x, x)])
+
+
 def _blocks(rows, others):
     """Rows in blocks whose distances to the others fit in BLOCK_BYTES."""
-    n = max(1, BLOCK_BYTES // (8 * len(others)))
+    n = max(64, BLOCK_BYTES // (8 * len(others)))
     return [rows[i : i + n] for i in range(0, len(rows), n)]
 
 
