@@ -7,6 +7,8 @@ import jax
 import numpy as np
 import pytest
 
+from jaxgan import data
+
 ROOT = Path(__file__).parent.parent
 EXAMPLES = re.findall(
     r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S
@@ -28,7 +30,7 @@ def example(words):
 
 
 def test_there_are_the_examples_that_are_tested_here():
-    assert len(EXAMPLES) == 3
+    assert len(EXAMPLES) == 4
 
 
 def test_the_steps_in_a_loop_of_your_own(tmp_path, monkeypatch):
@@ -55,3 +57,12 @@ def test_a_run_in_a_notebook(tmp_path, monkeypatch):
     names = run(example("train.run("), tmp_path, monkeypatch)
     assert names["images"].shape == (64, 28, 28, 1)
     assert (tmp_path / "runs" / "notebook" / "samples" / "000020.png").exists()
+
+
+def test_evaluation_of_any_images_by_any_features(tmp_path, monkeypatch, capsys):
+    test = data.load("mnist", split="test").fetch(np.arange(500))
+    np.savez(tmp_path / "samples.npz", images=test["image"])
+    names = run(example("thumbnails"), tmp_path, monkeypatch)
+    assert "fd_mnist" in capsys.readouterr().out
+    row = names["result"]["metrics"]["fd_thumbnails"]
+    assert 0 < row["value"] < 2 * row["floor"] < row["ceiling"]

@@ -33,7 +33,7 @@ def float64(fn):
 
 
 def features(name: str, x) -> np.ndarray:
-    """Features `[N, D]` as they are, when they are some.
+    """Features `[N, D]`, of floating point.
 
     Raises:
         ValueError: they have another shape, or some are not finite.
@@ -43,4 +43,4 @@ def features(name: str, x) -> np.ndarray:
         raise ValueError(f"{name} must be [N, D]; got shape {x.shape}.")
     if bad := np.size(x) - np.count_nonzero(np.isfinite(x)):
         raise ValueError(f"{name}: {bad} values are not finite.")
-    return x
+    return x if np.issubdtype(x.dtype, np.floating) else x.astype(np.float64)
