@@ -1,7 +1,9 @@
 """Train states on disk, through orbax."""
 
+import json
 import logging
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import orbax.checkpoint as ocp
@@ -11,6 +13,8 @@ from jaxgan.types import TrainState, UsageError, example
 
 NEWEST, BEST = "checkpoints", "best"
 """Folders of a run: of its newest states, and of its best."""
+RECORD = "best.json"
+"""Which state is the best, and by what."""
 
 
 def reader(directory: Path | str) -> ocp.CheckpointManager:
@@ -28,35 +32,6 @@ def writer(directory: Path | str, keep: int | None = None) -> ocp.CheckpointMana
     return _manager(directory, max_to_keep=keep, cleanup_tmp_directories=True)
 
 
-def best_writer(
-    directory: Path | str, figure: str, lower_is_better: bool
-) -> ocp.CheckpointManager:
-    """Opens the folder of a run's best state, for a `with`; others are not kept.
-
-    Args:
-        directory: it is made when it is not there. What it holds as the best by
-            another figure goes.
-        figure: what states are compared by; `save` is given its value.
-        lower_is_better: or higher.
-    """
-    saved = _manager(
-        directory,
-        max_to_keep=1,
-        best_fn=lambda metrics: metrics["value"],
-        best_mode="min" if lower_is_better else "max",
-        cleanup_tmp_directories=True,
-    )
-    if any(saved.metrics(step)["figure"] != figure for step in saved.all_steps()):
-        clear(saved)
-    return saved
-
-
-def clear(checkpoints: ocp.CheckpointManager) -> None:
-    """Deletes all of them."""
-    for step in checkpoints.all_steps():
-        checkpoints.delete(step)
-
-
 def _manager(directory, **options):
     logging.getLogger("absl").setLevel(logging.ERROR)
     options = ocp.CheckpointManagerOptions(**options)
@@ -71,24 +46,76 @@ def steps(directory: Path | str) -> list[int]:
         return sorted(saved.all_steps())
 
 
-def save(
-    checkpoints: ocp.CheckpointManager, state: TrainState, metrics: dict | None = None
-) -> None:
-    """Saves in the background, under the state's step; does nothing if it is there.
-
-    Args:
-        checkpoints: from `writer` or `best_writer`.
-        state: what to save.
-        metrics: for `best_writer`: `{"figure": its name, "value": float}`.
-    """
+def save(checkpoints: ocp.CheckpointManager, state: TrainState) -> None:
+    """Saves in the background, under the state's step; does nothing if it is there."""
     step = int(state.step)
     if step not in checkpoints.all_steps():
-        args = ocp.args.StandardSave(state)
-        checkpoints.save(step, args=args, metrics=metrics)
+        checkpoints.save(step, args=ocp.args.StandardSave(state))
+
+
+class Best(NamedTuple):
+    """What best.json says of the state in the folder `best`."""
+
+    step: int
+    figure: str
+    """What states are compared by."""
+    value: float
+
+
+def best(path: Path) -> Best | None:
+    """The best of a run, if it has one.
+
+    Raises:
+        UsageError: best.json is damaged.
+    """
+    file = path / RECORD
+    try:
+        return Best(**json.loads(file.read_text()))
+    except FileNotFoundError:
+        return None
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{file} is damaged: {error}; delete it.") from None
+
+
+def save_best(path: Path, state: TrainState, figure: str, value: float, lower: bool):
+    """Keeps a state if it is better than the best, or compared by something else.
+
+    The old one goes when the new one is safe: whenever a run is killed, best.json names
+    a state that is there.
+
+    Args:
+        path: the run's workdir.
+        state: what to save.
+        figure: what it is compared by.
+        value: how it does.
+        lower: whether lower is better.
+
+    Returns:
+        Whether it was kept.
+    """
+    old, step = best(path), int(state.step)
+    sign = 1 if lower else -1
+    if old and old.figure == figure and sign * old.value <= sign * value:
+        return False
+    with writer(path / BEST) as saved:
+        if step in saved.all_steps():
+            saved.delete(step)
+        saved.save(step, args=ocp.args.StandardSave(state), force=True)
+        saved.wait_until_finished()
+        new = path / f"{RECORD}.partial"
+        new.write_text(json.dumps(Best(step, figure, value)._asdict()) + "\n")
+        new.replace(path / RECORD)
+        for other in saved.all_steps():
+            if other != step:
+                saved.delete(other)
+    return True
 
 
 def restore(
-    checkpoints: ocp.CheckpointManager, template: TrainState, warn=print
+    checkpoints: ocp.CheckpointManager,
+    template: TrainState,
+    warn=print,
+    step: int | None = None,
 ) -> TrainState:
     """The newest state that can be read.
 
@@ -96,19 +123,21 @@ def restore(
         checkpoints: from `reader` or `writer`.
         template: the state's structure: arrays, or `ShapeDtypeStruct`s with shardings.
         warn: told, in one sentence, of each newer checkpoint that is damaged.
+        step: the state of this step and no other.
 
     Raises:
         UsageError: there is none.
     """
-    for step in sorted(checkpoints.all_steps(), reverse=True):
+    candidates = sorted(checkpoints.all_steps(), reverse=True)
+    for candidate in candidates if step is None else [step]:
         try:
-            return checkpoints.restore(step, args=ocp.args.StandardRestore(template))
+            args = ocp.args.StandardRestore(template)
+            return checkpoints.restore(candidate, args=args)
         # What a torn file raises depends on where it is torn.
         except Exception as error:
             reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
-            warn(
-                f"Checkpoint {step} cannot be read ({reason[0]}); trying an older one."
-            )
+            text = f"Checkpoint {candidate} cannot be read ({reason[0]})"
+            warn(f"{text}; trying an older one." if step is None else f"{text}.")
     raise UsageError(f"{checkpoints.directory} holds no checkpoint that can be read.")
 
 

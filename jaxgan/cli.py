@@ -173,34 +173,54 @@ def sample(options: Sample, kind, build, experiment: str) -> None:
 def evaluate(options: Evaluate, kind, build, experiment: str) -> None:
     """Prints a table and writes its figures as JSON."""
     path, gan, state, run = _load(options, kind, build, experiment)
-    out = Path(options.out) if options.out else path / "evaluation.json"
+    out = path / "evaluation.json" if options.out is None else Path(options.out)
     workdir.writable(out.parent, "--out")
-    cfg = run.config
-    inception = options.inception_weights or cfg.inception_weights
+    if out.is_dir():
+        raise UsageError(f"--out {out} is a folder; name a file.")
+    inception = options.inception_weights or run.config.inception_weights
     extractor = extractors.choose(inception, run.shape, parallel.mesh_of(state.step))
-    spec = options.reference or cfg.data
-    fit = {n: config.size(n, getattr(cfg, n)) for n in ("resize", "crop")}
-    result = evaluation.evaluate(
-        sampling.samples(gan, state, options.num, options.seed),
-        data.load(spec, **fit),
-        data.load(spec, split="test", **fit) if _has_test(spec) else None,
-        extractor,
-        options.metrics,
-        options.num,
-        options.seed,
-        workdir.cache("features"),
-    )
+    names, num, seed = options.metrics, options.num, options.seed
+    if names is None:
+        names = evaluation.fitting(extractor, run.shape)
+    reference, others = _references(options, run.config)
+    evaluation.check(extractor, names, num, run.shape, reference, others or reference)
+    labels = sampling.labels_like(gan, reference, num, seed)
+    samples = sampling.samples(gan, state, num, seed, labels=labels)
+    cache = workdir.cache("features")
+    args = samples, reference, others, extractor, names, num, seed, cache
+    result = evaluation.evaluate(*args)
+    settled = any("batch_stats" in stats for stats in state.stats.values())
+    weights = "live" if options.live else "averaged"
     result |= {
         "workdir": str(path),
         "step": int(state.step),
         "checkpoint": "best" if options.best else "newest",
-        "weights": "live" if options.live else "averaged",
-        "batch_norm": "standing statistics",
-        "seed": options.seed,
+        "weights": weights,
+        "batch_norm": "standing statistics" if settled else None,
+        "classes": None if labels is None else f"as often as in {reference.name}",
+        "seed": seed,
     }
     out.write_text(json.dumps(result, indent=2) + "\n")
     print(evaluation.table(result))
-    print(f"Written to {out}.")
+    print(f"The {weights} weights of step {result['step']}. Written to {out}.")
+
+
+def _references(options: Evaluate, cfg: config.Config):
+    """Real images, and more of them for the floor or None."""
+    spec = options.reference or cfg.data
+    fit = {n: config.size(n, getattr(cfg, n)) for n in ("resize", "crop")}
+    try:
+        reference = data.load(spec, **fit)
+    except UsageError as error:
+        name = "--reference" if options.reference else "--data"
+        raise UsageError(str(error).replace("--data", name)) from None
+    if not (spec == "mnist" or spec.startswith("idx:")):
+        return reference, None
+    try:
+        return reference, data.load(spec, split="test", **fit)
+    except UsageError as error:  # a folder of training files alone
+        why = f"There are no test images: {error}"
+        return reference._replace(notes=(*reference.notes, why)), None
 
 
 def _load(options: Sample | Evaluate, kind, build, experiment):
@@ -210,7 +230,3 @@ def _load(options: Sample | Evaluate, kind, build, experiment):
         path, kind, build, options.platform, experiment, options.best
     )
     return path, gan, sampling.live(state) if options.live else state, run
-
-
-def _has_test(spec):
-    return spec == "mnist" or spec.startswith("idx:")

@@ -5,6 +5,7 @@ comes with its error, its floor (the same measure of real images against others)
 ceiling (of uniform noise).
 """
 
+import contextlib
 import functools
 import hashlib
 import warnings
@@ -12,6 +13,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -19,6 +21,7 @@ from tqdm import tqdm
 from jaxgan import __version__, metrics
 from jaxgan.data import Dataset, blocks, make
 from jaxgan.extractors import Extractor
+from jaxgan.metrics.similarity import WINDOW
 from jaxgan.types import UsageError
 
 METRICS = ("fd", "kid", "score", "prdc", "classes", "diversity")
@@ -27,6 +30,8 @@ LEAST = 100
 PARTS = 4
 PICTURES = 1000
 """Images that diversity is measured of."""
+NOISE = 2500
+"""Images of noise, at most: more than Inception has features."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Seen:
     logits: np.ndarray | None
     """[N, K]"""
     pictures: np.ndarray
-    """uint8 `[min(N, PICTURES), H, W, C]`, the first of them."""
+    """uint8 `[min(N, PICTURES), H, W, C]`, the first of them, or none."""
 
     def part(self, i: int, of: int) -> "Seen":
         sets = self.features, self.logits, self.pictures
@@ -59,6 +64,7 @@ def see(
     index: np.ndarray,
     label: str,
     cache: Path | None = None,
+    pictures: bool = True,
 ) -> Seen:
     """Runs the extractor.
 
@@ -69,13 +75,16 @@ def see(
         label: of the progress bar.
         cache: a folder where features are kept under the hash of the images and of
             the extractor's weights, and found again; None to do without.
+        pictures: whether to keep some of the images too.
     """
-    pictures = dataset.fetch(index[:PICTURES])["image"]
+    kept = np.zeros((0, *dataset.shape), np.uint8)
+    if pictures:
+        kept = dataset.fetch(index[:PICTURES])["image"]
     file = cache and extractor.digest and _cached(extractor, dataset, index, cache)
     if file and file.exists():
         try:
-            with file.open("rb") as opened, np.load(opened) as kept:
-                return Seen(kept["features"], kept.get("logits"), pictures)
+            with file.open("rb") as opened, np.load(opened) as arrays:
+                return Seen(arrays["features"], arrays.get("logits"), kept)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             file.unlink()  # cut short; it is made anew
     found = []
@@ -89,7 +98,7 @@ def see(
     logits = None if logits[0] is None else np.concatenate(logits)
     if file:
         _keep(file, features, logits)
-    return Seen(features, logits, pictures)
+    return Seen(features, logits, kept)
 
 
 def _cached(extractor, dataset, index, cache):
@@ -109,65 +118,94 @@ def _keep(file, features, logits):
             np.savez(out, features=features, **arrays)
         partial.replace(file)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
         warnings.warn(
             f"Features are not kept in {file.parent}: {error.strerror}.", stacklevel=3
         )
 
 
-def check(extractor: Extractor, names, num: int, *sets: Dataset, option="--") -> None:
-    """Refuses what cannot be measured; `option` begins the names of its options.
+def check(
+    extractor: Extractor, names, num: int, shape, *references: Dataset, option="--"
+) -> None:
+    """Refuses what cannot be measured.
+
+    Args:
+        extractor: what images are compared by.
+        names: of metrics.
+        num: how many samples.
+        shape: (H, W, C) of them.
+        *references: real images.
+        option: begins the names of options.
 
     Raises:
-        UsageError: there are too few images, they are of another shape than the first
-            set's, or the extractor has no such metric.
+        UsageError: there are too few images, they differ in shape or do not suit the
+            extractor, or it has no such metric.
     """
+    here = f"by {extractor.name} there are {', '.join(extractor.metrics)}"
+    if not names:
+        raise UsageError(f"{option}metrics names none: {here}.")
     for name in names:
         if name not in extractor.metrics:
-            raise UsageError(
-                f"{option}metrics {name}: by {extractor.name} there are "
-                f"{', '.join(extractor.metrics)}."
-            )
+            raise UsageError(f"{option}metrics {name}: {here}.")
     if num < LEAST:
         raise UsageError(f"{option}num {num} must be {LEAST} or more.")
-    for dataset in sets:
+    if "diversity" in names and min(shape[:2]) < WINDOW:
+        raise UsageError(
+            f"{option}metrics diversity needs images of {WINDOW} pixels or more each "
+            f"way, not {shape[0]}x{shape[1]}."
+        )
+    for dataset in references:
         if dataset.size < LEAST:
             raise UsageError(
                 f"{dataset.name} has {dataset.size} images; figures say nothing below "
                 f"{LEAST}."
             )
-        if dataset.shape != sets[0].shape:
+        if dataset.shape != tuple(shape):
             raise UsageError(
                 f"--reference {dataset.name} has images of {dataset.shape}, the "
-                f"samples of {sets[0].shape}."
+                f"samples of {tuple(shape)}."
             )
+    if extractor.shape not in (None, tuple(shape)):
+        raise UsageError(
+            f"Images of {shape} cannot be compared by {extractor.name}, which takes "
+            f"{extractor.shape}."
+        )
 
 
 def measure(extractor, real: Seen, fake: Seen, names, seed=0) -> dict[str, float]:
-    """The figures of `names`, from METRICS, as this extractor's are called."""
-    out = {}
-    if "fd" in names:
-        out[extractor.distance] = metrics.frechet_distance(fake.moments, real.moments)
-    if "kid" in names:
-        size = min(1000, len(real.features), len(fake.features))
-        out[extractor.kernel] = metrics.kid(
-            fake.features, real.features, 20, size, seed=seed
-        )[0]
-    if "score" in names:
-        splits = min(10, len(fake.logits))
-        out[extractor.score] = metrics.inception_score(fake.logits, splits, seed)[0]
-    if "prdc" in names:
-        found = metrics.prdc(real.features, fake.features, real_radii=real.radii)
-        out |= found._asdict()
-    if "classes" in names:
-        shares = metrics.class_shares(fake.logits.argmax(1), fake.logits.shape[1])
-        out["class_entropy"] = metrics.entropy(shares)
-        out["least_class_share"] = float(shares.min())
-    if "diversity" in names:
-        out["ms_ssim"] = metrics.diversity(fake.pictures, seed=seed)
+    """The figures of `names`, from METRICS, in their order, as the extractor calls
+    them."""
+    of, out = extractor, {}
+    for name in names:
+        match name:
+            case "fd":
+                distance = metrics.frechet_distance(fake.moments, real.moments)
+                out[of.distance] = distance
+            case "kid":
+                size = min(1000, len(real.features), len(fake.features))
+                found = metrics.kid(fake.features, real.features, 20, size, seed=seed)
+                out[of.kernel] = found[0]
+            case "score":
+                splits = min(10, len(fake.logits))
+                out[of.score] = metrics.inception_score(fake.logits, splits, seed)[0]
+            case "prdc":
+                radii = real.radii
+                found = metrics.prdc(real.features, fake.features, real_radii=radii)
+                out |= found._asdict()
+            case "classes":
+                labels, classes = fake.logits.argmax(1), fake.logits.shape[1]
+                shares = metrics.class_shares(labels, classes)
+                out["class_coverage"] = float((shares > 0).mean())
+                out["class_entropy"] = metrics.entropy(shares)
+                out["least_class_share"] = float(shares.min())
+            case "diversity":
+                pairs = len(fake.pictures)
+                out["ms_ssim"] = metrics.diversity(fake.pictures, pairs, seed)
     return out
 
 
-def report(extractor, samples, real, others, noise, names) -> dict[str, dict]:
+def report(extractor, samples, real, others, noise, names) -> tuple[dict, list[str]]:
     """Each figure of the samples, its error, floor and ceiling.
 
     Args:
@@ -179,28 +217,31 @@ def report(extractor, samples, real, others, noise, names) -> dict[str, dict]:
         names: from METRICS.
 
     Returns:
-        For each figure `{"value", "error", "floor", "ceiling"}`; the error is the
-        standard error that the four quarters of the samples suggest.
+        For each figure `{"value", "error", "floor", "ceiling"}`, and notes on them. The
+        error is half the deviation over the four quarters of the samples: a rough
+        standard error.
     """
-    value = measure(extractor, real, samples, names)
-    floor = measure(extractor, real, others, names)
-    ceiling = measure(extractor, real, noise, names)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # their bias cancels in a spread
-        quarters = [
-            measure(extractor, real, samples.part(i, PARTS), names)
-            for i in range(PARTS)
-        ]
-    spread = {k: np.std([q[k] for q in quarters], ddof=1) for k in value}
-    return {
+    jobs = {"value": samples, "floor": others, "ceiling": noise}
+    jobs |= {f"quarter {i + 1}": samples.part(i, PARTS) for i in range(PARTS)}
+    found, notes = {}, []
+    for job, seen in tqdm(jobs.items(), desc="measuring", leave=False):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found[job] = measure(extractor, real, seen, names)
+        if job in ("value", "floor"):  # the others are no estimates
+            notes += [f"{job.capitalize()}: {w.message}" for w in caught]
+    quarters = [found[job] for job in jobs if job.startswith("quarter")]
+    spread = {k: np.std([q[k] for q in quarters], ddof=1) for k in found["value"]}
+    figures = {
         name: {
-            "value": value[name],
+            "value": found["value"][name],
             "error": float(spread[name] / PARTS**0.5),
-            "floor": floor[name],
-            "ceiling": ceiling[name],
+            "floor": found["floor"][name],
+            "ceiling": found["ceiling"][name],
         }
-        for name in value
+        for name in found["value"]
     }
+    return figures, notes
 
 
 def evaluate(
@@ -220,7 +261,7 @@ def evaluate(
         reference: real images.
         others: more of them, for the floor; None takes half of the reference.
         extractor: what they are compared by.
-        names: from METRICS; None for all that the extractor has.
+        names: from METRICS; None for all that the extractor has and that fit.
         num: how many of each at most, 100 or more.
         seed: decides which.
         cache: where features of real images are kept; see `see`.
@@ -230,47 +271,71 @@ def evaluate(
         the extractor, and "notes", sentences on what the figures lack.
 
     Raises:
-        UsageError: there are too few images, they are of another shape, or the
-            extractor has no such metric.
+        UsageError: see `check`.
     """
-    names = extractor.metrics if names is None else names
-    check(extractor, names, num, samples, reference, others or reference)
+    names = fitting(extractor, samples.shape) if names is None else names
+    check(extractor, names, num, samples.shape, samples, reference, others or reference)
     num = min(num, samples.size)  # of each, or the floor would not be comparable
     rng = np.random.default_rng(seed)
     order = rng.permutation(reference.size)
+    notes = [*reference.notes, *(others.notes if others else ())]
     if others is None:
         others, half = reference, reference.size // 2
         taken, left = order[:half][:num], order[half:][:num]
+        notes.append(f"Real images and those of the floor are halves of {others.name}.")
     else:
         taken, left = order[:num], rng.permutation(others.size)[:num]
-    ours = rng.permutation(samples.size)[:num]
-    noise = _noise(reference.shape, min(num, 2000), seed)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        seen = (
-            see(extractor, samples, ours, "samples"),
-            see(extractor, reference, taken, "real", cache),
-            see(extractor, others, left, "more real", cache),
-            see(extractor, noise, np.arange(noise.size), "noise", cache),
+    if len(left) < num:
+        notes.append(
+            f"The floor is of {len(left)} images, the value of {num}: with as many, "
+            "the floor would be nearer its ideal."
         )
-        figures = report(extractor, *seen, names)
-    labels = ("samples", "real", "more real", "noise")
+    noise = _noise(reference.shape, min(num, NOISE), seed)
+    sets = {
+        "samples": (samples, rng.permutation(samples.size)[:num], None),
+        "real": (reference, taken, cache),
+        "more real": (others, left, cache),
+        "noise": (noise, np.arange(noise.size), cache),
+    }
+    pictures = "diversity" in names
+    seen = {
+        label: see(extractor, dataset, index, label, cache, pictures)
+        for label, (dataset, index, cache) in sets.items()
+    }
+    figures, more = report(extractor, *seen.values(), names)
     return {
         "metrics": figures,
-        "counts": {k: len(s.features) for k, s in zip(labels, seen, strict=True)},
+        "counts": {label: len(s.features) for label, s in seen.items()},
         "reference": reference.name,
         "extractor": {
             "name": extractor.name,
             "sha256": extractor.digest,
             "resize": extractor.resize,
         },
-        "notes": sorted({str(w.message) for w in caught}),
+        "notes": notes + more,
     }
+
+
+def fitting(extractor: Extractor, shape) -> tuple[str, ...]:
+    """The extractor's metrics, without those that need larger images."""
+    small = min(shape[:2]) < WINDOW
+    return tuple(n for n in extractor.metrics if not (small and n == "diversity"))
 
 
 def _noise(shape, num, seed) -> Dataset:
     images = np.random.default_rng(seed).integers(0, 256, (num, *shape), np.uint8)
     return make("noise", images.__getitem__, num, shape)
+
+
+class Judge(NamedTuple):
+    """What follows a run."""
+
+    figure: str
+    """What the first figure is of, in all that decides it."""
+    lower_is_better: bool
+    """Whether so is the first figure."""
+    of: Callable
+    """`samples (Dataset) -> {name: float}`, the figures in the order of the metrics."""
 
 
 def judge(
@@ -280,24 +345,27 @@ def judge(
     num: int,
     seed: int = 0,
     cache: Path | None = None,
-) -> Callable[[Dataset], dict[str, float]]:
-    """`samples -> figures` against the same real images each time, to follow a run.
+) -> Judge:
+    """Measures samples against the same real images each time, to follow a run.
 
     Arguments and errors as `evaluate`; the samples must be as many as `num`.
     """
-    check(extractor, names, num, reference, option="--evaluate-")
+    check(extractor, names, num, reference.shape, reference, option="--evaluate-")
     order = np.random.default_rng(seed).permutation(max(num, reference.size))
+    pictures = "diversity" in names
 
     @functools.cache
     def real():
         taken = order[order < reference.size][:num]
-        return see(extractor, reference, taken, "real", cache)
+        return see(extractor, reference, taken, "real", cache, False)
 
     def figures(samples):
-        fake = see(extractor, samples, order[order < num], "samples")
+        index = order[order < num]
+        fake = see(extractor, samples, index, "samples", None, pictures)
         return measure(extractor, real(), fake, names)
 
-    return figures
+    figure = f"{names[0]} of {num} by {extractor.name} {extractor.digest}"
+    return Judge(figure, names[0] in LOWER_IS_BETTER, figures)
 
 
 def table(result: dict) -> str:

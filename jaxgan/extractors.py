@@ -33,6 +33,8 @@ class Extractor(NamedTuple):
     """What a kernel distance of its features is called."""
     score: str = ""
     """What the Inception Score of its logits is called."""
+    shape: tuple[int, int, int] | None = None
+    """(H, W, C) of the images that it takes; None for any."""
     resize: str = "none"
     """What it does to images first."""
     digest: str | None = None
@@ -71,6 +73,7 @@ def of_digits(mesh=None) -> Extractor:
         distance="fd_mnist",
         kernel="kd_mnist",
         score="score_mnist",
+        shape=mnist.SHAPE,
         digest=weights.sha256(mnist.WEIGHTS),
         block=block,
     )
@@ -87,7 +90,10 @@ def of_inception(path: str, mesh=None) -> Extractor:
     Raises:
         UsageError: the file is not that one.
     """
-    digest = weights.sha256(path)
+    try:
+        digest = weights.sha256(path)
+    except UsageError as error:
+        raise UsageError(f"--inception-weights {error}") from None
     if digest != inception.SHA256:
         raise UsageError(
             f"--inception-weights {path} has SHA-256 {digest[:8]}..., not "

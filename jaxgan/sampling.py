@@ -40,13 +40,18 @@ def load(
     run = workdir.read(path, kind, experiment)
     mesh = parallel.mesh(parallel.devices(platform))
     gan = build(run.config, run.shape, len(run.class_names))
-    folder = path / (checkpoint.BEST if best else checkpoint.NEWEST)
+    folder, step = path / checkpoint.NEWEST, None
+    if best:
+        if not (known := checkpoint.best(path)):
+            raise UsageError(
+                f"--best: {path} holds no best state; train with --evaluate-every."
+            )
+        folder, step = path / checkpoint.BEST, known.step
     if not checkpoint.steps(folder):
-        why = "best checkpoint; train with --evaluate-every" if best else "checkpoint"
-        raise UsageError(f"--workdir {path} holds no {why} yet.")
+        raise UsageError(f"--workdir {path} holds no checkpoint yet.")
     with checkpoint.reader(folder) as saved:
         template = checkpoint.template(gan, run.shape, mesh)
-        return gan, checkpoint.restore(saved, template), run
+        return gan, checkpoint.restore(saved, template, step=step), run
 
 
 def live(state):
@@ -55,7 +60,12 @@ def live(state):
 
 
 def samples(
-    gan, state, num: int, seed: int = 0, label: int | None = None
+    gan,
+    state,
+    num: int,
+    seed: int = 0,
+    label: int | None = None,
+    labels: np.ndarray | None = None,
 ) -> data.Dataset:
     """Samples as a dataset: they are drawn as they are fetched.
 
@@ -67,12 +77,15 @@ def samples(
         num: how many.
         seed: decides the latents.
         label: one class for all; by default the classes in turn.
+        labels: a class for each, int32 `[num]`.
 
     Raises:
-        UsageError: `num` is below 1, or there is no such class.
+        UsageError: `num` or `seed` is out of range, or there is no such class.
     """
     if num < 1:
         raise UsageError(f"--num {num} must be 1 or more.")
+    if not 0 <= seed < 2**32:
+        raise UsageError(f"--seed {seed} must be 0 or more, and below 2**32.")
     if label is not None and not gan.num_classes:
         raise UsageError(f"--label {label}: this run is not class-conditional.")
     if label is not None and not 0 <= label < gan.num_classes:
@@ -80,10 +93,12 @@ def samples(
     settle_key, z_key = random.split(random.key(seed))
     state = jax.jit(gan.settle)(state, settle_key)
     latents = np.asarray(random.normal(z_key, (num, gan.latent_dim)))
-    labels = None
-    if gan.num_classes:
-        turns = np.arange(num, dtype=np.int32) % gan.num_classes
-        labels = turns if label is None else np.full(num, label, np.int32)
+    if not gan.num_classes:
+        labels = None
+    elif label is not None:
+        labels = np.full(num, label, np.int32)
+    elif labels is None:
+        labels = np.arange(num, dtype=np.int32) % gan.num_classes
     mesh = parallel.mesh_of(state.step)
     divided, size = parallel.divided(mesh), -(-BLOCK // mesh.size) * mesh.size
     draw = jax.jit(gan.sample)
@@ -99,6 +114,18 @@ def samples(
     shape = jax.eval_shape(gan.sample, state, latents[:1], *_rows(labels, 1)).shape
     names = tuple(map(str, range(gan.num_classes)))
     return data.make("samples", fetch, num, shape[1:], labels, names)
+
+
+def labels_like(gan, dataset: data.Dataset, num: int, seed: int = 0):
+    """Classes as often as a dataset has them, int32 `[num]`.
+
+    None when the GAN or the dataset has none, or not the same.
+    """
+    if not gan.num_classes or gan.num_classes != dataset.num_classes:
+        return None
+    index = np.random.default_rng(seed).integers(dataset.size, size=num)
+    found = [dataset.fetch(rows)["label"][:n] for rows, n in data.blocks(index, BLOCK)]
+    return np.concatenate(found)
 
 
 def _rows(labels, n):

@@ -135,7 +135,7 @@ def _train(cfg, gan, dataset, donor, judge, mesh, path, stack):
     stack.callback(source.close)
     sinks = _sinks(cfg, path, start, stack)
     draw = _sheet(gan, sample_key)
-    evaluate = _evaluator(cfg, gan, judge, path, start, sinks, log, stack)
+    evaluate = _evaluator(cfg, gan, dataset, judge, path, start, sinks, log)
     stop = stack.enter_context(_stop_on_signal())
 
     def refuse_nonfinite(state):
@@ -164,7 +164,7 @@ def _train(cfg, gan, dataset, donor, judge, mesh, path, stack):
     bar = tqdm(total=cfg.steps, initial=start, unit="step", dynamic_ncols=True)
     stack.callback(bar.close)
     report = _reporter(cfg, start, sinks, bar)
-    step, pace = start, math.inf
+    step, pace, busy = start, math.inf, 0.0
     while step < cfg.steps and not stop.is_set():
         arrays, end = source.at(step)
         n = _next(step, cfg, end) - step
@@ -172,12 +172,13 @@ def _train(cfg, gan, dataset, donor, judge, mesh, path, stack):
         tick = time.perf_counter()
         state, totals = program(state, totals, arrays, n)
         _refuse_nonfinite_metrics(jax.device_get(totals), step + n, log)
-        pace = (time.perf_counter() - tick) / n
+        spent = time.perf_counter() - tick
+        pace, busy = spent / n, busy + spent
         step += n
         bar.update(n)
         if _due(step, cfg.log_every, cfg):
-            report(step, totals)
-            totals = zeros()
+            report(step, totals, busy)
+            totals, busy = zeros(), 0.0
         if _due(step, cfg.sample_every, cfg):
             sample(state)
         if cfg.evaluate_every and _due(step, cfg.evaluate_every, cfg):
@@ -279,7 +280,7 @@ def _sheet(gan, key):
 
 
 def _judge(cfg, dataset, mesh):
-    """`samples -> figures`, when the run is evaluated on its way."""
+    """What evaluates the run on its way, if that is asked for."""
     if not cfg.evaluate_every:
         return None
     extractor = extractors.choose(cfg.inception_weights, dataset.shape, mesh)
@@ -288,26 +289,24 @@ def _judge(cfg, dataset, mesh):
     return evaluation.judge(extractor, dataset, names, num, cfg.seed, cache)
 
 
-def _evaluator(cfg, gan, judge, path, start, sinks, log, stack):
+def _evaluator(cfg, gan, dataset, judge, path, start, sinks, log):
     """`evaluate(state)`: records the figures, and keeps the state if it is the best."""
     if not judge:
         return None
-    first, num = cfg.evaluate_metrics[0], cfg.evaluate_num
-    figure = f"{first} of {num}"
-    lower = first in evaluation.LOWER_IS_BETTER
-    folder = path / checkpoint.BEST
-    saved = stack.enter_context(checkpoint.best_writer(folder, figure, lower))
-    if start == 0:  # of a run whose checkpoints are gone
-        checkpoint.clear(saved)
+    if start == 0:  # it would be of a run whose checkpoints are gone
+        (path / checkpoint.RECORD).unlink(missing_ok=True)
 
     def evaluate(state):
-        figures = judge(sampling.samples(gan, state, num, cfg.seed))
+        num, seed = cfg.evaluate_num, cfg.seed
+        labels = sampling.labels_like(gan, dataset, num, seed)
+        figures = judge.of(sampling.samples(gan, state, num, seed, labels=labels))
         for sink in sinks:
             sink.scalars(int(state.step), figures)
         shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
-        log(f"Step {int(state.step)}: {shown}")
         value = next(iter(figures.values()))
-        checkpoint.save(saved, state, {"figure": figure, "value": value})
+        lower = judge.lower_is_better
+        best = checkpoint.save_best(path, state, judge.figure, value, lower)
+        log(f"Step {int(state.step)}: {shown}{', the best so far' if best else ''}")
 
     return evaluate
 
@@ -324,16 +323,15 @@ def _sinks(cfg, path, start, stack):
 
 
 def _reporter(cfg, start, sinks, bar):
-    """`report(step, totals)`: to the sinks and the bar."""
-    before, since = start, time.perf_counter()
+    """`report(step, totals, seconds)`: to the sinks and the bar."""
+    before = start
 
-    def report(step, totals):
-        nonlocal before, since
+    def report(step, totals, seconds):
+        nonlocal before
         means = {n: m.value() for n, m in jax.device_get(totals).items()}
         means = {n: v for n, v in sorted(means.items()) if v is not None}
-        now = time.perf_counter()
-        speed = (step - before) * cfg.batch_size / (now - since)
-        before, since = step, now
+        speed = (step - before) * cfg.batch_size / seconds
+        before = step
         extra = {"images_per_s": speed, "kimg": step * cfg.batch_size / 1000}
         for sink in sinks:
             sink.scalars(step, means | extra)

@@ -155,6 +155,7 @@ def test_every_figure_has_an_error_a_floor_and_a_ceiling(digits):
         "recall",
         "density",
         "coverage",
+        "class_coverage",
         "class_entropy",
         "least_class_share",
         "ms_ssim",
@@ -264,8 +265,42 @@ def test_notes_say_what_figures_lack(digits):
         extractors.of_digits(),
         ("fd",),
     )
-    assert any("needs more than 128 samples; from 110" in n for n in result["notes"])
+    for part in ("Value", "Floor"):
+        assert any(
+            n.startswith(part) and "needs more than 128 samples; from 110" in n
+            for n in result["notes"]
+        )
+    assert any("halves of mnist" in n for n in result["notes"])
     assert "from 110" in evaluation.table(result)
+    few = dataset(data.load("mnist").fetch(np.arange(300))["image"], name="few")
+    extractor = extractors.of_digits()
+    result = evaluation.evaluate(dataset(digits[0]), few, None, extractor, ("fd",))
+    assert any(
+        "floor is of 150 images, the value of 1000" in n for n in result["notes"]
+    )
+
+
+def test_small_images_have_no_diversity_and_digits_no_other_size(digits):
+    tiny = dataset(digits[0][:, ::4, ::4])
+    extractor = extractors.of_function("pixels", lambda x: x.reshape(len(x), -1))
+    found = evaluation.evaluate(tiny, tiny, None, extractor)["metrics"]
+    assert "fd_pixels" in found and "ms_ssim" not in found
+    with pytest.raises(UsageError, match="diversity needs images of 11 pixels"):
+        evaluation.evaluate(tiny, tiny, None, extractor, ("diversity",))
+    with pytest.raises(UsageError, match=r"of \(7, 7, 1\) cannot be compared by mnist"):
+        evaluation.evaluate(tiny, tiny, None, extractors.of_digits())
+
+
+def test_classes_are_drawn_as_often_as_the_data_has_them(digits):
+    images, labels = digits
+    threes_and_sevens = np.flatnonzero((labels == 3) | (labels == 7))
+    part = dataset(images[threes_and_sevens], labels[threes_and_sevens])
+    gan = type("Fake", (), {"num_classes": 10})
+    drawn = sampling.labels_like(gan, part, 2000)
+    expected = (labels[threes_and_sevens] == 3).mean()
+    assert set(drawn) == {3, 7} and drawn.dtype == np.int32
+    assert (drawn == 3).mean() == pytest.approx(expected, abs=0.05)
+    assert sampling.labels_like(gan, dataset(images), 10) is None
 
 
 # --- the command
@@ -299,7 +334,9 @@ def test_the_command_prints_a_table_and_writes_json(run, tmp_path, capsys):
     out = capsys.readouterr().out
     got = result(tmp_path)
     assert "fd_mnist" in out and "floor" in out and "evaluation.json" in out
-    assert got["metrics"].keys() == {"fd_mnist", "class_entropy", "least_class_share"}
+    names = "fd_mnist class_coverage class_entropy least_class_share".split()
+    assert list(got["metrics"]) == names
+    assert got["batch_norm"] is None and got["classes"] is None
     assert got["step"] == 2 and got["reference"] == "mnist"
     counts = {"samples": 200, "real": 200, "more real": 200, "noise": 200}
     assert got["counts"] == counts
@@ -311,7 +348,12 @@ def test_the_command_prints_a_table_and_writes_json(run, tmp_path, capsys):
     assert result(tmp_path)["weights"] == "live"
     for args, says in (
         (("--num", 5), "--num 5 must be 100 or more"),
-        (("--best",), "holds no best checkpoint; train with --evaluate-every"),
+        (("--best",), "holds no best state; train with --evaluate-every"),
+        (("--out", "runs"), "--out runs is a folder"),
+        (("--seed", -1), "--seed -1 must be 0 or more"),
+        (("--reference", "foo"), "--reference foo: there is no such dataset"),
+        (("--inception-weights", "x"), "--inception-weights x cannot be read"),
+        (("--metrics",), "--metrics names none: by mnist there are fd, kid"),
     ):
         with pytest.raises(SystemExit) as stop:
             run("evaluate", *args)

@@ -156,6 +156,13 @@ BAD = {
     "of 3 dimensions cannot be compared with features of 2": lambda x: (
         metrics.frechet_distance(metrics.moments(x), metrics.moments(x[:, :2]))
     ),
+    "kid: features of 3 dimensions cannot be compared with features of 2": lambda x: (
+        metrics.kid(x, x[:, :2], subset_size=3)
+    ),
+    "prdc: features of 3 dimensions cannot be compared with features of 2": lambda x: (
+        metrics.prdc(x, x[:, :2])
+    ),
+    "kid: subsets 0 must be 1": lambda x: metrics.kid(x, x, 0, 3),
     "subset_size 8 must be 2 to 7": lambda x: metrics.kid(x, x, subset_size=8),
     "splits 8 must be 1 to 7": lambda x: metrics.inception_score(x, 8),
     "k 7 must be 1 to 6": lambda x: metrics.prdc(x, x, 7),
@@ -259,6 +266,7 @@ BAD_IMAGES = {
     "ssim: images of 9x9 have no room for a window of 11x11": lambda x: metrics.ssim(
         x, x
     ),
+    "diversity: pairs 0 must be 1": lambda x: metrics.diversity(x, 0),
     "diversity: 1 images make no pair": lambda x: metrics.diversity(x[:1]),
 }
 

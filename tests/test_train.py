@@ -20,6 +20,7 @@ from jaxgan import (
     checkpoint,
     data,
     evaluation,
+    extractors,
     feed,
     models,
     parallel,
@@ -345,7 +346,7 @@ def judged(monkeypatch, tmp_path):
                 seen.append(samples.fetch(np.arange(5))["image"])
                 return {"fd_mnist": next(figures)}
 
-            return figure
+            return evaluation.Judge("fd", True, figure)
 
         monkeypatch.setattr(evaluation, "judge", judge)
         return seen
@@ -354,7 +355,10 @@ def judged(monkeypatch, tmp_path):
 
 
 def best_step(cfg):
-    return checkpoint.steps(Path(cfg.workdir) / "best")
+    path = Path(cfg.workdir)
+    steps = checkpoint.steps(path / "best")
+    assert steps == [checkpoint.best(path).step]
+    return steps[0]
 
 
 def test_the_best_state_is_kept_besides_the_newest(options, judged):
@@ -363,7 +367,7 @@ def test_the_best_state_is_kept_besides_the_newest(options, judged):
     go(cfg)
     figures = {r["step"]: r["fd_mnist"] for r in rows(cfg) if "fd_mnist" in r}
     assert figures == {2: 5, 4: 2, 6: 3, 7: 4}
-    assert best_step(cfg) == [4]
+    assert best_step(cfg) == 4
     assert checkpoint.steps(Path(cfg.workdir) / "checkpoints") == [7]
     gan, state, _ = sampling.load(Path(cfg.workdir), Config, build, best=True)
     assert int(state.step) == 4
@@ -383,9 +387,9 @@ def test_a_continued_run_knows_its_best(options, judged):
     judged([5.0, 2.0, 1.0, 9.0, 9.0])
     changes = {"evaluate_every": 1, "evaluate_num": 120}
     go(options("run", steps=3, **changes))
-    assert best_step(options("run")) == [3]
+    assert best_step(options("run")) == 3
     go(options("run", steps=5, **changes))
-    assert best_step(options("run")) == [3]
+    assert best_step(options("run")) == 3
 
 
 def test_a_new_run_does_not_take_an_older_one_s_best(options, judged):
@@ -395,34 +399,81 @@ def test_a_new_run_does_not_take_an_older_one_s_best(options, judged):
     shutil.rmtree(Path(cfg.workdir) / "checkpoints")
     cfg = options("run", steps=2, evaluate_every=2, evaluate_num=120)
     go(cfg)
-    assert best_step(cfg) == [2]
+    assert best_step(cfg) == 2
 
 
-def test_the_best_by_another_figure_goes(tmp_path):
-    state = build(None, (28, 28, 1), 0).init(
-        jax.random.key(0), {"image": jnp.zeros((2, 28, 28, 1))}
-    )
-    for figure, value, lower, kept in (
-        ("fd", 3.0, True, 0),
-        ("fd", 5.0, True, 0),
-        ("score", 1.0, False, 2),
-        ("score", 4.0, False, 3),
-        ("score", 2.0, False, 3),
+@pytest.fixture
+def tiny():
+    """Makes a state of a step."""
+    gan = build(None, (28, 28, 1), 0)
+    state = gan.init(jax.random.key(0), {"image": jnp.zeros((2, 28, 28, 1))})
+    return lambda step: state._replace(step=jnp.int32(step))
+
+
+def test_the_best_is_kept_until_a_better_one_is_safe(tmp_path, tiny, monkeypatch):
+    def save(step, figure, value, lower):
+        return checkpoint.save_best(tmp_path, tiny(step), figure, value, lower)
+
+    for step, figure, value, lower, kept in (
+        (10, "fd", 3.0, True, 10),
+        (20, "fd", 5.0, True, 10),
+        (30, "score", 1.0, False, 30),
+        (40, "score", 4.0, False, 40),
+        (50, "score", 2.0, False, 40),
+        (6, "score", 9.0, False, 6),  # found later, of an earlier step
+        (6, "kid", 1.0, True, 6),
     ):
-        step = {5.0: 1, 1.0: 2, 4.0: 3, 2.0: 4}.get(value, 0)
-        state = state._replace(step=jnp.int32(step))
-        with checkpoint.best_writer(tmp_path, figure, lower) as saved:
-            checkpoint.save(saved, state, {"figure": figure, "value": value})
-        assert checkpoint.steps(tmp_path) == [kept]
+        assert save(step, figure, value, lower) == (step == kept)
+        assert checkpoint.steps(tmp_path / "best") == [kept]
+        assert checkpoint.best(tmp_path).step == kept
+
+    def killed(self, target):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            save(70, "kid", 0.5, True)
+    assert checkpoint.steps(tmp_path / "best") == [6, 70]
+    assert checkpoint.best(tmp_path) == checkpoint.Best(6, "kid", 1.0)
+    assert save(70, "kid", 0.5, True)
+    assert checkpoint.steps(tmp_path / "best") == [70]
+    (tmp_path / "best.json").write_text("{")
+    with pytest.raises(UsageError, match=r"best\.json is damaged: .*; delete it"):
+        checkpoint.best(tmp_path)
+
+
+def test_a_real_judge_compares_by_the_first_metric_named(
+    options, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    changes = {"data": "mnist", "evaluate_every": 3, "evaluate_num": 150, "steps": 6}
+    cfg = options("run", evaluate_metrics=("classes", "fd"), **changes)
+    go(cfg)
+    best = checkpoint.best(Path(cfg.workdir))
+    assert best.figure.startswith("classes of 150 by mnist")
+    found = [r for r in rows(cfg) if "fd_mnist" in r]
+    assert [r["step"] for r in found] == [3, 6]
+    assert best.value == max(r["class_coverage"] for r in found)
+    gan, state, _ = sampling.load(Path(cfg.workdir), Config, build)
+    judge = evaluation.judge(
+        extractors.of_digits(), data.load("mnist"), ("fd",), 150, cfg.seed
+    )
+    expected = judge.of(sampling.samples(gan, state, 150, cfg.seed))
+    assert found[-1]["fd_mnist"] == pytest.approx(expected["fd_mnist"], rel=1e-6)
+    digits = data.load("mnist", split="test")
+    real = data.make("real", lambda i: digits.fetch(i)["image"], 150, (28, 28, 1))
+    assert judge.of(real)["fd_mnist"] < expected["fd_mnist"] / 10
 
 
 def test_what_cannot_be_evaluated_is_said_before_the_workdir_is_claimed(options):
     for changes, says in (
         ({"evaluate_num": 99}, "--evaluate-num 99 must be 100 or more"),
+        ({"evaluate_metrics": ()}, "--evaluate-metrics names none: by mnist there are"),
         ({}, f"has {DATA_SIZE} images; figures say nothing below 100"),
         ({"data": "mnist", "evaluate_metrics": ("nothing",)}, "--evaluate-metrics no"),
         ({"data": "mnist", "resize": "32"}, "--inception-weights"),
-        ({"inception_weights": "none.pth"}, r"none\.pth cannot be read"),
+        ({"inception_weights": "none.pth"}, r"--inception-weights none\.pth cannot be"),
     ):
         with pytest.raises(UsageError, match=says):
             go(options("run", evaluate_every=1, **changes))

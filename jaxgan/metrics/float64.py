@@ -18,11 +18,11 @@ def float64(fn):
     They are converted on the device, and what it returns comes back as NumPy's.
     """
 
-    def widened(x):
+    def wide(x):
         x = jnp.asarray(x)
         return x.astype(float) if jnp.issubdtype(x.dtype, jnp.floating) else x
 
-    compiled = jax.jit(lambda *args: fn(*jax.tree.map(widened, args)))
+    compiled = jax.jit(lambda *args: fn(*jax.tree.map(wide, args)))
 
     @functools.wraps(fn)
     def run(*args):
@@ -30,6 +30,12 @@ def float64(fn):
             return jax.tree.map(np.asarray, compiled(*args))
 
     return run
+
+
+def widened(x) -> jax.Array:
+    """The array in float64 on the device, for those who pass it to `float64` often."""
+    with enable_x64(True):
+        return jnp.asarray(x).astype(jnp.float64)
 
 
 def features(name: str, x) -> np.ndarray:
@@ -44,3 +50,16 @@ def features(name: str, x) -> np.ndarray:
     if bad := np.size(x) - np.count_nonzero(np.isfinite(x)):
         raise ValueError(f"{name}: {bad} values are not finite.")
     return x if np.issubdtype(x.dtype, np.floating) else x.astype(np.float64)
+
+
+def same_dimensions(name: str, a, b) -> None:
+    """Refuses features `[N, D]` and `[M, E]`.
+
+    Raises:
+        ValueError: D is not E.
+    """
+    if a.shape[1] != b.shape[1]:
+        raise ValueError(
+            f"{name}: features of {a.shape[1]} dimensions cannot be compared with "
+            f"features of {b.shape[1]}."
+        )

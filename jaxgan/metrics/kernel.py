@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.metrics.float64 import features, float64
+from jaxgan.metrics.float64 import features, float64, same_dimensions
 
 
 def kid(
@@ -30,6 +30,9 @@ def kid(
         raise ValueError(
             f"kid: subset_size {subset_size} must be 2 to {least}, the samples."
         )
+    if subsets < 1:
+        raise ValueError(f"kid: subsets {subsets} must be 1 or more.")
+    same_dimensions("kid", a, b)
     rng = np.random.RandomState(seed)
 
     def draw(x):

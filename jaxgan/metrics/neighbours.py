@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxgan.metrics.float64 import features, float64
+from jaxgan.metrics.float64 import features, float64, same_dimensions, widened
 
 BLOCK_BYTES = 2**23
 """Of distances held at a time, for 64 rows or more: what a cache holds."""
@@ -37,12 +37,13 @@ def prdc(real, fake, k: int = 5, real_radii=None) -> PRDC:
         ValueError: a set has no k-th neighbour.
     """
     real, fake = features("prdc: real", real), features("prdc: fake", fake)
+    same_dimensions("prdc", real, fake)
     fake_radii = radii(fake, k)
     real_radii = radii(real, k) if real_radii is None else real_radii
-    near = np.zeros(len(fake), int)
+    near, fakes = np.zeros(len(fake), int), widened(fake)
     recalled, covered = [], []
     for x, radius in zip(_blocks(real, fake), _blocks(real_radii, fake), strict=True):
-        holders, holds, held = _inside(x, radius, fake, fake_radii)
+        holders, holds, held = _inside(x, radius, fakes, fake_radii)
         near += holders
         covered.append(holds)
         recalled.append(held)
@@ -63,7 +64,8 @@ def radii(x, k: int = 5) -> np.ndarray:
     x = features("radii: x", x)
     if not 1 <= k < len(x):
         raise ValueError(f"prdc: k {k} must be 1 to {len(x) - 1}, below the samples.")
-    return np.concatenate([_radii(rows, x, k) for rows in _blocks(x, x)])
+    others = widened(x)
+    return np.concatenate([_radii(rows, others, k) for rows in _blocks(x, x)])
 
 
 def _blocks(rows, others):

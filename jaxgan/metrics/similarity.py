@@ -80,6 +80,8 @@ def diversity(images, pairs: int = 1000, seed: int = 0) -> float:
     """
     if len(images) < 2:
         raise ValueError(f"diversity: {len(images)} images make no pair; give 2.")
+    if pairs < 1:
+        raise ValueError(f"diversity: pairs {pairs} must be 1 or more.")
     rng = np.random.default_rng(seed)
     one = rng.integers(len(images), size=pairs)
     other = (one + rng.integers(1, len(images), size=pairs)) % len(images)
