@@ -227,19 +227,24 @@ def project(name: str, fn: Callable) -> Phase:
     return Phase(lambda state: state, step)
 
 
-def refresh(net, inputs: Callable) -> Phase:
+def refresh(net, inputs: Callable, collection: str | None = None) -> Phase:
     """Advances what no gradient trains: spectral-norm `u`, BatchNorm averages.
 
     Args:
         net: the network, as `game` was given it.
         inputs: `(state, batch, key) -> tuple`, what to run the network on.
+        collection: advance this one alone, if the network has it. Under `jit` what is
+            computed for the others is left out: `"spectral"` costs next to nothing.
     """
 
     def step(state, batch, key):
-        params, stats = state.params[net.name], state.stats[net.name]
+        params, old = state.params[net.name], state.stats[net.name]
+        if collection not in (None, *old):
+            return state, {}
         batch, _ = _open(batch)
-        _, stats = net.apply(params, stats, *inputs(state, batch, key))
-        return merge(state, stats={net.name: axis.mean(stats)}), {}
+        _, new = net.apply(params, old, *inputs(state, batch, key))
+        new = new if collection is None else old | {collection: new[collection]}
+        return merge(state, stats={net.name: axis.mean(new)}), {}
 
     return Phase(lambda state: state, step)
 

@@ -92,7 +92,7 @@ def samples(
         raise UsageError(f"--label {label} must be in 0 ... {gan.num_classes - 1}.")
     settle_key, z_key = random.split(random.key(seed))
     state = jax.jit(gan.settle)(state, settle_key)
-    latents = np.asarray(random.normal(z_key, (num, gan.latent_dim)))
+    latents = np.asarray(gan.latents(z_key, num))
     if not gan.num_classes:
         labels = None
     elif label is not None:

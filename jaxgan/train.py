@@ -272,7 +272,7 @@ def _sheet(gan, key):
 
     @jax.jit
     def images(state):
-        z = random.normal(z_key, (n, gan.latent_dim))
+        z = gan.latents(z_key, n)
         label = jnp.repeat(jnp.arange(classes), columns) if classes else None
         return gan.sample(gan.settle(state, settle_key), z, label)
 

@@ -16,9 +16,10 @@ Nothing here downloads, and nothing silently stands in for what was asked: a req
 that cannot be met raises `UsageError`, one sentence that says what would be right.
 """
 
+from jaxgan.data import mixtures
 from jaxgan.data.dataset import Dataset, make
 from jaxgan.data.order import blocks, indices
 from jaxgan.data.specs import load
 from jaxgan.data.stream import prefetch
 
-__all__ = ["Dataset", "blocks", "indices", "load", "make", "prefetch"]
+__all__ = ["Dataset", "blocks", "indices", "load", "make", "mixtures", "prefetch"]

@@ -3,13 +3,16 @@
 from jaxgan.metrics.classes import class_shares, entropy, inception_score
 from jaxgan.metrics.frechet import Moments, frechet_distance, moments
 from jaxgan.metrics.kernel import kid
+from jaxgan.metrics.modes import Coverage, coverage, reverse_kl
 from jaxgan.metrics.neighbours import PRDC, prdc, radii
 from jaxgan.metrics.similarity import diversity, ms_ssim, psnr, ssim
 
 __all__ = [
     "PRDC",
+    "Coverage",
     "Moments",
     "class_shares",
+    "coverage",
     "diversity",
     "entropy",
     "frechet_distance",
@@ -20,5 +23,6 @@ __all__ = [
     "prdc",
     "psnr",
     "radii",
+    "reverse_kl",
     "ssim",
 ]

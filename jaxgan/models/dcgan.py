@@ -78,12 +78,17 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """`images [B, H, W, C] (, label int32 [B]) -> logits [B]`, float32."""
+    """`images [B, H, W, C] (, label int32 [B]) -> logits [B]`, float32.
+
+    With `outputs` it returns `(logits [B], [B, outputs])`, a second layer on the same
+    trunk: the classes of AC-GAN, the codes of InfoGAN.
+    """
 
     width: int = 64
     num_classes: int = 0
     base: int = 4
     dtype: Any = jnp.float32
+    outputs: int = 0
 
     @nn.compact
     def __call__(self, x, label=None, train: bool = True):
@@ -103,8 +108,11 @@ class Discriminator(nn.Module):
                 x = batch_norm(train, dtype=self.dtype, scale_init=dcgan_scale)(x)
             x = nn.leaky_relu(x, 0.2)
         x = x.reshape(x.shape[0], -1)
-        logits = nn.Dense(1, kernel_init=normal002, dtype=self.dtype)(x)
-        return full_precision(logits[:, 0])
+        dense = partial(nn.Dense, kernel_init=normal002, dtype=self.dtype)
+        logits = full_precision(dense(1)(x)[:, 0])
+        if not self.outputs:
+            return logits
+        return logits, full_precision(dense(self.outputs)(x))
 
 
 def networks(

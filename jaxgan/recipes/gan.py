@@ -1,43 +1,39 @@
-"""The GAN of Goodfellow et al., 2014 (arXiv:1406.2661), also class-conditional.
+"""The GAN of Goodfellow et al., 2014 (arXiv:1406.2661), and those that differ from it
+by a loss, a penalty, a schedule or what D is shown.
 
 Algorithm 1, with k = 1: for a minibatch of noise and of data, ascend D's gradient, then
 descend G's. Class-conditional as in Mirza and Osindero, 2014 (arXiv:1411.1784): both
-networks also see the label.
+networks also see the label. Others, by what `gan(G, D, ...)` is given:
+
+    LSGAN        loss=losses.least_squares                              1611.04076
+    WGAN         loss=losses.wasserstein, clip=0.01, n_critic=5         1701.07875
+    WGAN-GP      loss=losses.wasserstein, penalty=wgan_gp(10), n_critic=5
+                                                                        1704.00028
+    DRAGAN       penalty=dragan(10)                                     1705.07215
+    R1           penalty=r1(10)                                         1801.04406
+    SNGAN        loss=losses.hinge, D=spectral.normalized(D)            1802.05957
+    RpGAN        loss=losses.relativistic_logistic                      1807.00734
+    R3GAN        the same with penalty=total(r1(gamma), r2(gamma))      2501.05441
+    PacGAN       pack=2                                                 1712.04086
+    DiffAugment  augment=augment.diff_augment()                         2006.10738
+    bCR          penalty=consistency(augment.diff_augment(...))         2002.04724
+    LeCam        penalty=lecam_penalty(0.3)                             2104.03310
+
+Penalties are of `jaxgan.regularizers`; gradient clipping and two time scales (TTUR,
+1706.08500) are a matter of `g_tx` and `d_tx`.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax import random
 
-from jaxgan import axis, losses
-from jaxgan.models.net import Net, standing
-from jaxgan.phases import ema, game, share, update
-from jaxgan.types import TrainState, merge
-
-
-class GAN(NamedTuple):
-    """A noise-to-image GAN as pure functions."""
-
-    latent_dim: int
-    num_classes: int
-    """0 when it is not conditioned on a class."""
-
-    init: Callable
-    """`(key, batch) -> TrainState`; of the batch only shapes and dtypes matter."""
-    step: Callable
-    """`(state, batch, key) -> (state, metrics)`: D, then G, then the average of G."""
-    d_step: Callable
-    """The update of D alone, same signature; draws fakes of its own. Neither this nor
-    `g_step` moves `state.step` or G's average."""
-    g_step: Callable
-    """The update of G alone, same signature; draws fakes of its own."""
-    sample: Callable
-    """`(state, z, label=None) -> images [N, H, W, C]` in [-1, 1], of averaged G."""
-    settle: Callable
-    """`(state, key) -> state` with BatchNorm statistics that fit the averaged weights;
-    do it once before sampling."""
+from jaxgan import losses
+from jaxgan.models.net import Net
+from jaxgan.phases import carry, chain, ema, every, project, share, update
+from jaxgan.recipes.base import GAN, assemble, labels, normal
+from jaxgan.regularizers import Judged, Penalty
 
 
 def gan(
@@ -48,6 +44,11 @@ def gan(
     g_tx,
     d_tx,
     loss: losses.AdversarialLoss = losses.nonsaturating,
+    penalty: Penalty | None = None,
+    n_critic: int = 1,
+    clip: float | None = None,
+    augment: Callable | None = None,
+    pack: int = 1,
     num_classes: int = 0,
     ema_decay: float = 0.999,
 ) -> GAN:
@@ -60,69 +61,103 @@ def gan(
         g_tx: G's optimizer, an optax transform.
         d_tx: D's optimizer.
         loss: what D and G minimize.
+        penalty: added to D's loss.
+        n_critic: steps of D for one of G, which is on steps 0, n_critic, 2 n_critic, …
+        clip: D's weights are clipped to ± this after each of its updates.
+        augment: `(images, key, step) -> images`, what D is shown of both kinds.
+        pack: D judges this many images at once, stacked along their channels: it takes
+            `[B / pack, H, W, pack · C]`.
         num_classes: above 0, both networks are also given labels, `batch["label"]`,
             int32 in [0, num_classes).
-        ema_decay: of G's averaged weights, per step.
+        ema_decay: of G's averaged weights, per update of G.
 
     Returns:
         The GAN; batches need `image` float32 [B, H, W, C] and, with classes, `label`.
-    """
 
-    def given(batch):
-        if num_classes and batch.get("label") is None:
-            raise ValueError(
-                f"gan: with num_classes {num_classes}, every image needs a label."
-            )
-        return (batch["label"],) if num_classes else ()
+    Raises:
+        ValueError: labels were asked of packed images.
+    """
+    if pack > 1 and num_classes:
+        raise ValueError(f"gan: pack {pack} images have no one label; give 0 classes.")
+    given, latents = labels(num_classes), normal(latent_dim)
+    remembers = penalty is not None and bool(jax.tree.leaves(penalty.memory))
 
     def generate(state, batch, key):
-        z = axis.draw(random.normal, key, (batch["image"].shape[0], latent_dim))
-        return G(state, z, *given(batch))
+        return G(state, latents(key, len(batch["image"])), *given(batch))
 
-    def fakes(state, batch, key):
-        return batch["fake"] if "fake" in batch else generate(state, batch, key)
+    def shown(images, key, step):
+        return packed(augment(images, key, step) if augment else images, pack)
 
-    def judge(state, batch, key):
-        real = D(state, batch["image"], *given(batch))
-        return real, D(state, fakes(state, batch, key), *given(batch))
+    def judge(state, batch, key) -> Judged:
+        on_z, on_real, on_fake, rest = random.split(key, 4)
+        fake = batch["fake"] if "fake" in batch else generate(state, batch, on_z)
+        real = shown(batch["image"], on_real, state.step)
+        fake = shown(fake, on_fake, state.step)
+
+        def D_of(images):
+            return D(state, images, *given(batch))
+
+        return Judged(D_of, real, fake, D_of(real), D_of(fake), rest)
 
     def d_loss(state, batch, key):
-        real, fake = judge(state, batch, key)
+        judged = judge(state, batch, key)
+        real, fake = judged.real_logits, judged.fake_logits
         value = loss.d(real, fake).mean()
-        outputs = {"D(real)": loss.output(real), "D(fake)": loss.output(fake)}
-        return value, {"d_loss": value} | outputs
+        metrics = {"D(real)": loss.output(real), "D(fake)": loss.output(fake)}
+        if penalty:
+            memory = state.memory.get("penalty", penalty.memory)
+            term, memory = penalty.of(judged, memory)
+            value = value + term.mean()
+            metrics |= {"d_penalty": term} | ({"penalty": memory} if remembers else {})
+        return value, {"d_loss": value} | metrics
 
     def g_loss(state, batch, key):
-        value = loss.g(*judge(state, batch, key)).mean()
+        judged = judge(state, batch, key)
+        value = loss.g(judged.real_logits, judged.fake_logits).mean()
         return value, {"g_loss": value}
 
     d_step, g_step = update(D.name, d_loss, d_tx), update(G.name, g_loss, g_tx)
-    init_game, step = game(
-        (G, D),
-        share("fake", G.name, generate, d_step, g_step),
-        ema(G.name, ema_decay),
+    if remembers:
+        d_step = carry("penalty", penalty.memory, d_step)
+    if clip is not None:
+        d_step = chain(d_step, project(D.name, lambda params: clipped(params, clip)))
+    average = ema(G.name, ema_decay)
+    if n_critic == 1:
+        phases = share("fake", G.name, generate, d_step, g_step), average
+    else:
+        phases = d_step, every(n_critic, chain(g_step, average))
+
+    def d_inputs(batch):
+        x = batch["image"]
+        x = jax.eval_shape(lambda: packed(jnp.zeros(x.shape, x.dtype), pack))
+        return x, *given(batch)
+
+    return assemble(
+        G,
+        D,
+        *phases,
+        d_step=d_step,
+        g_step=g_step,
+        latents=latents,
+        d_inputs=d_inputs,
+        num_classes=num_classes,
     )
 
-    def init(key, batch) -> TrainState:
-        z = jax.ShapeDtypeStruct((batch["image"].shape[0], latent_dim), "float32")
-        inputs = {G.name: (z, *given(batch)), D.name: (batch["image"], *given(batch))}
-        return init_game(key, inputs)
 
-    def sample(state, z, label=None):
-        averaged, stats = state.ema[G.name], state.stats[G.name]
-        inputs = (z, *given({"label": label}))
-        return G.apply(averaged, stats, *inputs, train=False)[0]
+def packed(images, m: int):
+    """Every m images as one, along the channels (PacGAN; Lin et al., 2018).
 
-    def settle(state, key, batch_size=64):
-        def inputs(i):
-            k, k_label = random.split(random.fold_in(key, i))
-            z = random.normal(k, (batch_size, latent_dim))
-            label = random.randint(k_label, (batch_size,), 0, max(num_classes, 1))
-            return (z, label) if num_classes else (z,)
+    Raises:
+        ValueError: m does not divide how many there are.
+    """
+    if m == 1:
+        return images
+    if len(images) % m:
+        raise ValueError(f"gan: pack {m} must divide the batch of {len(images)}.")
+    groups = images.reshape(-1, m, *images.shape[1:])
+    return jnp.concatenate([groups[:, i] for i in range(m)], -1)
 
-        stats = standing(G, state.ema[G.name], state.stats[G.name], inputs)
-        return merge(state, stats={G.name: stats})
 
-    return GAN(
-        latent_dim, num_classes, init, step, d_step.step, g_step.step, sample, settle
-    )
+def clipped(params, bound: float):
+    """Every weight to [-bound, bound] (WGAN's algorithm 1, line 7)."""
+    return jax.tree.map(lambda w: jnp.clip(w, -bound, bound), params)

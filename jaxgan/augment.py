@@ -1,0 +1,94 @@
+"""What D is shown in place of images: `(images, key, step) -> images`, differentiable.
+
+Applied to real images and to fakes alike, in D's step and in G's, so that G is not
+taught to draw the augmentation (Zhao et al., 2020, arXiv:2006.10738). Images are
+`[B, H, W, C]` in [-1, 1].
+"""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jax import random
+
+from jaxgan import axis
+
+
+def color(x, key):
+    """Brightness, saturation and contrast at random, as DiffAugment has them.
+
+    Brightness by up to 0.5 either way, saturation by 0 to 2, contrast by 0.5 to 1.5.
+    """
+    keys = random.split(key, 3)
+    brightness, saturation, contrast = (_uniform(k, x) for k in keys)
+    x = x + brightness - 0.5
+    gray = x.mean(3, keepdims=True)
+    x = (x - gray) * (2 * saturation) + gray
+    mean = x.mean((1, 2, 3), keepdims=True)
+    return (x - mean) * (contrast + 0.5) + mean
+
+
+def translation(x, key, ratio: float = 0.125):
+    """Moved by up to `ratio` of each side, zeros coming in."""
+    on_y, on_x = random.split(key)
+    return _moved(_moved(x, on_y, 1, ratio), on_x, 2, ratio)
+
+
+def _moved(x, key, axis_, ratio):
+    n = x.shape[axis_]
+    most = int(n * ratio + 0.5)
+    by = axis.draw(random.randint, key, (len(x), 1), -most, most + 1)
+    place = jnp.arange(n)[None] - by
+    shape = [len(x), 1, 1, 1]
+    shape[axis_] = n
+    index = jnp.clip(place, 0, n - 1).reshape(shape)
+    there = ((place >= 0) & (place < n)).reshape(shape)
+    moved = jnp.take_along_axis(x, index, axis_)
+    return jnp.where(there, moved, jnp.zeros_like(moved))
+
+
+def cutout(x, key, ratio: float = 0.5):
+    """A rectangle of `ratio` of each side set to zero, anywhere, also half outside."""
+    inside = True
+    for axis_, k in zip((1, 2), random.split(key), strict=True):
+        n = x.shape[axis_]
+        size = int(n * ratio + 0.5)
+        middle = axis.draw(random.randint, k, (len(x), 1), 0, n + (1 - size % 2))
+        place = jnp.arange(n)[None]
+        here = (place >= middle - size // 2) & (place < middle - size // 2 + size)
+        shape = [len(x), 1, 1, 1]
+        shape[axis_] = n
+        inside = inside & here.reshape(shape)
+    return jnp.where(inside, jnp.zeros_like(x), x)
+
+
+def diff_augment(*policies: Callable) -> Callable:
+    """DiffAugment (Zhao et al., 2020, arXiv:2006.10738).
+
+    Args:
+        *policies: in this order; default `color`, `translation`, `cutout`.
+    """
+    policies = policies or (color, translation, cutout)
+
+    def augment(x, key, step=None):
+        for policy, k in zip(policies, random.split(key, len(policies)), strict=True):
+            x = policy(x, k)
+        return x
+
+    return augment
+
+
+def instance_noise(deviation: float = 0.1, steps: int = 10000) -> Callable:
+    """Gaussian noise that fades to nothing in `steps` steps.
+
+    Sønderby et al., 2017, arXiv:1610.04490; Arjovsky and Bottou, arXiv:1701.04862.
+    """
+
+    def augment(x, key, step):
+        left = jnp.maximum(1 - step.astype(x.dtype) / steps, 0)
+        return x + deviation * left * axis.draw(random.normal, key, x.shape, x.dtype)
+
+    return augment
+
+
+def _uniform(key, x):
+    return axis.draw(random.uniform, key, (len(x), 1, 1, 1), x.dtype)

@@ -1,0 +1,123 @@
+"""InfoGAN (Chen et al., 2016, arXiv:1606.03657).
+
+Part of z is codes c that the image must tell: G and Q, a second head on D's trunk,
+maximize the bound L_I = E log Q(c | G(z, c)) + H(c) on their mutual information
+(eq. 5), with a weight λ beside the GAN's own game (eq. 6).
+"""
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax import random
+
+from jaxgan import axis, losses
+from jaxgan.models.net import Net
+from jaxgan.phases import ema, share, update
+from jaxgan.recipes.base import GAN, assemble
+
+
+def codes(noise: int, categories: int = 10, continuous: int = 2) -> Callable:
+    """z = [noise from N(0, I), a one-hot category, codes from U(-1, 1)].
+
+    Returns:
+        `(key, n) -> [n, noise + categories + continuous]`.
+    """
+
+    def latents(key, n):
+        on_noise, on_category, on_rest = random.split(key, 3)
+        category = axis.draw(random.randint, on_category, (n,), 0, categories)
+        rest = axis.draw(random.uniform, on_rest, (n, continuous)) * 2 - 1
+        z = axis.draw(random.normal, on_noise, (n, noise))
+        return jnp.concatenate([z, jax.nn.one_hot(category, categories), rest], -1)
+
+    return latents
+
+
+def outputs(categories: int = 10, continuous: int = 2) -> int:
+    """How many numbers Q has to say: logits, then means, then logs of variances."""
+    return categories + 2 * continuous
+
+
+def information(said, z, categories: int, continuous: int):
+    """log Q(c | x) + H(c) of each example, nats: at most ln(categories) without rest.
+
+    Args:
+        said: Q's outputs, `[B, categories + 2 continuous]`.
+        z: `[B, Z]`, which ends in the codes.
+        categories: of the categorical code.
+        continuous: how many codes of U(-1, 1), of which Q has a normal each.
+    """
+    code, rest = jnp.split(z[:, -(categories + continuous) :], (categories,), -1)
+    logits, mean, log_var = jnp.split(said, (categories, categories + continuous), -1)
+    category = (code * jax.nn.log_softmax(logits)).sum(-1) + math.log(categories)
+    square = (rest - mean) ** 2 / jnp.exp(log_var)
+    normal = -(square + log_var + math.log(2 * math.pi)) / 2 + math.log(2)
+    return category + normal.sum(-1)
+
+
+def infogan(
+    G: Net,
+    D: Net,
+    *,
+    g_tx,
+    d_tx,
+    noise: int = 62,
+    categories: int = 10,
+    continuous: int = 2,
+    weight: float = 1.0,
+    loss: losses.AdversarialLoss = losses.nonsaturating,
+    ema_decay: float = 0.999,
+) -> GAN:
+    """A GAN with codes that mean something.
+
+    Args:
+        G: `z [B, noise + categories + continuous] -> images [B, H, W, C]`.
+        D: `images -> (logits [B], what Q says [B, outputs(categories, continuous)])`.
+        g_tx: G's optimizer, an optax transform.
+        d_tx: the optimizer of D and Q, which minimize both their losses in one step.
+        noise: the dimension of what is no code.
+        categories: of the one categorical code.
+        continuous: how many codes from U(-1, 1).
+        weight: λ; with 0 the codes are noise like the rest.
+        loss: of the GAN's own game.
+        ema_decay: of G's averaged weights, per step.
+
+    Returns:
+        The GAN; batches need `image` float32 [B, H, W, C]. The metric `information` is
+        L_I in nats.
+    """
+    latents = codes(noise, categories, continuous)
+
+    def generate(state, batch, key):
+        z = latents(key, len(batch["image"]))
+        return G(state, z), z
+
+    def judge(state, batch, key):
+        fake, z = batch["fake"] if "fake" in batch else generate(state, batch, key)
+        (real, _), (fake, said) = D(state, batch["image"]), D(state, fake)
+        return real, fake, information(said, z, categories, continuous)
+
+    def d_loss(state, batch, key):
+        real, fake, told = judge(state, batch, key)
+        value = (loss.d(real, fake) - weight * told).mean()
+        found = {"D(real)": loss.output(real), "D(fake)": loss.output(fake)}
+        return value, {"d_loss": value, "information": told} | found
+
+    def g_loss(state, batch, key):
+        real, fake, told = judge(state, batch, key)
+        value = (loss.g(real, fake) - weight * told).mean()
+        return value, {"g_loss": value}
+
+    d_step, g_step = update(D.name, d_loss, d_tx), update(G.name, g_loss, g_tx)
+    return assemble(
+        G,
+        D,
+        share("fake", G.name, generate, d_step, g_step),
+        ema(G.name, ema_decay),
+        d_step=d_step,
+        g_step=g_step,
+        latents=latents,
+        d_inputs=lambda batch: (batch["image"],),
+    )

@@ -1,0 +1,78 @@
+"""Unrolled GAN (Metz et al., 2017, arXiv:1611.02163).
+
+G minimizes its loss against the D that D would become in some more steps (eq. 8), and
+its gradient goes through those steps (eq. 11): it sees how D will answer, and does not
+run after one mode. Steps are pure functions, so this is D's own step inside G's loss.
+"""
+
+from jax import lax, random
+
+from jaxgan import losses
+from jaxgan.models.net import Net
+from jaxgan.phases import ema, update
+from jaxgan.recipes.base import GAN, assemble, normal
+
+
+def unrolled(
+    G: Net,
+    D: Net,
+    *,
+    latent_dim: int,
+    g_tx,
+    d_tx,
+    steps: int = 5,
+    loss: losses.AdversarialLoss = losses.nonsaturating,
+    ema_decay: float = 0.999,
+) -> GAN:
+    """A GAN whose G looks ahead.
+
+    Args:
+        G: `z [B, latent_dim] -> images [B, H, W, C]`, or points.
+        D: `images -> logits [B]`.
+        latent_dim: the dimension of z, drawn from N(0, I).
+        g_tx: G's optimizer, an optax transform.
+        d_tx: D's optimizer, also in the steps ahead, and differentiated: Adam needs an
+            `eps_root` above 0, or weights without gradient make G's NaN.
+        steps: K, how many steps ahead; 0 is the GAN that does not look.
+        loss: what D and G minimize.
+        ema_decay: of G's averaged weights, per step.
+
+    Returns:
+        The GAN; batches need `image` float32 [B, ...].
+    """
+    latents = normal(latent_dim)
+
+    def judge(state, batch, key):
+        fake = G(state, latents(key, len(batch["image"])))
+        return D(state, batch["image"]), D(state, fake)
+
+    def d_loss(state, batch, key):
+        real, fake = judge(state, batch, key)
+        value = loss.d(real, fake).mean()
+        found = {"D(real)": loss.output(real), "D(fake)": loss.output(fake)}
+        return value, {"d_loss": value} | found
+
+    d_step = update(D.name, d_loss, d_tx)
+
+    def g_loss(state, batch, key):
+        here, ahead = random.split(key)
+
+        def one(state, key):
+            return d_step.step(state, batch, key)[0], None
+
+        later, _ = lax.scan(one, state, random.split(ahead, steps))
+        value = loss.g(*judge(later, batch, here)).mean()
+        return value, {"g_loss": value}
+
+    g_step = update(G.name, g_loss, g_tx)
+    return assemble(
+        G,
+        D,
+        d_step,
+        g_step,
+        ema(G.name, ema_decay),
+        d_step=d_step,
+        g_step=g_step,
+        latents=latents,
+        d_inputs=lambda batch: (batch["image"],),
+    )

@@ -1,0 +1,82 @@
+"""What D is shown: DiffAugment by the paper's formulae, and that gradients pass."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import random
+
+from jaxgan import augment
+
+KEY = random.key(0)
+X = random.uniform(random.key(1), (64, 12, 16, 3), minval=-1)
+
+
+def test_color_keeps_what_it_should():
+    """Differences of channels scale, by saturation; of pixels also, by contrast."""
+    new = augment.color(X, KEY)
+    x, new = np.array(X), np.array(new)
+    gray, new_gray = x.mean(3), new.mean(3)
+    away, new_away = x - gray[..., None], new - new_gray[..., None]
+    factor = (new_away / away).reshape(64, -1)
+    np.testing.assert_allclose(factor, factor[:, :1].repeat(12 * 16 * 3, 1), rtol=1e-2)
+    shifted = gray - gray.mean((1, 2), keepdims=True)
+    new_shifted = new_gray - new_gray.mean((1, 2), keepdims=True)
+    contrast = (new_shifted / shifted).reshape(64, -1)
+    np.testing.assert_allclose(contrast, contrast[:, :1].repeat(192, 1), rtol=2e-2)
+    contrast, saturation = contrast[:, 0], factor[:, 0] / contrast[:, 0]
+    brightness = new.mean((1, 2, 3)) - x.mean((1, 2, 3))
+    for values, low, high in (
+        (contrast, 0.5, 1.5),
+        (saturation, 0, 2),
+        (brightness, -0.5, 0.5),
+    ):
+        assert low - 1e-3 < values.min() < low + 0.15 * (high - low)
+        assert high - 0.15 * (high - low) < values.max() < high + 1e-3
+
+
+def test_translation_moves_each_image_and_brings_in_zeros():
+    new, seen = np.array(augment.translation(X, KEY)), set()
+    for image, moved in zip(np.array(X), new, strict=True):
+        padded = np.pad(image, ((2, 2), (2, 2), (0, 0)))
+        fits = [
+            (dy, dx)
+            for dy in range(-2, 3)
+            for dx in range(-2, 3)
+            if (padded[2 - dy : 14 - dy, 2 - dx : 18 - dx] == moved).all()
+        ]
+        assert len(fits) == 1
+        seen.add(fits[0])
+    assert len(seen) > 15 and {-2, 2} <= {dy for dy, _ in seen}
+
+
+def test_cutout_sets_one_rectangle_to_zero():
+    gone = (np.array(augment.cutout(X, KEY)) == 0).all(-1)
+    rows, columns = gone.any(2), gone.any(1)
+    np.testing.assert_array_equal(gone, rows[:, :, None] & columns[:, None])
+    assert rows.sum(1).max() == 6 and columns.sum(1).max() == 8
+    assert rows.sum(1).min() >= 3 and columns.sum(1).min() >= 4
+    kept = np.where(gone[..., None], 0, X)
+    np.testing.assert_array_equal(augment.cutout(X, KEY), kept)
+
+
+def test_every_policy_lets_gradients_through_and_is_drawn_anew():
+    shown = augment.diff_augment()
+
+    def total(x, key):
+        return (shown(x, key) ** 2).sum()
+
+    gradient = jax.grad(total)(X, KEY)
+    assert np.isfinite(gradient).all() and (gradient != 0).mean() > 0.5
+    a, b = shown(X, KEY), shown(X, random.key(2))
+    assert (a != b).any()
+    one = augment.diff_augment(augment.translation)
+    np.testing.assert_array_equal(
+        one(X, KEY), augment.translation(X, random.split(KEY, 1)[0])
+    )
+
+
+@pytest.mark.parametrize(("step", "left"), ((0, 1), (500, 0.5), (1000, 0), (2000, 0)))
+def test_instance_noise_fades(step, left):
+    noise = augment.instance_noise(0.2, 1000)(X, KEY, jnp.int32(step)) - X
+    assert float(noise.std()) == pytest.approx(0.2 * left, rel=0.05)

@@ -1,0 +1,307 @@
+"""Recipes beside the plain GAN: by hand, against closed forms, and in combination."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import scipy.stats
+from jax import random
+
+from jaxgan import augment, losses, parallel, recipes, spectral
+from jaxgan import regularizers as reg
+from jaxgan.models import Net, dcgan, flax_net, mlp
+from jaxgan.recipes.gan import packed
+from jaxgan.recipes.infogan import codes, information
+
+KEY = random.key(0)
+LR = 0.1
+SHAPE = (12, 12, 1)
+BATCH = {
+    "image": random.uniform(KEY, (4, *SHAPE), minval=-1),
+    "label": jnp.array([0, 1, 2, 1]),
+}
+TX = optax.adam(1e-3)
+
+
+def line(**options):
+    """G(z) = c for every z, D(x) = b x + a; images are [B, 1]."""
+
+    def image(params, stats, z, train=True):
+        return params["c"] * jnp.ones((len(z), 1)), stats
+
+    def logit(params, stats, x, train=True):
+        return params["b"] * x[:, 0] + params["a"], stats
+
+    first = {"b": jnp.float32(-0.7), "a": jnp.float32(0)}
+    G = Net("G", lambda key, z: ({"c": jnp.float32(0.5)}, {}), image)
+    D = Net("D", lambda key, x: (first, {}), logit)
+    sgd = {"g_tx": optax.sgd(LR), "d_tx": optax.sgd(LR), "latent_dim": 2}
+    return G, D, sgd | {"loss": losses.wasserstein} | options
+
+
+POINTS = {"image": jnp.array([[1.0], [2.0], [-0.5], [3.0]])}
+MEAN = 5.5 / 4
+
+
+# --- schedules, clipping, packing
+
+
+def test_g_learns_on_every_nth_step_of_the_critic():
+    G, D, options = line(n_critic=3)
+    gan = recipes.gan(G, D, **options)
+    state, c, average, b = gan.init(KEY, POINTS), 0.5, 0.5, -0.7
+    for t in range(7):
+        state, metrics = gan.step(state, POINTS, random.fold_in(KEY, t))
+        b += LR * (MEAN - c)
+        if t % 3 == 0:
+            c += LR * b
+            average += max(1 - 0.999, 9 / (10 + t)) * (c - average)
+        assert float(metrics["g_loss"].count) == (t % 3 == 0)
+        assert float(state.params["G"]["c"]) == pytest.approx(c, rel=1e-5)
+        assert float(state.params["D"]["b"]) == pytest.approx(b, rel=1e-5)
+        assert float(state.ema["G"]["c"]) == pytest.approx(average, rel=1e-5)
+
+
+def test_the_critic_s_weights_are_clipped_after_its_step():
+    G, D, options = line(clip=0.01)
+    gan = recipes.gan(G, D, **options)
+    start = gan.init(KEY, POINTS)
+    for step in (gan.step, gan.d_step):
+        state, _ = step(start, POINTS, KEY)
+        assert float(state.params["D"]["b"]) == pytest.approx(-0.01)
+    assert float(start.params["G"]["c"]) == 0.5
+
+
+def test_packed_images_lie_side_by_side_in_channels():
+    x = jnp.arange(24.0).reshape(6, 2, 1, 2)
+    packs = packed(x, 3)
+    assert packs.shape == (2, 2, 1, 6)
+    np.testing.assert_array_equal(packs[1, :, :, 2:4], x[4])
+    np.testing.assert_array_equal(packed(x, 1), x)
+    with pytest.raises(ValueError, match="pack 4 must divide the batch of 6"):
+        packed(x, 4)
+    with pytest.raises(ValueError, match="pack 2 images have no one label"):
+        G, D, options = line(pack=2, num_classes=3)
+        recipes.gan(G, D, **options)
+
+
+def test_the_penalty_joins_d_s_loss():
+    """On a line R1 is γ/2 b², whose slope is γ b."""
+    G, D, options = line(penalty=reg.r1(3.0))
+    gan = recipes.gan(G, D, **options)
+    state, metrics = gan.d_step(gan.init(KEY, POINTS), POINTS, KEY)
+    assert metrics["d_penalty"].value() == pytest.approx(1.5 * 0.49)
+    assert metrics["d_loss"].value() == pytest.approx(
+        -0.7 * (0.5 - MEAN) + 1.5 * 0.49, rel=1e-5
+    )
+    expected = -0.7 + LR * (MEAN - 0.5) + LR * 3 * 0.7
+    assert float(state.params["D"]["b"]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_d_is_shown_augmented_images_by_both_steps():
+    def darker(images, key, step):
+        return images - step.astype("float32") - 1
+
+    G, D, options = line(augment=darker)
+    gan = recipes.gan(G, D, **options)
+    state = gan.init(KEY, POINTS)._replace(step=jnp.int32(2))
+    _, metrics = gan.step(state, POINTS, KEY)
+    assert metrics["D(real)"].value() == pytest.approx(-0.7 * (MEAN - 3), rel=1e-5)
+    assert metrics["D(fake)"].value() == pytest.approx(-0.7 * (0.5 - 3), rel=1e-5)
+    b = -0.7 + LR * (MEAN - 0.5)
+    assert metrics["g_loss"].value() == pytest.approx(-b * (0.5 - 3), rel=1e-5)
+
+
+# --- Unrolled GAN
+
+
+@pytest.mark.parametrize("steps", (0, 1, 4))
+def test_g_s_gradient_goes_through_d_s_steps_ahead(steps):
+    """D's step adds η (mean x - c) to b, so after K of them G minimizes
+    -(b + K η (mean x - c)) c, plus the bias, which no step of D moves."""
+    G, D, options = line(steps=steps)
+    gan = recipes.unrolled(G, D, **options)
+    state, c, b = gan.init(KEY, POINTS), 0.5, -0.7
+    for t in range(3):
+        state, _ = gan.step(state, POINTS, random.fold_in(KEY, t))
+        b += LR * (MEAN - c)
+        c += LR * (b + steps * LR * (MEAN - c) - steps * LR * c)
+        assert float(state.params["D"]["b"]) == pytest.approx(b, rel=1e-5)
+        assert float(state.params["G"]["c"]) == pytest.approx(c, rel=1e-5)
+
+
+# --- AC-GAN, InfoGAN
+
+
+def nets(outputs=0, num_classes=0):
+    G, _ = dcgan.networks(SHAPE, 2, num_classes)
+    D = dcgan.Discriminator(2, outputs=outputs)
+    return flax_net("G", G), flax_net("D", D)
+
+
+def test_acgan_s_losses_are_the_paper_s():
+    G, D = nets(outputs=3, num_classes=3)
+    gan = recipes.acgan(
+        G, D, latent_dim=5, num_classes=3, g_tx=optax.sgd(0.0), d_tx=optax.sgd(0.0)
+    )
+    state = gan.init(KEY, BATCH)
+    _, metrics = gan.step(state, BATCH, KEY)
+    # The fakes that the step shares are of the first key of the first phase.
+    z = gan.latents(random.split(random.split(KEY, 4)[0])[0], 4)
+    fake = G(state, z, BATCH["label"])
+    (real, real_class), (fake, fake_class) = (
+        jax.tree.map(lambda x: np.array(x, "float64"), D(state, x))
+        for x in (BATCH["image"], fake)
+    )
+    rows, label = np.arange(4), np.array(BATCH["label"])
+
+    def log_softmax(x):
+        return x - np.log(np.exp(x).sum(1, keepdims=True))
+
+    source = -np.log(1 / (1 + np.exp(-real))) - np.log(1 - 1 / (1 + np.exp(-fake)))
+    classes = (
+        -log_softmax(real_class)[rows, label] - log_softmax(fake_class)[rows, label]
+    )
+    assert metrics["d_loss"].value() == pytest.approx((source + classes).mean(), 1e-4)
+    g_loss = -np.log(1 / (1 + np.exp(-fake))) - log_softmax(fake_class)[rows, label]
+    assert metrics["g_loss"].value() == pytest.approx(g_loss.mean(), 1e-4)
+
+
+def test_codes_are_a_category_and_uniform_numbers():
+    z = np.array(codes(5, 3, 2)(KEY, 3000))
+    assert z.shape == (3000, 10)
+    assert abs(z[:, :5].mean()) < 0.05 and abs(z[:, :5].std() - 1) < 0.05
+    np.testing.assert_array_equal(np.sort(z[:, 5:8], 1), np.tile([0, 0, 1], (3000, 1)))
+    np.testing.assert_allclose(z[:, 5:8].mean(0), 1 / 3, atol=0.05)
+    assert -1 <= z[:, 8:].min() < -0.98 and 0.98 < z[:, 8:].max() <= 1
+
+
+def test_information_is_scipy_s_log_likelihood_plus_entropy():
+    rng = np.random.default_rng(0)
+    z = np.array(codes(4, 3, 2)(KEY, 6))
+    logits, mean, log_var = rng.normal(size=(6, 3)), *rng.normal(size=(2, 6, 2))
+    said = np.concatenate([logits, mean, log_var], 1).astype("float32")
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    expected = np.log(p[np.arange(6), z[:, 4:7].argmax(1)]) + np.log(3)
+    density = scipy.stats.norm(mean, np.exp(log_var / 2)).logpdf(z[:, 7:])
+    expected += (density + np.log(2)).sum(1)
+    got = information(jnp.array(said), jnp.array(z), 3, 2)
+    np.testing.assert_allclose(got, expected, rtol=1e-4)
+
+
+def test_infogan_learns_its_codes_only_when_they_count():
+    """G is a picture of its code; Q, which is D's second head, learns to read it."""
+    told = {}
+    for weight in (1.0, 0.0):
+        G, D = nets(outputs=3)
+        gan = recipes.infogan(
+            G,
+            D,
+            noise=4,
+            categories=3,
+            continuous=0,
+            weight=weight,
+            g_tx=optax.adam(3e-3, 0.5),
+            d_tx=optax.adam(3e-3, 0.5),
+        )
+        state, step = gan.init(KEY, BATCH), jax.jit(gan.step)
+        images = random.uniform(KEY, (64, *SHAPE), minval=-1)
+        for t in range(200):
+            state, metrics = step(state, {"image": images}, random.fold_in(KEY, t))
+        told[weight] = metrics["information"].value()
+    assert told[1.0] > 0.9 * np.log(3) > 0.5 > told[0.0]
+
+
+# --- every kind with every other
+
+LOSSES = {
+    name: loss
+    for name, loss in vars(losses).items()
+    if isinstance(loss, losses.AdversarialLoss)
+}
+PENALTIES = {
+    "none": None,
+    "r1": reg.r1(),
+    "r1 + r2": reg.total(reg.r1(), reg.r2()),
+    "wgan_gp": reg.wgan_gp(),
+    "dragan": reg.dragan(),
+    "lecam": reg.lecam_penalty(),
+    "lecam + bcr": reg.total(
+        reg.lecam_penalty(), reg.consistency(augment.diff_augment())
+    ),
+}
+SHOWN = (None, augment.diff_augment(), augment.instance_noise())
+KINDS = ("plain", "classes", "pack", "spectral", "n_critic")
+
+
+def combination(number):
+    """What goes with the number-th pair, so that in all every two options meet."""
+    kind = KINDS[number % len(KINDS)]
+    options = {"augment": SHOWN[number % len(SHOWN)]}
+    classes = 3 if kind == "classes" else 0
+    G = flax_net("G", mlp.Generator(SHAPE, (4,), classes))
+    D = flax_net("D", mlp.Discriminator((4,), classes))
+    D = spectral.normalized(D) if kind == "spectral" else D
+    if kind in ("pack", "n_critic"):
+        options[kind] = 2
+    return G, D, options | {"num_classes": classes}
+
+
+def test_losses_are_all_there():
+    assert len(LOSSES) == 8
+
+
+@pytest.mark.parametrize(
+    ("number", "loss", "penalty"),
+    [(i, *pair) for i, pair in enumerate(itertools.product(LOSSES, PENALTIES))],
+    ids=lambda x: str(x),
+)
+def test_any_loss_goes_with_any_penalty(number, loss, penalty):
+    G, D, options = combination(number)
+    options |= {"loss": LOSSES[loss], "penalty": PENALTIES[penalty]}
+    gan = recipes.gan(G, D, latent_dim=3, g_tx=TX, d_tx=TX, **options)
+    start = state = gan.init(KEY, BATCH)
+    step = jax.jit(gan.step)
+    for t in range(2):
+        state, metrics = step(state, BATCH, random.fold_in(KEY, t))
+    assert jax.tree.structure(state) == jax.tree.structure(start)
+    for tree in (state.params, state.ema, state.memory, metrics):
+        assert all(np.isfinite(x).all() for x in jax.tree.leaves(tree))
+    for name in ("G", "D"):
+        old, new = (jax.tree.leaves(s.params[name]) for s in (start, state))
+        assert any((a != b).any() for a, b in zip(old, new, strict=True)), name
+
+
+def test_gradient_clipping_and_two_time_scales_are_optax_s():
+    G, D, options = line()
+    options["d_tx"] = optax.chain(optax.clip_by_global_norm(0.05), optax.sgd(1.0))
+    gan = recipes.gan(G, D, **options | {"g_tx": optax.sgd(1e-3)})
+    state, _ = gan.step(gan.init(KEY, POINTS), POINTS, KEY)
+    assert float(state.params["D"]["b"]) == pytest.approx(-0.7 + 0.05, rel=1e-5)
+    moved = float(state.params["G"]["c"]) - 0.5
+    assert moved == pytest.approx(1e-3 * -0.65, rel=1e-4)
+
+
+def test_a_step_agrees_under_pmap_with_one_device():
+    """Also what penalties draw and remember."""
+    batch = {"image": random.uniform(KEY, (16, *SHAPE), minval=-1)}
+    G = flax_net("G", mlp.Generator(SHAPE, (4,)))
+    D = spectral.normalized(flax_net("D", mlp.Discriminator((4,))))
+    sgd = optax.sgd(0.1)
+    penalty = reg.total(reg.lecam_penalty(), reg.dragan(), reg.wgan_gp())
+    gan = recipes.gan(
+        G, D, latent_dim=3, g_tx=sgd, d_tx=sgd, penalty=penalty, augment=SHOWN[1]
+    )
+    start = gan.init(KEY, batch)
+    one, _ = jax.jit(gan.step)(start, batch, KEY)
+    many, _ = parallel.pmapped(gan.step)(parallel.replicate(start), batch, KEY)
+    many = parallel.unreplicate(many)
+    for field in ("params", "stats", "memory"):
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-6),
+            getattr(one, field),
+            getattr(many, field),
+        )

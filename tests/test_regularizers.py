@@ -1,0 +1,200 @@
+"""Penalties against torch's double backward in float64, and against closed forms."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from jax import random
+
+from jaxgan import regularizers
+from jaxgan.metrics.float64 import enable_x64
+from jaxgan.regularizers import Judged
+
+B, H, C = 5, 6, 2
+rng = np.random.default_rng(0)
+WEIGHTS = (rng.normal(size=(3, 3, C, 4)) * 0.4, rng.normal(size=(H * H * 4, 1)) * 0.3)
+REAL, FAKE = rng.normal(size=(2, B, H, H, C))
+KEY = random.key(3)
+
+
+@pytest.fixture(autouse=True)
+def x64():
+    with enable_x64(True):
+        yield
+
+
+def ours(weights):
+    """A critic with a convolution and a smooth activation, and a dense layer."""
+    kernel, dense = weights
+
+    def D(x):
+        x = jax.lax.conv_general_dilated(
+            x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+        return (jnp.tanh(x).reshape(len(x), -1) @ dense)[:, 0]
+
+    return D
+
+
+def theirs(weights):
+    """The same in torch, NHWC outside."""
+    kernel, dense = weights
+
+    def D(x):
+        x = torch.nn.functional.conv2d(
+            x.permute(0, 3, 1, 2), kernel.permute(3, 2, 0, 1), padding=1
+        )
+        return (torch.tanh(x).permute(0, 2, 3, 1).flatten(1) @ dense)[:, 0]
+
+    return D
+
+
+def grad_norm(D, x):
+    x = x.detach().requires_grad_()
+    (g,) = torch.autograd.grad(D(x).sum(), x, create_graph=True)
+    return g.flatten(1).norm(dim=1)
+
+
+def between(key):
+    share = np.array(random.uniform(key, (B, 1, 1, 1), "float64"))
+    return torch.tensor(share * REAL + (1 - share) * FAKE)
+
+
+def around(key):
+    noise = np.array(random.uniform(key, REAL.shape, "float64"))
+    return torch.tensor(REAL + 0.5 * REAL.std() * noise)
+
+
+def flipped(images, key):
+    return images[:, :, ::-1]
+
+
+def opinions(D):
+    """Their consistency under a flip, weighed 3 and 5."""
+    real, fake = torch.tensor(REAL), torch.tensor(FAKE)
+    terms = [w * (D(x.flip(2)) - D(x)) ** 2 for x, w in ((real, 3), (fake, 5))]
+    return sum(terms)
+
+
+def anchored(D):
+    """LeCam from anchors at 0, after one step of decay 0.9, weighed 2."""
+    real, fake = D(torch.tensor(REAL)), D(torch.tensor(FAKE))
+    anchor_r, anchor_f = (0.1 * logits.mean().detach() for logits in (real, fake))
+    return 2 * ((real - anchor_f) ** 2 + (fake - anchor_r) ** 2)
+
+
+PENALTIES = {
+    "r1": (
+        regularizers.r1(7.0),
+        lambda D: 3.5 * grad_norm(D, torch.tensor(REAL)) ** 2,
+    ),
+    "r2": (
+        regularizers.r2(7.0),
+        lambda D: 3.5 * grad_norm(D, torch.tensor(FAKE)) ** 2,
+    ),
+    "wgan_gp": (
+        regularizers.wgan_gp(4.0),
+        lambda D: 4 * (grad_norm(D, between(KEY)) - 1) ** 2,
+    ),
+    "dragan": (
+        regularizers.dragan(4.0),
+        lambda D: 4 * (grad_norm(D, around(KEY)) - 1) ** 2,
+    ),
+    "consistency": (regularizers.consistency(flipped, 3.0, 5.0), opinions),
+    "lecam": (regularizers.lecam_penalty(2.0, 0.9), anchored),
+    "r1 + r2": (
+        regularizers.total(regularizers.r1(7.0), regularizers.r2(3.0)),
+        lambda D: (
+            3.5 * grad_norm(D, torch.tensor(REAL)) ** 2
+            + 1.5 * grad_norm(D, torch.tensor(FAKE)) ** 2
+        ),
+    ),
+}
+
+
+def value(penalty, weights):
+    D = ours(weights)
+    judged = Judged(D, REAL, FAKE, D(jnp.array(REAL)), D(jnp.array(FAKE)), KEY)
+    memory = jax.tree.map(lambda x: x.astype("float64"), penalty.memory)
+    return penalty.of(
+        judged._replace(real=jnp.array(REAL), fake=jnp.array(FAKE)), memory
+    )[0]
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_values_and_weight_gradients_are_torch_s(name):
+    penalty, reference = PENALTIES[name]
+    weights = tuple(torch.tensor(w, requires_grad=True) for w in WEIGHTS)
+    expected = reference(theirs(weights))
+    slopes = torch.autograd.grad(expected.mean(), weights)
+    got = value(penalty, WEIGHTS)
+    assert got.shape == (B,) and got.dtype == "float64"
+    np.testing.assert_allclose(got, expected.detach(), rtol=1e-6)
+    grads = jax.grad(lambda w: value(penalty, w).mean())(
+        jax.tree.map(jnp.array, WEIGHTS)
+    )
+    for ours_, theirs_ in zip(grads, slopes, strict=True):
+        np.testing.assert_allclose(ours_, theirs_, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_weight_gradients_are_finite_differences(name):
+    penalty, _ = PENALTIES[name]
+    direction = tuple(rng.normal(size=w.shape) for w in WEIGHTS)
+
+    def along(t):
+        moved = [w + t * d for w, d in zip(WEIGHTS, direction, strict=True)]
+        return float(value(penalty, tuple(map(jnp.array, moved))).mean())
+
+    grads = jax.grad(lambda w: value(penalty, w).mean())(
+        jax.tree.map(jnp.array, WEIGHTS)
+    )
+    slope = sum(float((g * d).sum()) for g, d in zip(grads, direction, strict=True))
+    if name == "lecam":  # its anchors are constants to the gradient
+        pytest.skip("anchors move with the weights along a finite difference")
+    assert slope == pytest.approx((along(1e-5) - along(-1e-5)) / 2e-5, rel=1e-6)
+
+
+def test_a_line_in_closed_form():
+    """D(x) = w·x has the gradient w everywhere."""
+    w = jnp.array([3.0, 4.0])
+    x = jnp.array([[1.0, 2.0], [0.5, -1.0]])
+    np.testing.assert_allclose(regularizers.zero_centered(lambda x: x @ w, x), [25, 25])
+    np.testing.assert_allclose(regularizers.one_centered(lambda x: x @ w, x), [16, 16])
+
+
+def test_where_d_is_flat_the_gradient_is_not_nan():
+    x = jnp.ones((2, 3))
+
+    def loss(w):
+        return regularizers.one_centered(lambda x: x @ w, x).mean()
+
+    np.testing.assert_array_equal(jax.grad(loss)(jnp.zeros(3)), np.zeros(3))
+    assert loss(jnp.zeros(3)) == 1
+
+
+def test_points_lie_on_the_lines_and_around_the_images():
+    a, b = jnp.zeros((1000, 2)), jnp.tile(jnp.array([[1.0, 3.0]]), (1000, 1))
+    points = np.array(regularizers.between(b, a, KEY))
+    np.testing.assert_allclose(points[:, 1], 3 * points[:, 0])
+    assert 0 < points[:, 0].min() < 0.02 and 0.98 < points[:, 0].max() < 1
+    noise = np.array(regularizers.around(b, KEY) - b)
+    assert noise.min() >= 0 and noise.max() == pytest.approx(0.5, abs=0.01)
+
+
+def test_lecam_remembers_what_d_said():
+    penalty = regularizers.lecam_penalty(1.0, 0.75)
+    memory, D = penalty.memory, lambda x: x[:, 0]
+    for real, fake in ((4.0, -8.0), (2.0, -4.0)):
+        real, fake = (jnp.full((3, 1), v, "float32") for v in (real, fake))
+        judged = Judged(D, real, fake, D(real), D(fake), KEY)
+        _, memory = penalty.of(judged, memory)
+    expected = (0.75 * 0.25 * 4 + 0.25 * 2, 0.75 * 0.25 * -8 + 0.25 * -4)
+    assert (memory["real"], memory["fake"]) == pytest.approx(expected)
+
+
+def test_penalties_of_one_total_draw_different_noise():
+    one = regularizers.wgan_gp(1.0)
+    both = regularizers.total(one, one)
+    assert not np.allclose(value(both, WEIGHTS), 2 * value(one, WEIGHTS))
