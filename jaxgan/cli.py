@@ -191,13 +191,14 @@ def evaluate(options: Evaluate, kind, build, experiment: str) -> None:
     result = evaluation.evaluate(*args)
     settled = any("batch_stats" in stats for stats in state.stats.values())
     weights = "live" if options.live else "averaged"
+    classes = "in turn" if labels is None else f"as often as in {reference.name}"
     result |= {
         "workdir": str(path),
         "step": int(state.step),
         "checkpoint": "best" if options.best else "newest",
         "weights": weights,
         "batch_norm": "standing statistics" if settled else None,
-        "classes": None if labels is None else f"as often as in {reference.name}",
+        "classes": classes if gan.num_classes else None,
         "seed": seed,
     }
     out.write_text(json.dumps(result, indent=2) + "\n")
