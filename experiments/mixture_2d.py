@@ -21,7 +21,7 @@ from jax import random
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from jaxgan import losses, metrics, models, recipes, train
+from jaxgan import losses, metrics, models, recipes, train, visual
 from jaxgan import regularizers as reg
 from jaxgan.data import mixtures
 from jaxgan.models import mlp
@@ -148,8 +148,8 @@ def main(options: Options) -> None:
             done += n
             bar.update(n)
             points = np.asarray(sample(states, sample_keys))
-            sheet = [draw(mixture, p[:1000]) for p in points]
-            frames.append(beside(sheet))
+            sheet = np.stack([draw(mixture, p[:1000]) for p in points])
+            frames.append(Image.fromarray(visual.grid(sheet, options.seeds)))
     for seed, p in enumerate(points):
         found = metrics.coverage(p, mixture.centers, 3 * mixture.deviation)
         print(
@@ -163,10 +163,6 @@ def main(options: Options) -> None:
     frames[0].save(
         f"{file}.gif", save_all=True, append_images=frames[1:], duration=120, loop=0
     )
-
-
-def beside(images) -> Image.Image:
-    return Image.fromarray(np.concatenate([np.asarray(i) for i in images], 1))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -98,10 +99,9 @@ def save_best(path: Path, state: TrainState, figure: str, value: float, lower: b
     if old and old.figure == figure and sign * old.value <= sign * value:
         return False
     with writer(path / BEST) as saved:
-        if step in saved.all_steps():
-            saved.delete(step)
-        saved.save(step, args=ocp.args.StandardSave(state), force=True)
-        saved.wait_until_finished()
+        if step not in saved.all_steps():  # or it is there from before a kill
+            saved.save(step, args=ocp.args.StandardSave(state), force=True)
+            saved.wait_until_finished()
         new = path / f"{RECORD}.partial"
         new.write_text(json.dumps(Best(step, figure, value)._asdict()) + "\n")
         new.replace(path / RECORD)
@@ -109,6 +109,12 @@ def save_best(path: Path, state: TrainState, figure: str, value: float, lower: b
             if other != step:
                 saved.delete(other)
     return True
+
+
+def forget_best(path: Path) -> None:
+    """Removes a run's best, if it has one."""
+    (path / RECORD).unlink(missing_ok=True)
+    shutil.rmtree(path / BEST, ignore_errors=True)
 
 
 def restore(

@@ -294,7 +294,7 @@ def _evaluator(cfg, gan, dataset, judge, path, start, sinks, log):
     if not judge:
         return None
     if start == 0:  # it would be of a run whose checkpoints are gone
-        (path / checkpoint.RECORD).unlink(missing_ok=True)
+        checkpoint.forget_best(path)
 
     def evaluate(state):
         num, seed = cfg.evaluate_num, cfg.seed

@@ -436,6 +436,11 @@ def test_the_best_is_kept_until_a_better_one_is_safe(tmp_path, tiny, monkeypatch
             save(70, "kid", 0.5, True)
     assert checkpoint.steps(tmp_path / "best") == [6, 70]
     assert checkpoint.best(tmp_path) == checkpoint.Best(6, "kid", 1.0)
+    with monkeypatch.context() as patch:  # now by another figure, of the same step
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            save(6, "fd", 9.0, True)
+    assert 6 in checkpoint.steps(tmp_path / "best")
     assert save(70, "kid", 0.5, True)
     assert checkpoint.steps(tmp_path / "best") == [70]
     (tmp_path / "best.json").write_text("{")
