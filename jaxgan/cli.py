@@ -61,9 +61,7 @@ class Evaluate:
     """The run. Default runs/EXPERIMENT."""
     num: int = 10000
     """How many samples, and at most how many real images."""
-    metrics: (
-        tuple[Literal["fd", "kid", "score", "prdc", "classes", "diversity"], ...] | None
-    ) = None
+    metrics: tuple[config.Metric, ...] | None = None
     """Fréchet and kernel distance, Inception Score, precision, recall, density and
     coverage, the classes drawn, and the mean MS-SSIM of pairs; default all that the
     extractor has."""

@@ -13,6 +13,10 @@ from typing import Literal
 
 from jaxgan.types import UsageError
 
+Metric = Literal["fd", "kid", "score", "prdc", "classes", "diversity"]
+"""What `evaluation.measure` knows: Fréchet and kernel distance, Inception Score,
+precision, recall, density and coverage, the classes drawn, the MS-SSIM of pairs."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -55,9 +59,7 @@ class Config:
     kept besides the newest, for `sample --best` and `evaluate --best`."""
     evaluate_num: int = 5000
     """How many samples to evaluate, and at most how many real images."""
-    evaluate_metrics: tuple[
-        Literal["fd", "kid", "score", "prdc", "classes", "diversity"], ...
-    ] = ("fd",)
+    evaluate_metrics: tuple[Metric, ...] = ("fd",)
     """What to measure of them, as in `evaluate --help`."""
     inception_weights: str | None = None
     """For evaluations: the file weights-inception-2015-12-05-6726825d.pth; without it

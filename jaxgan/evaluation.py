@@ -24,7 +24,6 @@ from jaxgan.extractors import Extractor
 from jaxgan.metrics.similarity import WINDOW
 from jaxgan.types import UsageError
 
-METRICS = ("fd", "kid", "score", "prdc", "classes", "diversity")
 LOWER_IS_BETTER = ("fd", "kid", "diversity")
 LEAST = 100
 PARTS = 4
@@ -174,8 +173,7 @@ def check(
 
 
 def measure(extractor, real: Seen, fake: Seen, names, seed=0) -> dict[str, float]:
-    """The figures of `names`, from METRICS, in their order, as the extractor calls
-    them."""
+    """The figures of `names` (`config.Metric`), in order, as `extractor` has them."""
     of, out = extractor, {}
     for name in names:
         match name:
@@ -214,7 +212,7 @@ def report(extractor, samples, real, others, noise, names) -> tuple[dict, list[s
         real: of the reference.
         others: of more real images, for the floor.
         noise: of uniform noise, for the ceiling.
-        names: from METRICS.
+        names: from `config.Metric`.
 
     Returns:
         For each figure `{"value", "error", "floor", "ceiling"}`, and notes on them. The
@@ -261,7 +259,7 @@ def evaluate(
         reference: real images.
         others: more of them, for the floor; None takes half of the reference.
         extractor: what they are compared by.
-        names: from METRICS; None for all that the extractor has and that fit.
+        names: from `config.Metric`; None for all that the extractor has and that fit.
         num: how many of each at most, 100 or more.
         seed: decides which.
         cache: where features of real images are kept; see `see`.

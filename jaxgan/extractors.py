@@ -26,7 +26,7 @@ class Extractor(NamedTuple):
     run: Callable
     """uint8 `[B, H, W, C]` -> (features `[B, D]`, logits `[B, K]` or None)."""
     metrics: tuple[str, ...] = OF_FEATURES
-    """Of `evaluation.METRICS`, those that say something by it."""
+    """Of `config.Metric`, those that say something by it."""
     distance: str = "fd"
     """What a Fréchet distance of its features is called."""
     kernel: str = "kd"

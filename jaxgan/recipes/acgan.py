@@ -75,6 +75,5 @@ def acgan(
         d_step=d_step,
         g_step=g_step,
         latents=latents,
-        d_inputs=lambda batch: (batch["image"],),
         num_classes=num_classes,
     )

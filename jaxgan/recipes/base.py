@@ -68,7 +68,7 @@ def assemble(
     d_step: Phase,
     g_step: Phase,
     latents: Callable,
-    d_inputs: Callable,
+    d_inputs: Callable = lambda batch: (batch["image"],),
     num_classes: int = 0,
 ) -> GAN:
     """A GAN of its phases.

@@ -119,5 +119,4 @@ def infogan(
         d_step=d_step,
         g_step=g_step,
         latents=latents,
-        d_inputs=lambda batch: (batch["image"],),
     )

@@ -74,5 +74,4 @@ def unrolled(
         d_step=d_step,
         g_step=g_step,
         latents=latents,
-        d_inputs=lambda batch: (batch["image"],),
     )
