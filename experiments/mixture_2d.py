@@ -9,6 +9,8 @@ keeps 6, 8 and 7 modes of 8, `r3gan` all, on the grid `vanilla` 18, 16 and 15 of
 """
 
 import dataclasses
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -21,29 +23,64 @@ from jax import random
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from jaxgan import losses, metrics, models, recipes, train, visual
+from jaxgan import games, losses, metrics, models, phases, recipes, train, visual
 from jaxgan import regularizers as reg
 from jaxgan.data import mixtures
 from jaxgan.models import mlp
 
 MIXTURES = {"ring": mixtures.ring, "grid": mixtures.grid, "spiral": mixtures.spiral}
-WASSERSTEIN = {"loss": losses.wasserstein, "n_critic": 5}
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """What is special about a kind of GAN."""
+
+    recipe: Callable = recipes.gan
+    options: Mapping = dataclasses.field(default_factory=dict)
+    optimizer: Callable = optax.adam
+    n_critic: int = 1
+    pack: int = 1
+
+
+def kind(**options) -> Kind:
+    return Kind(options=options)
+
+
+def extra(d_step, g_step):
+    return games.extragradient(phases.together(d_step, g_step))
+
+
+def optimistic(rate, b1):
+    return optax.chain(optax.adam(rate, b1), optax.scale_by_optimistic_gradient())
+
+
+def lookahead(rate, b1):
+    return games.lookahead(optax.adam(rate, b1))
+
+
 GANS = {
-    "vanilla": {},
-    "lsgan": {"loss": losses.least_squares},
-    "hinge": {"loss": losses.hinge},
-    "wgan": WASSERSTEIN | {"clip": 0.1},
-    "wgan_gp": WASSERSTEIN | {"penalty": reg.wgan_gp(0.1)},
-    "dragan": {"penalty": reg.dragan(1.0)},
-    "r1": {"penalty": reg.r1(0.1)},
-    "rpgan": {"loss": losses.relativistic_logistic},
-    "r3gan": {
-        "loss": losses.relativistic_logistic,
-        "penalty": reg.total(reg.r1(0.1), reg.r2(0.1)),
-    },
-    "lecam": {"penalty": reg.lecam_penalty(0.3)},
-    "pacgan": {"pack": 4},
-    "unrolled": None,  # a recipe of its own
+    "vanilla": kind(),
+    "lsgan": kind(loss=losses.least_squares),
+    "hinge": kind(loss=losses.hinge),
+    "wgan": Kind(options={"loss": losses.wasserstein, "clip": 0.1}, n_critic=5),
+    "wgan_gp": Kind(
+        options={"loss": losses.wasserstein, "penalty": reg.wgan_gp(0.1)}, n_critic=5
+    ),
+    "dragan": kind(penalty=reg.dragan(1.0)),
+    "r1": kind(penalty=reg.r1(0.1)),
+    "rpgan": kind(loss=losses.relativistic_logistic),
+    "r3gan": kind(
+        loss=losses.relativistic_logistic,
+        penalty=reg.total(reg.r1(0.1), reg.r2(0.1)),
+    ),
+    "lecam": kind(penalty=reg.lecam_penalty(0.3)),
+    "pacgan": Kind(pack=4),
+    # Differentiating Adam's square root needs a slope at 0.
+    "unrolled": Kind(recipes.unrolled, optimizer=partial(optax.adam, eps_root=1e-8)),
+    "consensus": Kind(recipes.consensus, {"weight": 0.1}),
+    "extragradient": kind(play=extra),
+    "optimistic": Kind(optimizer=optimistic),
+    "lookahead": Kind(optimizer=lookahead),
 }
 
 
@@ -78,21 +115,23 @@ class Options:
 
 
 def build(options: Options) -> recipes.GAN:
-    relu = {"act": jax.nn.relu}
+    chosen, relu = GANS[options.gan], {"act": jax.nn.relu}
     hidden = (options.width,) * 3
     G = mlp.Generator((2,), hidden, output=lambda x: x, **relu)
-    D = mlp.Discriminator(hidden, **relu)
-    critic = (GANS[options.gan] or {}).get("n_critic", 1)
-    updates = -(-options.steps // critic), options.steps
+    D = models.flax_net("D", mlp.Discriminator(hidden, **relu))
+    updates = -(-options.steps // chosen.n_critic), options.steps
     rates = [optax.cosine_decay_schedule(options.lr, n) for n in updates]
-    # Unrolled GANs differentiate Adam's square root, which has no slope at 0.
-    root = 1e-8 if options.gan == "unrolled" else 0.0
-    g_tx, d_tx = (optax.adam(rate, options.beta1, eps_root=root) for rate in rates)
-    nets = models.flax_net("G", G), models.flax_net("D", D)
-    common = {"latent_dim": options.latent_dim, "g_tx": g_tx, "d_tx": d_tx}
-    if options.gan == "unrolled":
-        return recipes.unrolled(*nets, **common)
-    return recipes.gan(*nets, **common, **GANS[options.gan])
+    g_tx, d_tx = (chosen.optimizer(rate, b1=options.beta1) for rate in rates)
+    critic = {"n_critic": chosen.n_critic} if chosen.n_critic > 1 else {}
+    return chosen.recipe(
+        models.flax_net("G", G),
+        models.packed(D, chosen.pack) if chosen.pack > 1 else D,
+        latent_dim=options.latent_dim,
+        g_tx=g_tx,
+        d_tx=d_tx,
+        **chosen.options,
+        **critic,
+    )
 
 
 def draw(mixture, points, size: int = 360) -> Image.Image:

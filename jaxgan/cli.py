@@ -10,8 +10,9 @@ import dataclasses
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import tyro
@@ -26,7 +27,7 @@ from jaxgan import (
     train,
     workdir,
 )
-from jaxgan.types import UsageError
+from jaxgan.types import TrainState, UsageError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,27 +83,48 @@ class Evaluate:
     """Where to run."""
 
 
-def main(kind: type[config.Config], build, argv: list[str] | None = None) -> None:
+def main(
+    kind: type[config.Config],
+    build,
+    argv: list[str] | None = None,
+    *,
+    named: Mapping[str, config.Config] | None = None,
+    commands: Mapping[str, tuple] | None = None,
+) -> None:
     """Runs an experiment's command line and exits.
 
     Args:
         kind: the experiment's options.
         build: `(config, shape, num_classes) -> GAN`.
         argv: arguments, default the process's.
+        named: default options by name, one of which the first argument picks; its runs
+            are in `runs/EXPERIMENT/NAME`. None for an experiment of one kind of GAN.
+        commands: beside `sample` and `evaluate`, by name, a dataclass of options with
+            `workdir`, `platform` and `best`, and `(options, loaded) -> None`, `loaded`
+            being a `Loaded`.
     """
     argv = sys.argv[1:] if argv is None else argv
     experiment = Path(sys.argv[0]).stem
+    prog, home, default = f"{experiment}.py", workdir.default(experiment), kind()
+    known = {"sample": (Sample, sample), "evaluate": (Evaluate, evaluate)}
+    known |= commands or {}
+    if named and not known.keys() & argv[:1]:
+        name, *argv = argv or ["--help"]
+        if name not in named:
+            text = f"{prog} needs a name first, one of {', '.join(named)}."
+            _stop(text + f" Then --help lists its options.\n\n{kind.__doc__}", 2)
+        prog, home, default = f"{prog} {name}", home / name, named[name]
     try:
-        if argv[:1] == ["sample"]:
-            options = _parse(Sample, argv[1:], f"{experiment}.py sample")
+        if command := known.keys() & argv[:1]:
+            (command,) = command
+            what, function = known[command]
+            options = _parse(what, argv[1:], f"{prog} {command}")
             _cache_compilations()
-            sample(options, kind, build, experiment)
-        elif argv[:1] == ["evaluate"]:
-            options = _parse(Evaluate, argv[1:], f"{experiment}.py evaluate")
-            _cache_compilations()
-            evaluate(options, kind, build, experiment)
+            path = Path(options.workdir or home)
+            function(options, _load(options, path, kind, build, experiment))
         else:
-            options = _train_options(kind, argv, experiment)
+            options = _train_options(default, argv, prog, known)
+            options = dataclasses.replace(options, workdir=options.workdir or str(home))
             _cache_compilations()
             train.run(options, build, experiment)
     except UsageError as error:
@@ -131,14 +153,15 @@ def _parse(kind, argv, prog, default=None, description=None):
     )
 
 
-def _train_options(kind, argv, experiment):
-    prog = f"{experiment}.py"
+def _train_options(default, argv, prog, known):
+    kind = type(default)
+    others = ", ".join(f"{prog} {command}" for command in known)
     description = (
-        f"{kind.__doc__}\n\nThis trains. To draw images from a trained run: "
-        f"{prog} sample --help. To measure it: {prog} evaluate --help"
+        f"{kind.__doc__}\n\nThis trains. With a trained run (each has a --help): "
+        f"{others}."
     )
     file = _value_of("--config", argv)
-    default = config.from_file(file, kind) if file else kind()
+    default = config.from_file(file, default) if file else default
     return _parse(kind, argv, prog, default, description)
 
 
@@ -159,24 +182,36 @@ def _cache_compilations():
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
-def sample(options: Sample, kind, build, experiment: str) -> None:
+class Loaded(NamedTuple):
+    """A trained run."""
+
+    path: Path
+    gan: Any
+    state: TrainState
+    run: workdir.Run
+
+
+def sample(options: Sample, loaded: Loaded) -> None:
     """Writes a grid, and the images as .npz when asked."""
-    _, gan, state, _ = _load(options, kind, build, experiment)
+    _, gan, state, _ = loaded
+    state = sampling.live(state) if options.live else state
     images, labels = sampling.draw(gan, state, options.num, options.seed, options.label)
     sampling.write(images, labels, options.out, options.npz)
     files = " and ".join(filter(None, (options.out, options.npz)))
     print(f"{len(images)} images in {files}")
 
 
-def evaluate(options: Evaluate, kind, build, experiment: str) -> None:
+def evaluate(options: Evaluate, loaded: Loaded) -> None:
     """Prints a table and writes its figures as JSON."""
-    path, gan, state, run = _load(options, kind, build, experiment)
+    path, gan, state, run = loaded
+    state = sampling.live(state) if options.live else state
     out = path / "evaluation.json" if options.out is None else Path(options.out)
     workdir.writable(out.parent, "--out")
     if out.is_dir():
         raise UsageError(f"--out {out} is a folder; name a file.")
     inception = options.inception_weights or run.config.inception_weights
-    extractor = extractors.choose(inception, run.shape, parallel.mesh_of(state.step))
+    mesh = parallel.mesh_of(state.step)
+    extractor = extractors.choose(inception, run.config.data, run.shape, mesh)
     names, num, seed = options.metrics, options.num, options.seed
     if names is None:
         names = evaluation.fitting(extractor, run.shape)
@@ -213,7 +248,7 @@ def _references(options: Evaluate, cfg: config.Config):
     except UsageError as error:
         name = "--reference" if options.reference else "--data"
         raise UsageError(str(error).replace("--data", name)) from None
-    if not (spec == "mnist" or spec.startswith("idx:")):
+    if not (spec in ("mnist", "stacked_mnist") or spec.startswith("idx:")):
         return reference, None
     try:
         return reference, data.load(spec, split="test", **fit)
@@ -222,10 +257,6 @@ def _references(options: Evaluate, cfg: config.Config):
         return reference._replace(notes=(*reference.notes, why)), None
 
 
-def _load(options: Sample | Evaluate, kind, build, experiment):
-    """`(workdir, gan, state, run)` of what is to be sampled."""
-    path = Path(options.workdir or workdir.default(experiment))
-    gan, state, run = sampling.load(
-        path, kind, build, options.platform, experiment, options.best
-    )
-    return path, gan, sampling.live(state) if options.live else state, run
+def _load(options, path, kind, build, experiment) -> Loaded:
+    where = options.platform, experiment, options.best
+    return Loaded(path, *sampling.load(path, kind, build, *where))

@@ -139,11 +139,15 @@ def size(name: str, text: str | None) -> int | tuple[int, int] | None:
     return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
 
 
-def from_file(path: str, kind: type[Config]) -> Config:
+def from_file(path: str, default: Config) -> Config:
     """A config from a JSON file: its options, or a run's config.json.
 
+    Args:
+        path: the file.
+        default: has the options that the file does not name.
+
     Raises:
-        UsageError: the file cannot be read, or names an option that `kind` lacks.
+        UsageError: the file cannot be read, or names an option that there is not.
     """
     try:
         values = json.loads(Path(path).read_text())
@@ -155,16 +159,16 @@ def from_file(path: str, kind: type[Config]) -> Config:
         values = {k: v for k, v in values["config"].items() if k not in ITS_OWN}
     if not isinstance(values, dict):
         raise UsageError(f"--config {path} must hold a JSON object of options.")
-    return from_dict(values, kind, f"--config {path}")
+    return from_dict(values, default, f"--config {path}")
 
 
-def from_dict(values: dict, kind: type[Config], source: str) -> Config:
-    """A config from plain values; lists become tuples.
+def from_dict(values: dict, default: Config, source: str) -> Config:
+    """The default with other values, from JSON: lists become tuples.
 
     Raises:
         UsageError: an unknown option or a value of another type; `source` begins it.
     """
-    types = typing.get_type_hints(kind)
+    types = typing.get_type_hints(type(default))
     values = {n.replace("-", "_"): v for n, v in values.items()}
     if unknown := sorted(values.keys() - types):
         raise UsageError(
@@ -178,7 +182,7 @@ def from_dict(values: dict, kind: type[Config], source: str) -> Config:
                 f"{source} has {name} = {value!r}, which should be "
                 f"{_described(types[name])}."
             )
-    return kind(**values)
+    return dataclasses.replace(default, **values)
 
 
 def _fits(value, kind) -> bool:

@@ -194,8 +194,9 @@ def measure(extractor, real: Seen, fake: Seen, names, seed=0) -> dict[str, float
             case "classes":
                 labels, classes = fake.logits.argmax(1), fake.logits.shape[1]
                 shares = metrics.class_shares(labels, classes)
-                out["class_coverage"] = float((shares > 0).mean())
                 out["class_entropy"] = metrics.entropy(shares)
+                out["modes"] = int((shares > 0).sum())
+                out["reverse_kl"] = metrics.reverse_kl(shares)
                 out["least_class_share"] = float(shares.min())
             case "diversity":
                 pairs = len(fake.pictures)

@@ -80,6 +80,25 @@ def of_digits(mesh=None) -> Extractor:
 
 
 @cache
+def of_stacked_digits(mesh=None) -> Extractor:
+    """The same for three digits in the colours of an image: 1,000 classes.
+
+    Args:
+        mesh: the devices that share the images, default all.
+    """
+    run, block = _shared(mnist.classify_stacked, mnist.weights(), mesh)
+    return of_digits(mesh)._replace(
+        name="stacked_mnist",
+        run=run,
+        distance="fd_stacked_mnist",
+        kernel="kd_stacked_mnist",
+        score="score_stacked_mnist",
+        shape=(*mnist.SHAPE[:2], 3),
+        block=block,
+    )
+
+
+@cache
 def of_inception(path: str, mesh=None) -> Extractor:
     """The network of FID, KID and Inception Score, on the pooled 2,048 features.
 
@@ -127,14 +146,22 @@ def of_inception(path: str, mesh=None) -> Extractor:
     )
 
 
-def choose(inception_weights: str | None, shape, mesh=None) -> Extractor:
+def choose(inception_weights: str | None, spec: str, shape, mesh=None) -> Extractor:
     """Inception where its weights are given, else the classifier of digits.
 
+    Args:
+        inception_weights: the user's file.
+        spec: of the training images, as `data.load` takes it.
+        shape: (H, W, C) of the images.
+        mesh: the devices that share the images, default all.
+
     Raises:
-        UsageError: images of `shape` (H, W, C) are no digits, and no weights are given.
+        UsageError: images of `shape` are no digits, and no weights are given.
     """
     if inception_weights:
         return of_inception(inception_weights, mesh)
+    if spec == "stacked_mnist" and tuple(shape[:2]) == mnist.SHAPE[:2]:
+        return of_stacked_digits(mesh)
     if tuple(shape) != mnist.SHAPE:
         raise UsageError(
             f"Images of {'x'.join(map(str, shape))} are judged by the Inception "

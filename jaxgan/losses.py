@@ -62,6 +62,24 @@ minimax = _pair(d=_log_d, g=lambda real, fake: -softplus(fake), output=jax.nn.si
 G's gradient vanishes where D is sure.
 """
 
+
+def one_sided(real_target: float = 0.9) -> AdversarialLoss:
+    """The non-saturating loss with real images' label below 1.
+
+    One-sided label smoothing: D is not to be surer of a real image than that, while
+    fakes' label stays 0 (Salimans et al., 2016, arXiv:1606.03498, section 3.4).
+
+    Args:
+        real_target: α, the label of real images, 0.9 in the paper.
+    """
+
+    def d(real, fake):
+        of_real = real_target * softplus(-real) + (1 - real_target) * softplus(real)
+        return of_real + softplus(fake)
+
+    return _pair(d, nonsaturating.g, jax.nn.sigmoid)
+
+
 least_squares = _pair(
     d=lambda real, fake: ((real - 1) ** 2 + fake**2) / 2,
     g=lambda real, fake: (fake - 1) ** 2 / 2,

@@ -133,6 +133,39 @@ def repeat(n: int, phase: Phase) -> Phase:
     return chain(*[phase] * n)
 
 
+def together(*phases: Phase) -> Phase:
+    """Phases that all start from the same state; `chain` goes from one to the next.
+
+    Simultaneous updates, which theory is of: each player answers what the others were.
+
+    Args:
+        *phases: each trains networks of its own.
+
+    Raises:
+        ValueError: two of them train one network, or write one entry of the state.
+    """
+    fields = TrainState._fields[1:]
+    joined = chain(*phases)
+    for n, updates in joined.trains.items():
+        if sum(n in phase.trains for phase in phases) > 1:
+            raise ValueError(f"together: {n!r} is trained by {len(updates)} phases.")
+
+    def step(state, batch, key):
+        new, metrics = {field: {} for field in fields}, {}
+        for phase, k in zip(phases, random.split(key, len(phases)), strict=True):
+            after, found = phase.step(state, batch, k)
+            metrics |= found
+            for field in fields:
+                old, entries = getattr(state, field), getattr(after, field)
+                written = {n: e for n, e in entries.items() if e is not old.get(n)}
+                if twice := written.keys() & new[field].keys():
+                    raise ValueError(f"together: two phases write {field}{[*twice]}.")
+                new[field] |= written
+        return merge(state, **new), metrics
+
+    return Phase(joined.init, step, joined.trains)
+
+
 def share(field: str, name: str, produce: Callable, *phases: Phase) -> Phase:
     """Runs a network once for several phases.
 
@@ -262,7 +295,8 @@ def carry(name: str, value: Any, phase: Phase) -> Phase:
 
     def step(state, batch, key):
         new, metrics = phase.step(state, batch, key)
-        if new.memory[name] is state.memory[name]:
+        forgotten = new.memory[name] is state.memory[name]
+        if forgotten and jax.tree.leaves(value):
             raise ValueError(f"carry: no loss of the phase reported {name!r}.")
         return new, metrics
 

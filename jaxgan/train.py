@@ -283,7 +283,8 @@ def _judge(cfg, dataset, mesh):
     """What evaluates the run on its way, if that is asked for."""
     if not cfg.evaluate_every:
         return None
-    extractor = extractors.choose(cfg.inception_weights, dataset.shape, mesh)
+    weights, spec = cfg.inception_weights, cfg.data
+    extractor = extractors.choose(weights, spec, dataset.shape, mesh)
     cache = workdir.cache("features")
     names, num = cfg.evaluate_metrics, cfg.evaluate_num
     return evaluation.judge(extractor, dataset, names, num, cfg.seed, cache)

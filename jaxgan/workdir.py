@@ -112,7 +112,7 @@ def read(path: Path, kind: type[Config], experiment: str | None = None) -> Run:
                 f"--workdir {path} holds a run of {values['experiment']}, not of "
                 f"{experiment}; choose another."
             )
-        config = from_dict(values["config"], kind, str(file))
+        config = from_dict(values["config"], kind(), str(file))
         shape, names = tuple(values["shape"]), tuple(values["class_names"])
         return Run(values["experiment"], config, shape, names)
     except (KeyError, TypeError, json.JSONDecodeError) as error:

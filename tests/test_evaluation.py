@@ -155,7 +155,8 @@ def test_every_figure_has_an_error_a_floor_and_a_ceiling(digits):
         "recall",
         "density",
         "coverage",
-        "class_coverage",
+        "modes",
+        "reverse_kl",
         "class_entropy",
         "least_class_share",
         "ms_ssim",
@@ -254,7 +255,7 @@ def test_what_cannot_be_judged_is_refused_in_words(digits):
     with pytest.raises(UsageError, match=r"images of \(28, 28, 1\), the samples of"):
         evaluate(np.zeros((100, 8, 8, 3), np.uint8))
     with pytest.raises(UsageError, match=r"Images of 32x32x3 are judged .* give --inc"):
-        extractors.choose(None, (32, 32, 3))
+        extractors.choose(None, "mnist", (32, 32, 3))
 
 
 def test_notes_say_what_figures_lack(digits):
@@ -334,7 +335,7 @@ def test_the_command_prints_a_table_and_writes_json(run, tmp_path, capsys):
     out = capsys.readouterr().out
     got = result(tmp_path)
     assert "fd_mnist" in out and "floor" in out and "evaluation.json" in out
-    names = "fd_mnist class_coverage class_entropy least_class_share".split()
+    names = "fd_mnist class_entropy modes reverse_kl least_class_share".split()
     assert list(got["metrics"]) == names
     assert got["batch_norm"] is None and got["classes"] is None
     assert got["step"] == 2 and got["reference"] == "mnist"

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     ("types", "axis"),
     ("losses", "regularizers", "augment", "spectral", "ops", "models"),
-    ("phases",),
+    ("phases", "games"),
     (
         "recipes",
         "parallel",

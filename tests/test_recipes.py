@@ -12,8 +12,7 @@ from jax import random
 
 from jaxgan import augment, losses, parallel, recipes, spectral
 from jaxgan import regularizers as reg
-from jaxgan.models import Net, dcgan, flax_net, mlp
-from jaxgan.recipes.gan import packed
+from jaxgan.models import Net, dcgan, flax_net, mlp, packed
 from jaxgan.recipes.infogan import codes, information
 
 KEY = random.key(0)
@@ -77,15 +76,17 @@ def test_the_critic_s_weights_are_clipped_after_its_step():
 
 def test_packed_images_lie_side_by_side_in_channels():
     x = jnp.arange(24.0).reshape(6, 2, 1, 2)
-    packs = packed(x, 3)
+    D = packed(Net("D", lambda key, x: (x.shape, {}), lambda p, s, x, **_: (x, s)), 3)
+    packs, _ = D.apply({}, {}, x)
     assert packs.shape == (2, 2, 1, 6)
     np.testing.assert_array_equal(packs[1, :, :, 2:4], x[4])
-    np.testing.assert_array_equal(packed(x, 1), x)
-    with pytest.raises(ValueError, match="pack 4 must divide the batch of 6"):
-        packed(x, 4)
-    with pytest.raises(ValueError, match="pack 2 images have no one label"):
-        G, D, options = line(pack=2, num_classes=3)
-        recipes.gan(G, D, **options)
+    assert D.init(KEY, x)[0] == (1, 2, 1, 6)
+    # A checkpoint is restored into the shapes of two images, however many are packed.
+    assert D.init(KEY, x[:2])[0] == (1, 2, 1, 6)
+    with pytest.raises(ValueError, match="packed: 3 must divide the batch of 5"):
+        D.apply({}, {}, x[:5])
+    with pytest.raises(ValueError, match="packed: 3 images have no one label"):
+        D.apply({}, {}, x, jnp.zeros(6))
 
 
 def test_the_penalty_joins_d_s_loss():
@@ -245,7 +246,8 @@ def combination(number):
     G = flax_net("G", mlp.Generator(SHAPE, (4,), classes))
     D = flax_net("D", mlp.Discriminator((4,), classes))
     D = spectral.normalized(D) if kind == "spectral" else D
-    if kind in ("pack", "n_critic"):
+    D = packed(D, 2) if kind == "pack" else D
+    if kind == "n_critic":
         options[kind] = 2
     return G, D, options | {"num_classes": classes}
 

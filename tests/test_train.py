@@ -459,7 +459,7 @@ def test_a_real_judge_compares_by_the_first_metric_named(
     assert best.figure.startswith("classes of 150 by mnist")
     found = [r for r in rows(cfg) if "fd_mnist" in r]
     assert [r["step"] for r in found] == [3, 6]
-    assert best.value == max(r["class_coverage"] for r in found)
+    assert best.value == max(r["class_entropy"] for r in found)
     gan, state, _ = sampling.load(Path(cfg.workdir), Config, build)
     judge = evaluation.judge(
         extractors.of_digits(), data.load("mnist"), ("fd",), 150, cfg.seed

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxgan.data import dataset, fit, folder, idx, npz, pixels, tfds
+from jaxgan.data import dataset, fit, folder, idx, npz, pixels, stacked, tfds
 from jaxgan.types import UsageError
 
 _FORMS = (
-    "mnist (comes with jaxgan), folder:DIR (image files), npz:FILE (arrays images and"
-    " labels), idx:DIR (MNIST-style files) or tfds:NAME[/CONFIG] (a prepared TFDS"
-    " dataset)"
+    "mnist or stacked_mnist (come with jaxgan), folder:DIR (image files), npz:FILE"
+    " (arrays images and labels), idx:DIR (MNIST-style files) or tfds:NAME[/CONFIG] (a"
+    " prepared TFDS dataset)"
 )
 
 
@@ -26,14 +26,15 @@ def load(
     Args:
         spec: one of
             `mnist`: the real MNIST, 28x28x1, embedded in the package;
+            `stacked_mnist`: three digits of it as colours, 1,000 classes;
             `idx:DIR`: MNIST-style IDX files, gzipped or not;
             `folder:DIR`: image files, flat or one subdirectory per class (`folder.py`
             says what is read and how);
             `npz:FILE`: arrays `images` and, optionally, `labels`, the format that
             `sample --npz` writes;
             `tfds:NAME[/CONFIG][:VERSION]`: a prepared TFDS dataset, never downloaded.
-        split: `"train"` or `"test"` for mnist and idx, one of its own for tfds; folder
-            and npz have just `"train"`, all of it.
+        split: `"train"` or `"test"` for mnist, stacked_mnist and idx, one of its
+            own for tfds; folder and npz have just `"train"`, all of it.
         resize: the short side in pixels, keeping the aspect, or `(height, width)`;
             Lanczos, antialiased.
         crop: the side of a centred square, or `(height, width)`, after the resize.
@@ -49,6 +50,10 @@ def load(
         case ("mnist", "", _):
             _check_split(spec, split, "train", "test")
             return _from_arrays(spec, *npz.read_mnist(split), how)
+        case ("stacked_mnist", "", _):
+            _check_split(spec, split, "train", "test")
+            digits = _from_arrays(spec, *npz.read_mnist(split), how)
+            return _stacked(spec, split, digits)
         case ("idx", _, path) if path:
             _check_split(spec, split, "train", "test")
             return _from_arrays(spec, *idx.read(spec, _path(path), split), how)
@@ -86,6 +91,14 @@ def _from_arrays(spec, images, labels, how):
     return dataset.make(
         spec, lambda index: images[index], len(images), shape, labels, names
     )
+
+
+def _stacked(spec, split, digits):
+    every = digits.fetch(np.arange(digits.size))
+    images, labels = stacked.stack(every["image"], every["label"], split)
+    names = tuple(f"{label:03}" for label in range(1000))
+    shape = (*digits.shape[:2], 3)
+    return dataset.make(spec, images, len(labels), shape, labels, names)
 
 
 def _fitted(images, size, how):

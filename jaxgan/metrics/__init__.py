@@ -1,6 +1,11 @@
 """What samples are judged by. Functions of features, of logits or of images alone."""
 
-from jaxgan.metrics.classes import class_shares, entropy, inception_score
+from jaxgan.metrics.classes import (
+    class_shares,
+    entropy,
+    inception_score,
+    matched_accuracy,
+)
 from jaxgan.metrics.frechet import Moments, frechet_distance, moments
 from jaxgan.metrics.kernel import kid
 from jaxgan.metrics.modes import Coverage, coverage, reverse_kl
@@ -18,6 +23,7 @@ __all__ = [
     "frechet_distance",
     "inception_score",
     "kid",
+    "matched_accuracy",
     "moments",
     "ms_ssim",
     "prdc",

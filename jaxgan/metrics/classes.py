@@ -1,6 +1,7 @@
 """What a classifier says of samples: Inception Score, class coverage and entropy."""
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from jaxgan.metrics.float64 import features
 
@@ -52,6 +53,30 @@ def class_shares(labels, num_classes: int) -> np.ndarray:
             f"shape {labels.shape}."
         )
     return np.bincount(labels, minlength=num_classes) / len(labels)
+
+
+def matched_accuracy(codes, labels) -> float:
+    """How often codes name the classes, after the assignment of codes that is best.
+
+    What unsupervised clustering is judged by (each code is given one class, by the
+    Hungarian algorithm).
+
+    Args:
+        codes: int `[N]`, from 0.
+        labels: int `[N]`, from 0.
+
+    Raises:
+        ValueError: they are not of one length above 0.
+    """
+    codes, labels = np.asarray(codes), np.asarray(labels)
+    if codes.ndim != 1 or codes.shape != labels.shape or not len(codes):
+        raise ValueError(
+            f"matched_accuracy: codes and labels must be [N], N > 0; got "
+            f"{codes.shape} and {labels.shape}."
+        )
+    counts = np.zeros((codes.max() + 1, labels.max() + 1))
+    np.add.at(counts, (codes, labels), 1)
+    return float(counts[linear_sum_assignment(-counts)].sum() / len(codes))
 
 
 def entropy(shares) -> float:

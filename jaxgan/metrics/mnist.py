@@ -48,3 +48,15 @@ def classify(variables, images):
     """`uint8 [B, 28, 28, 1] -> (features [B, 128], logits [B, 10])`, float32."""
     x = images.astype(jnp.float32) / 127.5 - 1
     return Classifier().apply(variables, x, train=False)
+
+
+def classify_stacked(variables, images):
+    """`uint8 [B, 28, 28, 3] -> (features [B, 384], logits [B, 1000])`, float32.
+
+    Each colour is a digit; class 123 has a 1 in red, a 2 in green and a 3 in blue.
+    """
+    colors = jnp.moveaxis(images, 3, 1).reshape(-1, *SHAPE)
+    features, logits = classify(variables, colors)
+    r, g, b = jnp.moveaxis(logits.reshape(-1, 3, 10), 1, 0)
+    joint = r[:, :, None, None] + g[:, None, :, None] + b[:, None, None, :]
+    return features.reshape(len(images), -1), joint.reshape(len(images), -1)

@@ -81,7 +81,8 @@ class Discriminator(nn.Module):
     """`images [B, H, W, C] (, label int32 [B]) -> logits [B]`, float32.
 
     With `outputs` it returns `(logits [B], [B, outputs])`, a second layer on the same
-    trunk: the classes of AC-GAN, the codes of InfoGAN.
+    trunk: the classes of AC-GAN, the codes of InfoGAN. `norm=False` leaves BatchNorm
+    out: penalties of D's gradient at each image want a D that judges it by itself.
     """
 
     width: int = 64
@@ -89,26 +90,29 @@ class Discriminator(nn.Module):
     base: int = 4
     dtype: Any = jnp.float32
     outputs: int = 0
+    norm: bool = True
 
     @nn.compact
     def __call__(self, x, label=None, train: bool = True):
         if self.num_classes:
             plane = nn.Embed(self.num_classes, x.shape[1] * x.shape[2])(label)
             x = jnp.concatenate([x, plane.reshape(*x.shape[:3], 1)], -1)
+        # Without BatchNorm, deviations of 0.02 would let signals die out.
+        kernel_init = normal002 if self.norm else nn.initializers.he_normal()
         for i, _ in enumerate(stages(x.shape[1:], self.base)[1:]):
             x = Conv(
                 self.width << i,
                 (4, 4),
                 (2, 2),
-                use_bias=i == 0,
-                kernel_init=normal002,
+                use_bias=i == 0 or not self.norm,
+                kernel_init=kernel_init,
                 dtype=self.dtype,
             )(x)
-            if i:
+            if i and self.norm:
                 x = batch_norm(train, dtype=self.dtype, scale_init=dcgan_scale)(x)
             x = nn.leaky_relu(x, 0.2)
         x = x.reshape(x.shape[0], -1)
-        dense = partial(nn.Dense, kernel_init=normal002, dtype=self.dtype)
+        dense = partial(nn.Dense, kernel_init=kernel_init, dtype=self.dtype)
         logits = full_precision(dense(1)(x)[:, 0])
         if not self.outputs:
             return logits
@@ -121,6 +125,7 @@ def networks(
     num_classes: int = 0,
     dtype=jnp.float32,
     base: int = 4,
+    norm: bool = True,
 ) -> tuple[Generator, Discriminator]:
     """The pair for images of one shape.
 
@@ -132,6 +137,7 @@ def networks(
         dtype: what they compute in; parameters are float32.
         base: how small the smallest stage is. 7 makes two stages of a 28x28 image
             instead of three: faster, but D then judges strokes apart from one another.
+        norm: whether D has BatchNorm.
 
     Raises:
         UsageError: the images are not larger than the base.
@@ -139,5 +145,5 @@ def networks(
     stages(shape, base)
     return (
         Generator(tuple(shape), width, num_classes, base, dtype),
-        Discriminator(width, num_classes, base, dtype),
+        Discriminator(width, num_classes, base, dtype, norm=norm),
     )

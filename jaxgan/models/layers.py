@@ -66,3 +66,65 @@ def batch_norm(train: bool, **kwargs) -> nn.BatchNorm:
 def dcgan_scale(key, shape, dtype=jnp.float32):
     """DCGAN's initializer for BatchNorm's scale: a normal of mean 1, deviation 0.02."""
     return 1 + normal002(key, shape, dtype)
+
+
+class ConditionalBatchNorm(nn.Module):
+    """BatchNorm whose scale and shift are each class's own.
+
+    `x [B, H, W, C], label int32 [B] -> [B, H, W, C]`. De Vries et al., 2017,
+    arXiv:1707.00683; in GANs since Miyato and Koyama, 2018, arXiv:1802.05637.
+    """
+
+    num_classes: int
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x, label, train: bool = True):
+        shape = (self.num_classes, x.shape[-1])
+        scale = self.param("scale", nn.initializers.ones_init(), shape)
+        shift = self.param("shift", nn.initializers.zeros_init(), shape)
+        plain = {"use_scale": False, "use_bias": False, "dtype": self.dtype}
+        x = batch_norm(train, **plain)(x)
+        scale, shift = (p[label][:, None, None].astype(x.dtype) for p in (scale, shift))
+        return x * scale + shift
+
+
+class SelfAttention(nn.Module):
+    """Every place of an image looks at all others: `[B, H, W, C] -> [B, H, W, C]`.
+
+    Zhang et al., 2019, arXiv:1805.08318, eq. 1 to 3: y = x + γ o, with γ from 0, so
+    that a network begins without it. f, g and h have an eighth of the channels.
+    """
+
+    dtype: Any = None
+    kernel_init: nn.initializers.Initializer = nn.initializers.xavier_uniform()
+
+    @nn.compact
+    def __call__(self, x):
+        dense = partial(
+            nn.Dense, use_bias=False, dtype=self.dtype, kernel_init=self.kernel_init
+        )
+        places, channels = x.reshape(len(x), -1, x.shape[-1]), x.shape[-1]
+        few = max(1, channels // 8)
+        f, g, h = (dense(few, name=name)(places) for name in "fgh")
+        energy = full_precision(jnp.einsum("bic,bjc->bji", f, g))
+        attention = nn.softmax(energy).astype(h.dtype)  # of place j to every place i
+        o = dense(channels, name="v")(jnp.einsum("bji,bic->bjc", attention, h))
+        gamma = self.param("gamma", nn.initializers.zeros_init(), ())
+        return x + gamma.astype(x.dtype) * o.reshape(x.shape)
+
+
+def upsample(x, size=None):
+    """Every pixel twice each way, cut to `size` (H', W') if that is given."""
+    b, h, w, c = x.shape
+    x = jnp.broadcast_to(x[:, :, None, :, None], (b, h, 2, w, 2, c))
+    x = x.reshape(b, 2 * h, 2 * w, c)
+    return x if size is None else x[:, : size[0], : size[1]]
+
+
+def downsample(x):
+    """The mean of every 2x2 pixels; of what there is at an odd edge."""
+    b, h, w, c = x.shape
+    if h % 2 or w % 2:
+        x = jnp.pad(x, ((0, 0), (0, h % 2), (0, w % 2), (0, 0)), mode="edge")
+    return x.reshape(b, -(-h // 2), 2, -(-w // 2), 2, c).mean((2, 4))

@@ -76,6 +76,34 @@ def flax_net(name: str, module: nn.Module) -> Net:
     return Net(name, init, apply)
 
 
+def packed(net: Net, m: int) -> Net:
+    """A discriminator that is shown m images at once, stacked along their channels.
+
+    PacGAN: Lin et al., 2018, arXiv:1712.04086. `images [B, H, W, C] -> logits [B / m]`,
+    where `net` is of images with m C channels; points, `[B, C]`, work too.
+
+    Raises (the returned network):
+        ValueError: m does not divide the images, or they have labels.
+    """
+
+    def pack(images, *labels):
+        if labels:
+            raise ValueError(f"packed: {m} images have no one label; use no classes.")
+        if len(images) % m:
+            raise ValueError(f"packed: {m} must divide the batch of {len(images)}.")
+        groups = images.reshape(-1, m, *images.shape[1:])
+        return jnp.concatenate([groups[:, i] for i in range(m)], -1)
+
+    def init(key, images, *labels):
+        some = jax.ShapeDtypeStruct((m, *images.shape[1:]), images.dtype)
+        return net.init(key, jax.eval_shape(pack, some, *labels))
+
+    def apply(params, stats, *inputs, **kwargs):
+        return net.apply(params, stats, pack(*inputs), **kwargs)
+
+    return Net(net.name, init, apply)
+
+
 def standing(net: Net, params, stats, inputs: Callable, batches: int = 16):
     """Statistics of BatchNorm for weights that were never trained with them.
 

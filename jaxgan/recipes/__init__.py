@@ -1,9 +1,38 @@
-"""GANs: each module is a page that reads as its paper's algorithm box."""
+"""GANs: each module is a page that reads as its paper's algorithm box.
+
+`gan(G, D, ...)` is the GAN of 2014 and those that differ from it by a loss, a penalty,
+a schedule, or what D is shown:
+
+    conditional GAN  num_classes=10                                     1411.1784
+    label smoothing  loss=losses.one_sided(0.9)                         1606.03498
+    LSGAN            loss=losses.least_squares                          1611.04076
+    WGAN             loss=losses.wasserstein, clip=0.01, n_critic=5     1701.07875
+    WGAN-GP          loss=losses.wasserstein, penalty=wgan_gp(10), n_critic=5
+                                                                        1704.00028
+    DRAGAN           penalty=dragan(10)                                 1705.07215
+    R1               penalty=r1(10)                                     1801.04406
+    SNGAN            loss=losses.hinge, D=spectral.normalized(D)        1802.05957
+    projection cGAN  the same with labels, D's from models.resnet       1802.05637
+    SAGAN            both networks normalized and with attention        1805.08318
+    RpGAN            loss=losses.relativistic_logistic                  1807.00734
+    R3GAN            the same with penalty=total(r1(gamma), r2(gamma))  2501.05441
+    PacGAN           D=models.packed(D, 2)                              1712.04086
+    DiffAugment      augment=augment.diff_augment()                     2006.10738
+    bCR              penalty=consistency(augment.diff_augment(...))     2002.04724
+    LeCam            penalty=lecam_penalty(0.3)                         2104.03310
+    instance noise   augment=augment.instance_noise()                   1610.04490
+    ExtraAdam        play=lambda d, g: extragradient(together(d, g))    1802.10551
+
+Penalties are of `jaxgan.regularizers`. Gradient clipping, two time scales (TTUR,
+1706.08500), optimistic Adam and lookahead (`games.lookahead`) are a matter of `g_tx`
+and `d_tx`. `acgan`, `infogan`, `unrolled` and `consensus` are recipes of their own.
+"""
 
 from jaxgan.recipes.acgan import acgan
 from jaxgan.recipes.base import GAN
+from jaxgan.recipes.consensus import consensus
 from jaxgan.recipes.gan import gan
 from jaxgan.recipes.infogan import infogan
 from jaxgan.recipes.unrolled import unrolled
 
-__all__ = ["GAN", "acgan", "gan", "infogan", "unrolled"]
+__all__ = ["GAN", "acgan", "consensus", "gan", "infogan", "unrolled"]

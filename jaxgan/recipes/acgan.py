@@ -10,7 +10,7 @@ import optax
 from jaxgan import losses
 from jaxgan.models.net import Net
 from jaxgan.phases import ema, share, update
-from jaxgan.recipes.base import GAN, assemble, labels, normal
+from jaxgan.recipes.base import GAN, assemble, images, labels, normal
 
 
 def acgan(
@@ -67,13 +67,7 @@ def acgan(
         return value, {"g_loss": value}
 
     d_step, g_step = update(D.name, d_loss, d_tx), update(G.name, g_loss, g_tx)
-    return assemble(
-        G,
-        D,
-        share("fake", G.name, generate, d_step, g_step),
-        ema(G.name, ema_decay),
-        d_step=d_step,
-        g_step=g_step,
-        latents=latents,
-        num_classes=num_classes,
-    )
+    both = share("fake", G.name, generate, d_step, g_step)
+    phases = both, ema(G.name, ema_decay)
+    alone, inputs = (d_step, g_step), (latents, images)
+    return assemble(G, D, *phases, alone=alone, inputs=inputs, num_classes=num_classes)

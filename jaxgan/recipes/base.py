@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import random
 
 from jaxgan import axis
+from jaxgan.losses import AdversarialLoss
 from jaxgan.models.net import Net, standing
 from jaxgan.phases import Phase, game, refresh
 from jaxgan.types import TrainState, merge
@@ -39,6 +40,11 @@ class GAN(NamedTuple):
     do it once before sampling."""
 
 
+def images(batch) -> tuple:
+    """What a D without labels takes."""
+    return (batch["image"],)
+
+
 def normal(latent_dim: int) -> Callable:
     """z from N(0, I): `(key, n) -> [n, latent_dim]`."""
     return lambda key, n: axis.draw(random.normal, key, (n, latent_dim))
@@ -61,14 +67,32 @@ def labels(num_classes: int) -> Callable:
     return given
 
 
+def players(G: Net, D: Net, loss: AdversarialLoss, latents: Callable) -> tuple:
+    """`(d_loss, g_loss)` of the plain game, each of one batch of fakes of its own."""
+
+    def judge(state, batch, key):
+        fake = G(state, latents(key, len(batch["image"])))
+        return D(state, batch["image"]), D(state, fake)
+
+    def d_loss(state, batch, key):
+        real, fake = judge(state, batch, key)
+        value = loss.d(real, fake).mean()
+        found = {"D(real)": loss.output(real), "D(fake)": loss.output(fake)}
+        return value, {"d_loss": value} | found
+
+    def g_loss(state, batch, key):
+        value = loss.g(*judge(state, batch, key)).mean()
+        return value, {"g_loss": value}
+
+    return d_loss, g_loss
+
+
 def assemble(
     G: Net,
     D: Net,
     *phases: Phase,
-    d_step: Phase,
-    g_step: Phase,
-    latents: Callable,
-    d_inputs: Callable = lambda batch: (batch["image"],),
+    alone: tuple[Phase, Phase],
+    inputs: tuple[Callable, Callable],
     num_classes: int = 0,
 ) -> GAN:
     """A GAN of its phases.
@@ -77,13 +101,11 @@ def assemble(
         G: `z [B, Z] (, label [B]) -> images [B, H, W, C]`.
         D: whatever the phases make of it.
         *phases: what a step does; spectral norm's vectors are refreshed after it.
-        d_step: D's update by itself.
-        g_step: G's.
-        latents: `(key, n) -> z [n, Z]`.
-        d_inputs: `batch -> tuple`, what D takes.
+        alone: D's update by itself, and G's.
+        inputs: `latents`, `(key, n) -> z [n, Z]`, and what D takes, `batch -> tuple`.
         num_classes: above 0, G takes labels.
     """
-    given = labels(num_classes)
+    given, (latents, d_inputs) = labels(num_classes), inputs
     latent_dim = jax.eval_shape(lambda: latents(random.key(0), 1)).shape[1]
 
     def g_inputs(batch):
@@ -121,5 +143,5 @@ def assemble(
         stats = standing(G, state.ema[G.name], state.stats[G.name], inputs)
         return merge(state, stats={G.name: stats})
 
-    single = d_step.step, g_step.step
+    single = [phase.step for phase in alone]
     return GAN(latent_dim, num_classes, latents, init, step, *single, sample, settle)

@@ -15,7 +15,7 @@ from jax import random
 from jaxgan import axis, losses
 from jaxgan.models.net import Net
 from jaxgan.phases import ema, share, update
-from jaxgan.recipes.base import GAN, assemble
+from jaxgan.recipes.base import GAN, assemble, images
 
 
 def codes(noise: int, categories: int = 10, continuous: int = 2) -> Callable:
@@ -36,7 +36,7 @@ def codes(noise: int, categories: int = 10, continuous: int = 2) -> Callable:
 
 
 def outputs(categories: int = 10, continuous: int = 2) -> int:
-    """How many numbers Q has to say: logits, then means, then logs of variances."""
+    """How many numbers Q says: logits, means, then logs of variances."""
     return categories + 2 * continuous
 
 
@@ -111,12 +111,7 @@ def infogan(
         return value, {"g_loss": value}
 
     d_step, g_step = update(D.name, d_loss, d_tx), update(G.name, g_loss, g_tx)
-    return assemble(
-        G,
-        D,
-        share("fake", G.name, generate, d_step, g_step),
-        ema(G.name, ema_decay),
-        d_step=d_step,
-        g_step=g_step,
-        latents=latents,
-    )
+    both = share("fake", G.name, generate, d_step, g_step)
+    phases = both, ema(G.name, ema_decay)
+    alone, inputs = (d_step, g_step), (latents, images)
+    return assemble(G, D, *phases, alone=alone, inputs=inputs)

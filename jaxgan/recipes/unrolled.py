@@ -10,7 +10,7 @@ from jax import lax, random
 from jaxgan import losses
 from jaxgan.models.net import Net
 from jaxgan.phases import ema, update
-from jaxgan.recipes.base import GAN, assemble, normal
+from jaxgan.recipes.base import GAN, assemble, images, normal, players
 
 
 def unrolled(
@@ -41,17 +41,7 @@ def unrolled(
         The GAN; batches need `image` float32 [B, ...].
     """
     latents = normal(latent_dim)
-
-    def judge(state, batch, key):
-        fake = G(state, latents(key, len(batch["image"])))
-        return D(state, batch["image"]), D(state, fake)
-
-    def d_loss(state, batch, key):
-        real, fake = judge(state, batch, key)
-        value = loss.d(real, fake).mean()
-        found = {"D(real)": loss.output(real), "D(fake)": loss.output(fake)}
-        return value, {"d_loss": value} | found
-
+    d_loss, blind = players(G, D, loss, latents)
     d_step = update(D.name, d_loss, d_tx)
 
     def g_loss(state, batch, key):
@@ -61,17 +51,9 @@ def unrolled(
             return d_step.step(state, batch, key)[0], None
 
         later, _ = lax.scan(one, state, random.split(ahead, steps))
-        value = loss.g(*judge(later, batch, here)).mean()
-        return value, {"g_loss": value}
+        return blind(later, batch, here)
 
     g_step = update(G.name, g_loss, g_tx)
-    return assemble(
-        G,
-        D,
-        d_step,
-        g_step,
-        ema(G.name, ema_decay),
-        d_step=d_step,
-        g_step=g_step,
-        latents=latents,
-    )
+    phases = d_step, g_step, ema(G.name, ema_decay)
+    alone, inputs = (d_step, g_step), (latents, images)
+    return assemble(G, D, *phases, alone=alone, inputs=inputs)

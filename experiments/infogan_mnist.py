@@ -1,0 +1,114 @@
+"""InfoGAN (Chen et al., 2016, arXiv:1606.03657) on MNIST: codes found without labels.
+
+    python experiments/infogan_mnist.py
+    python experiments/infogan_mnist.py codes --out codes.png
+
+`codes` draws a row for each category with a continuous code along it, and says how well
+categories name digits. With `--weight 0` nothing makes G heed its codes.
+"""
+
+import dataclasses
+from typing import Literal
+
+import dcgan_mnist
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import random
+
+from jaxgan import cli, data, extractors, metrics, models, recipes, visual
+from jaxgan.recipes.infogan import outputs
+from jaxgan.types import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(dcgan_mnist.Config):
+    """InfoGAN with DCGAN's networks, on MNIST or any images."""
+
+    steps: int = 4000
+    """How many steps to train, in all."""
+    latent_dim: int = 62
+    """Dimension of the part of z that is no code."""
+    categories: int = 10
+    """Of the categorical code."""
+    continuous: int = 2
+    """How many codes from U(-1, 1)."""
+    weight: float = 1.0
+    """λ of the information that images give on their codes; 0 for none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Codes:
+    """Draw images with codes along the axes; see how well categories name digits."""
+
+    workdir: str | None = None
+    """The run. Default runs/infogan_mnist."""
+    code: int = 0
+    """Which continuous code goes from -2 to 2 along a row."""
+    num: int = 10000
+    """How many samples to judge by the classifier of digits."""
+    out: str = "codes.png"
+    """The PNG to write: a row for each category."""
+    seed: int = 0
+    """Decides the noise."""
+    best: bool = False
+    """From the best state that --evaluate-every found, instead of the newest."""
+    platform: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
+    """Where to run."""
+
+
+def build(cfg: Config, shape, num_classes) -> recipes.GAN:
+    if not cfg.categories + cfg.continuous:
+        raise UsageError("--categories 0 --continuous 0 leave no code; give one.")
+    G, D = models.dcgan.networks(shape, cfg.width, dtype=jnp.dtype(cfg.dtype))
+    D = D.clone(outputs=outputs(cfg.categories, cfg.continuous))
+    return recipes.infogan(
+        models.flax_net("G", G),
+        models.flax_net("D", D),
+        noise=cfg.latent_dim,
+        categories=cfg.categories,
+        continuous=cfg.continuous,
+        weight=cfg.weight,
+        g_tx=optax.adam(cfg.g_lr, cfg.beta1),
+        d_tx=optax.adam(cfg.d_lr, cfg.beta1),
+        ema_decay=cfg.ema_decay,
+    )
+
+
+def codes(options: Codes, loaded: cli.Loaded) -> None:
+    """Writes the grid, and prints how well categories name digits."""
+    _, gan, state, run = loaded
+    cfg, columns = run.config, 10
+    categories, continuous = cfg.categories, cfg.continuous
+    if continuous and not 0 <= options.code < continuous:
+        raise UsageError(f"--code {options.code} must be in 0 ... {continuous - 1}.")
+    settle_key, grid_key, z_key = random.split(random.key(options.seed), 3)
+    state, sample = jax.jit(gan.settle)(state, settle_key), jax.jit(gan.sample)
+
+    noise = random.normal(grid_key, (1 if continuous else columns, cfg.latent_dim))
+    z = np.zeros((categories, columns, gan.latent_dim), np.float32)
+    z[..., : cfg.latent_dim] = noise
+    z[..., cfg.latent_dim : -continuous or None] = np.eye(categories)[:, None]
+    if continuous:
+        z[..., options.code - continuous] = np.linspace(-2, 2, columns)
+    images = visual.to_uint8(sample(state, z.reshape(-1, gan.latent_dim)))
+    visual.save_png(options.out, visual.grid(images, columns), 2)
+    print(f"A row for each category: {options.out}")
+    if run.config.data != "mnist":
+        return
+
+    digits, found, drawn = extractors.of_digits(), [], []
+    for rows, n in data.blocks(np.arange(options.num), digits.block):
+        z = gan.latents(random.fold_in(z_key, rows[0]), len(rows))
+        code = z[:, cfg.latent_dim :][:, :categories].argmax(1)
+        _, logits = digits.run(visual.to_uint8(sample(state, z)))
+        found.append(np.argmax(logits, 1)[:n])
+        drawn.append(np.asarray(code)[:n])
+    found, drawn = np.concatenate(found), np.concatenate(drawn)
+    accuracy = metrics.matched_accuracy(drawn, found)
+    print(f"The category names the digit of {accuracy:.1%} of {options.num} samples.")
+
+
+if __name__ == "__main__":
+    cli.main(Config, build, commands={"codes": (Codes, codes)})

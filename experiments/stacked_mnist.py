@@ -1,0 +1,46 @@
+"""Modes of Stacked MNIST, three digits as the colours of an image: 1,000 classes.
+
+python experiments/stacked_mnist.py r3gan
+python experiments/stacked_mnist.py r3gan evaluate --num 25600 --metrics classes
+"""
+
+import dataclasses
+
+import gan_mnist
+
+from jaxgan import cli
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(gan_mnist.Config):
+    """A GAN of DCGAN's networks on Stacked MNIST."""
+
+    data: str = "stacked_mnist"
+    """Training images: stacked_mnist, or as in gan_mnist.py."""
+    steps: int = 8000
+    """How many updates of D, in all."""
+    d_norm: gan_mnist.Norm = "none"
+    """D's normalization; penalties of its gradient need "none" or "spectral"."""
+    g_lr: float = 5e-4
+    """G's learning rate."""
+    d_lr: float = 5e-4
+    """D's learning rate."""
+    beta1: float = 0.0
+    """Adam's decay of the gradient's mean."""
+    beta2: float = 0.99
+    """The decay of the gradient's mean square."""
+    evaluate_every: int = 2000
+    """Steps between evaluations, 0 for none."""
+    evaluate_num: int = 25600
+    """How many samples to evaluate."""
+    evaluate_metrics: tuple[gan_mnist.config.Metric, ...] = ("classes",)
+    """What to measure of them, as in `evaluate --help`."""
+
+
+GANS = {
+    "vanilla": Config(),
+    "r3gan": Config(loss="relativistic_logistic", r1=1.0, r2=1.0),
+}
+
+if __name__ == "__main__":
+    cli.main(Config, gan_mnist.build, named=GANS)
