@@ -110,5 +110,7 @@ def codes(options: Codes, loaded: cli.Loaded) -> None:
     print(f"The category names the digit of {accuracy:.1%} of {options.num} samples.")
 
 
+COMMANDS = {"codes": (Codes, codes)}
+
 if __name__ == "__main__":
-    cli.main(Config, build, commands={"codes": (Codes, codes)})
+    cli.main(Config, build, commands=COMMANDS)

@@ -109,10 +109,15 @@ def main(
     known = {"sample": (Sample, sample), "evaluate": (Evaluate, evaluate)}
     known |= commands or {}
     if named and not known.keys() & argv[:1]:
-        name, *argv = argv or ["--help"]
+        name, *argv = argv or [""]
         if name not in named:
-            text = f"{prog} needs a name first, one of {', '.join(named)}."
-            _stop(text + f" Then --help lists its options.\n\n{kind.__doc__}", 2)
+            names = f"one of {', '.join(named)}; {prog} NAME --help lists its options."
+            if name in ("-h", "--help"):
+                print(
+                    f"{kind.__doc__}\n\nusage: {prog} NAME [OPTIONS]\n\nNAME is {names}"
+                )
+                sys.exit(0)
+            _stop(f"{prog} needs a name first, not {name!r}: {names}", 2)
         prog, home, default = f"{prog} {name}", home / name, named[name]
     try:
         if command := known.keys() & argv[:1]:

@@ -17,7 +17,14 @@ from jaxgan import cli, config, models, recipes, train
 from jaxgan.types import UsageError
 
 ROOT = Path(__file__).parent.parent
-EXPERIMENTS = ["dcgan_mnist", "cgan_mnist", "mlp_gan_mnist"]
+EXPERIMENTS = [
+    "dcgan_mnist",
+    "cgan_mnist",
+    "mlp_gan_mnist",
+    "acgan_mnist",
+    "infogan_mnist",
+]
+NAMED = {"gan_mnist": "wgan_gp", "gan_cifar10": "sagan", "stacked_mnist": "r3gan"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,14 +240,15 @@ def test_an_experiment_without_labels_refuses_to_be_conditional(tmp_path):
         cgan_mnist.build(cgan_mnist.Config(), (28, 28, 1), 0)
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", [*EXPERIMENTS, *NAMED])
 def test_every_experiment_shows_help(name):
     script = ROOT / "experiments" / f"{name}.py"
-    for args in ([], ["sample"]):
+    first = [NAMED[name]] if name in NAMED else []
+    for args in (first, [*first, "sample"]):
         out = subprocess.run(
             [sys.executable, "-W", "error", script, *args, "--help"],
             capture_output=True,
             text=True,
         )
         assert out.returncode == 0, out.stderr
-        assert ("--label" if args else "--batch-size") in out.stdout
+        assert ("--label" if "sample" in args else "--batch-size") in out.stdout

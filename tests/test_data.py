@@ -62,6 +62,28 @@ def test_mnist_is_the_real_one(mnist):
     assert np.bincount(everything["label"]).tolist() == counts
 
 
+def test_stacked_mnist_has_a_digit_in_each_colour(mnist):
+    stacked, test = (data.load("stacked_mnist", split=s) for s in ("train", "test"))
+    assert (stacked.size, test.size, stacked.shape) == (128000, 26000, (28, 28, 3))
+    assert stacked.num_classes == 1000 and stacked.class_names[42] == "042"
+    rows = stacked.fetch(np.array([5, 127999, 0]))
+    again = data.load("stacked_mnist").fetch(np.array([5, 127999, 0]))
+    np.testing.assert_array_equal(rows["image"], again["image"])
+    digits = mnist.fetch(np.arange(60000))
+    known = {
+        d.tobytes(): y for d, y in zip(digits["image"], digits["label"], strict=True)
+    }
+    for image, label in zip(rows["image"], rows["label"], strict=True):
+        colors = [np.ascontiguousarray(image[..., c : c + 1]) for c in range(3)]
+        r, g, b = (known[color.tobytes()] for color in colors)
+        assert label == 100 * r + 10 * g + b
+    labels = stacked.fetch(np.arange(stacked.size))["label"]
+    counts = np.bincount(labels, minlength=1000)
+    assert counts.min() > 60 and abs(counts - 128).mean() < 20
+    small = data.load("stacked_mnist", resize=14).fetch(np.array([5]))["image"]
+    assert small.shape == (1, 14, 14, 3) and small.std((1, 2)).min() > 0
+
+
 def test_mnist_test_split():
     test = data.load("mnist", split="test")
     labels = test.fetch(np.arange(test.size))["label"]

@@ -176,6 +176,19 @@ def test_a_sure_discriminator_leaves_g_a_gradient_only_if_nonsaturating():
     assert abs(slope["minimax"]) < 1e-8
 
 
+def test_one_sided_smoothing_is_cross_entropy_with_a_softer_label_for_real_images():
+    """Salimans et al., 2016: labels α and 0; D's best answer is α p / (p + q)."""
+    loss = losses.one_sided(0.8)
+    r, f = _logits()
+    of_real = -(0.8 * _log_sigmoid(r) + 0.2 * _log_sigmoid(-r))
+    np.testing.assert_allclose(loss.d(r, f), of_real - _log_sigmoid(-f), rtol=1e-5)
+    np.testing.assert_allclose(loss.g(r, f), -_log_sigmoid(f), rtol=1e-5)
+    # Where data and fakes are as likely, D(x) = 0.4 is stationary.
+    at = jnp.float32(np.log(0.4 / 0.6))
+    assert abs(jax.grad(lambda x: loss.d(x, x))(at)) < 1e-6
+    np.testing.assert_allclose(loss.output(at), 0.4, rtol=1e-6)
+
+
 def test_at_chance_the_losses_are_log_4_and_log_2():
     zero = jnp.zeros(4)
     np.testing.assert_allclose(losses.nonsaturating.d(zero, zero), np.log(4), rtol=1e-6)

@@ -147,6 +147,10 @@ def test_classes_in_closed_form():
     mean, std = metrics.inception_score(certain, 1)
     assert (mean, std) == (pytest.approx(5), 0)
     assert metrics.inception_score(np.zeros((20, 5)), 2) == (pytest.approx(1), 0)
+    # Two codes for class 0, of which one has to take class 2.
+    codes, labels = [0, 0, 0, 1, 1, 2, 2], [0, 0, 2, 0, 2, 1, 1]
+    assert metrics.matched_accuracy(codes, labels) == pytest.approx(5 / 7)
+    assert metrics.matched_accuracy([3, 3, 0], [0, 0, 1]) == 1
 
 
 BAD = {
@@ -166,6 +170,7 @@ BAD = {
     "subset_size 8 must be 2 to 7": lambda x: metrics.kid(x, x, subset_size=8),
     "splits 8 must be 1 to 7": lambda x: metrics.inception_score(x, 8),
     "k 7 must be 1 to 6": lambda x: metrics.prdc(x, x, 7),
+    r"got \(2,\) and \(3,\)": lambda x: metrics.matched_accuracy([0, 1], [0, 1, 2]),
     "labels must be": lambda x: metrics.class_shares([4], 4),
 }
 
