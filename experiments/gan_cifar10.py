@@ -14,7 +14,7 @@ import dataclasses
 import gan_mnist
 import jax.numpy as jnp
 
-from jaxgan import cli, models, recipes, spectral
+from jaxgan import cli, models, recipes
 from jaxgan.types import UsageError
 
 
@@ -40,7 +40,7 @@ class Config(gan_mnist.Config):
     d_norm: gan_mnist.Norm = "spectral"
     """D's normalization: ResNets have "none" or "spectral"."""
     g_norm: gan_mnist.Norm = "batch"
-    """G's: "spectral" comes beside its BatchNorm."""
+    """G's: "spectral" is beside its BatchNorm."""
     attention: bool = False
     """Self-attention in both networks."""
     conditional: bool = False
@@ -80,13 +80,14 @@ GANS = {
 def build(cfg: Config, shape, num_classes) -> recipes.GAN:
     if cfg.d_norm == "batch":
         raise UsageError("--d-norm batch: ResNets' D has none; give none or spectral.")
+    if cfg.g_norm == "none":
+        raise UsageError("--g-norm none: ResNets' G has BatchNorm; give another.")
     if cfg.conditional and not num_classes:
         raise UsageError(f"--data {cfg.data} has no labels, which --conditional needs.")
     classes = num_classes if cfg.conditional else 0
     widths, dtype = (cfg.g_width, cfg.d_width), jnp.dtype(cfg.dtype)
     G, D = models.resnet.networks(shape, *widths, classes, cfg.attention, dtype)
     G, D = models.flax_net("G", G), models.flax_net("D", D)
-    G = spectral.normalized(G) if cfg.g_norm == "spectral" else G
     return gan_mnist.recipe(cfg, G, D, classes)
 
 

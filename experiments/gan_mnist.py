@@ -83,6 +83,8 @@ class Config(config.Config):
     """D's weights are clipped to ± this; 0 is without."""
     d_norm: Norm = "batch"
     """D's normalization; penalties of its gradient need "none" or "spectral"."""
+    g_norm: Norm = "batch"
+    """G's normalization."""
     augment: Literal[tuple(AUGMENTS)] = "none"
     """What is done to what D is shown, real and fake."""
     pack: int = 1
@@ -134,9 +136,10 @@ GANS = {
 
 
 def build(cfg: Config, shape, num_classes) -> recipes.GAN:
-    dtype, norm = jnp.dtype(cfg.dtype), cfg.d_norm == "batch"
-    G, _ = models.dcgan.networks(shape, cfg.g_width, dtype=dtype)
-    _, D = models.dcgan.networks(shape, cfg.d_width, dtype=dtype, norm=norm)
+    norm = cfg.g_norm == "batch", cfg.d_norm == "batch"
+    more = {"dtype": jnp.dtype(cfg.dtype), "norm": norm}
+    G, _ = models.dcgan.networks(shape, cfg.g_width, **more)
+    _, D = models.dcgan.networks(shape, cfg.d_width, **more)
     return recipe(cfg, models.flax_net("G", G), models.flax_net("D", D))
 
 
@@ -153,6 +156,8 @@ def recipe(cfg: Config, G, D, num_classes: int = 0) -> recipes.GAN:
         raise UsageError(
             f"--pack {cfg.pack} must divide --batch-size {cfg.batch_size}."
         )
+    if cfg.g_norm == "spectral":
+        G = spectral.normalized(G)
     if cfg.d_norm == "spectral":
         D = spectral.normalized(D)
     if cfg.pack > 1:

@@ -21,6 +21,8 @@ class Config(gan_mnist.Config):
     """How many updates of D, in all."""
     d_norm: gan_mnist.Norm = "none"
     """D's normalization; penalties of its gradient need "none" or "spectral"."""
+    g_norm: gan_mnist.Norm = "none"
+    """G's normalization."""
     g_lr: float = 5e-4
     """G's learning rate."""
     d_lr: float = 5e-4

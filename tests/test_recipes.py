@@ -1,6 +1,6 @@
 """Recipes beside the plain GAN: by hand, against closed forms, and in combination."""
 
-import itertools
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from jax import random
 
 from jaxgan import augment, losses, parallel, recipes, spectral
 from jaxgan import regularizers as reg
-from jaxgan.models import Net, dcgan, flax_net, mlp, packed
+from jaxgan.models import Net, dcgan, flax_net, mlp, packed, resnet
 from jaxgan.recipes.infogan import codes, information
 
 KEY = random.key(0)
@@ -222,7 +222,7 @@ LOSSES = {
     name: loss
     for name, loss in vars(losses).items()
     if isinstance(loss, losses.AdversarialLoss)
-}
+} | {"one_sided": losses.one_sided()}
 PENALTIES = {
     "none": None,
     "r1": reg.r1(),
@@ -235,46 +235,61 @@ PENALTIES = {
     ),
 }
 SHOWN = (None, augment.diff_augment(), augment.instance_noise())
-KINDS = ("plain", "classes", "pack", "spectral", "n_critic")
+KINDS = ("plain", "classes", "projection", "pack", "spectral", "n_critic")
+CONDITIONED = KINDS[:3]
 
 
-def combination(number):
-    """What goes with the number-th pair, so that in all every two options meet."""
-    kind = KINDS[number % len(KINDS)]
-    options = {"augment": SHOWN[number % len(SHOWN)]}
-    classes = 3 if kind == "classes" else 0
-    G = flax_net("G", mlp.Generator(SHAPE, (4,), classes))
-    D = flax_net("D", mlp.Discriminator((4,), classes))
+@functools.cache
+def kind_of_nets(kind):
+    """`(G, D, options)`."""
+    classes = 3 if kind in CONDITIONED[1:] else 0
+    if kind == "projection":
+        G, D = resnet.networks((8, 8, 1), 2, 2, classes)
+    else:
+        G = mlp.Generator((8, 8, 1), (4,), classes)
+        D = mlp.Discriminator((4,), classes)
+    G, D = flax_net("G", G), flax_net("D", D)
     D = spectral.normalized(D) if kind == "spectral" else D
     D = packed(D, 2) if kind == "pack" else D
-    if kind == "n_critic":
-        options[kind] = 2
+    options = {"n_critic": 2} if kind == "n_critic" else {}
     return G, D, options | {"num_classes": classes}
 
 
-def test_losses_are_all_there():
-    assert len(LOSSES) == 8
-
-
-@pytest.mark.parametrize(
-    ("number", "loss", "penalty"),
-    [(i, *pair) for i, pair in enumerate(itertools.product(LOSSES, PENALTIES))],
-    ids=lambda x: str(x),
-)
-def test_any_loss_goes_with_any_penalty(number, loss, penalty):
-    G, D, options = combination(number)
-    options |= {"loss": LOSSES[loss], "penalty": PENALTIES[penalty]}
-    gan = recipes.gan(G, D, latent_dim=3, g_tx=TX, d_tx=TX, **options)
-    start = state = gan.init(KEY, BATCH)
-    step = jax.jit(gan.step)
+def two_finite_steps(kind, **options):
+    """Outside of `jit`, where operations are compiled once for all combinations."""
+    G, D, more = kind_of_nets(kind)
+    gan = recipes.gan(G, D, latent_dim=3, g_tx=TX, d_tx=TX, **options, **more)
+    batch = BATCH | {"image": BATCH["image"][:, 2:10, 2:10]}
+    start = state = gan.init(KEY, batch)
     for t in range(2):
-        state, metrics = step(state, BATCH, random.fold_in(KEY, t))
+        state, metrics = gan.step(state, batch, random.fold_in(KEY, t))
     assert jax.tree.structure(state) == jax.tree.structure(start)
     for tree in (state.params, state.ema, state.memory, metrics):
         assert all(np.isfinite(x).all() for x in jax.tree.leaves(tree))
     for name in ("G", "D"):
         old, new = (jax.tree.leaves(s.params[name]) for s in (start, state))
         assert any((a != b).any() for a, b in zip(old, new, strict=True)), name
+
+
+def test_losses_are_all_there():
+    assert len(LOSSES) == 9
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_any_loss_goes_with_any_penalty_conditioning_and_augmentation(loss, penalty):
+    pair = {"loss": LOSSES[loss], "penalty": PENALTIES[penalty]}
+    for shown in SHOWN:
+        for kind in ("plain", "classes"):
+            two_finite_steps(kind, augment=shown, **pair)
+
+
+@pytest.mark.parametrize("kind", KINDS[2:])
+@pytest.mark.parametrize("number", range(len(PENALTIES)))
+def test_any_kind_goes_with_any_penalty(kind, number):
+    """With the losses and what D is shown in turn."""
+    penalty, loss = [*PENALTIES.values()][number], [*LOSSES.values()][number]
+    two_finite_steps(kind, penalty=penalty, loss=loss, augment=SHOWN[number % 3])
 
 
 def test_gradient_clipping_and_two_time_scales_are_optax_s():

@@ -44,36 +44,53 @@ def stages(shape: Sequence[int], base: int = 4) -> list[tuple[int, int]]:
     return sizes
 
 
+he = nn.initializers.he_normal()
+he_doubling = nn.initializers.variance_scaling(
+    2.0 * 4, "fan_in", "normal", in_axis=-1, out_axis=-2
+)
+"""Of transposed convolutions of stride 2: a quarter of the kernel meets each pixel.
+
+He et al., 2015, arXiv:1502.01852. Where there is no BatchNorm, weights of deviation
+0.02 would let signals die out."""
+
+
 class Generator(nn.Module):
-    """`z [B, Z] (, label int32 [B]) -> images [B, H, W, C]` in [-1, 1]."""
+    """`z [B, Z] (, label int32 [B]) -> images [B, H, W, C]` in [-1, 1].
+
+    `norm=False` leaves BatchNorm out.
+    """
 
     shape: tuple[int, int, int] = (28, 28, 1)
     width: int = 64
     num_classes: int = 0
     base: int = 4
     dtype: Any = jnp.float32
+    norm: bool = True
 
     @nn.compact
     def __call__(self, z, label=None, train: bool = True):
         *larger, (h, w) = stages(self.shape, self.base)
-        norm = partial(batch_norm, train, dtype=self.dtype, scale_init=dcgan_scale)
+        if self.norm:
+            norm = partial(batch_norm, train, dtype=self.dtype, scale_init=dcgan_scale)
+        else:
+            norm = lambda: lambda x: x  # noqa: E731
         conv = partial(
             ConvTranspose,
             kernel_size=(4, 4),
             strides=(2, 2),
-            kernel_init=normal002,
+            kernel_init=normal002 if self.norm else he_doubling,
             dtype=self.dtype,
         )
+        dense_init = normal002 if self.norm else he
+        hidden = {"use_bias": not self.norm}
         if self.num_classes:
             z = jnp.concatenate([z, jax.nn.one_hot(label, self.num_classes)], -1)
         c = self.width << (len(larger) - 1)
-        x = nn.Dense(
-            h * w * c, use_bias=False, kernel_init=normal002, dtype=self.dtype
-        )(z)
+        x = nn.Dense(h * w * c, kernel_init=dense_init, dtype=self.dtype, **hidden)(z)
         x = nn.relu(norm()(x.reshape(-1, h, w, c)))
         for size in larger[:0:-1]:
             c //= 2
-            x = nn.relu(norm()(conv(c, size=size, use_bias=False)(x)))
+            x = nn.relu(norm()(conv(c, size=size, **hidden)(x)))
         return jnp.tanh(full_precision(conv(self.shape[2], size=larger[0])(x)))
 
 
@@ -97,8 +114,7 @@ class Discriminator(nn.Module):
         if self.num_classes:
             plane = nn.Embed(self.num_classes, x.shape[1] * x.shape[2])(label)
             x = jnp.concatenate([x, plane.reshape(*x.shape[:3], 1)], -1)
-        # Without BatchNorm, deviations of 0.02 would let signals die out.
-        kernel_init = normal002 if self.norm else nn.initializers.he_normal()
+        kernel_init = normal002 if self.norm else he
         for i, _ in enumerate(stages(x.shape[1:], self.base)[1:]):
             x = Conv(
                 self.width << i,
@@ -125,7 +141,7 @@ def networks(
     num_classes: int = 0,
     dtype=jnp.float32,
     base: int = 4,
-    norm: bool = True,
+    norm: tuple[bool, bool] = (True, True),
 ) -> tuple[Generator, Discriminator]:
     """The pair for images of one shape.
 
@@ -137,13 +153,13 @@ def networks(
         dtype: what they compute in; parameters are float32.
         base: how small the smallest stage is. 7 makes two stages of a 28x28 image
             instead of three: faster, but D then judges strokes apart from one another.
-        norm: whether D has BatchNorm.
+        norm: whether G has BatchNorm, and whether D has.
 
     Raises:
         UsageError: the images are not larger than the base.
     """
     stages(shape, base)
     return (
-        Generator(tuple(shape), width, num_classes, base, dtype),
-        Discriminator(width, num_classes, base, dtype, norm=norm),
+        Generator(tuple(shape), width, num_classes, base, dtype, norm[0]),
+        Discriminator(width, num_classes, base, dtype, norm=norm[1]),
     )
