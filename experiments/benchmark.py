@@ -2,6 +2,7 @@
 
     python experiments/benchmark.py
     python experiments/benchmark.py --models mlp ring --json -
+    python experiments/benchmark.py --models plain r1 wgan_gp
 
 Both sides do the same job: the same layers from the same weights, batch, Adam and
 sequential update of D and G with shared fakes (`torch_twin.py`; that it is the same is
@@ -47,14 +48,13 @@ TURN_SECONDS = 0.5
 class Options:
     """Time jaxgan against the same GANs in PyTorch, in alternation."""
 
-    models: tuple[Literal["dcgan", "digits", "mlp", "ring"], ...] = (
-        "dcgan",
-        "digits",
-        "mlp",
-        "ring",
-    )
+    models: tuple[
+        Literal["dcgan", "digits", "mlp", "ring", "plain", "r1", "wgan_gp"], ...
+    ] = ("dcgan", "digits", "mlp", "ring")
     """DCGAN of two stages and width 64; what dcgan_mnist.py trains, of three stages and
-    width 32; MLP GAN on MNIST; MLP GAN on a ring of 2-D Gaussians."""
+    width 32; MLP GAN on MNIST; MLP GAN on a ring of 2-D Gaussians. "plain", "r1" and
+    "wgan_gp" are the second of these with a D without BatchNorm, and each penalty:
+    together they give its price, interleaved like the two sides."""
     rounds: int = 9
     """How many turns each side takes."""
     steps: int | None = None
@@ -80,6 +80,8 @@ class Model(NamedTuple):
     """`() -> (G, D)`, PyTorch's."""
     data: Callable
     """`() -> uint8 [N, H, W, C] or float32 [N, 2]`."""
+    penalty: str | None = None
+    """Of D: "r1" or "wgan_gp", of weight 10."""
 
 
 def step_flops(batch, g, d):
@@ -94,16 +96,16 @@ def conv(positions, c_in, c_out):
     return 2 * positions * 4 * 4 * c_in * c_out
 
 
-def dcgan_pair(width, base):
+def dcgan_pair(width, base, norm=True):
     from jaxgan.models import dcgan
 
-    return dcgan.networks((28, 28, 1), width, base=base)
+    return dcgan.networks((28, 28, 1), width, base=base, norm=(True, norm))
 
 
-def dcgan_twins(width, base):
+def dcgan_twins(width, base, norm=True):
     import torch_twin
 
-    return torch_twin.dcgan(28, width=width, latent_dim=100, base=base)
+    return torch_twin.dcgan(28, width=width, latent_dim=100, base=base, norm=norm)
 
 
 def mlp_pair():
@@ -206,6 +208,15 @@ MODELS = {
     ),
 }
 
+PENALIZED = ("plain", "r1", "wgan_gp")
+for _name in PENALIZED:  # FLOPs without the penalty's
+    MODELS[_name] = MODELS["digits"]._replace(
+        title=f"D without norm, {_name}",
+        pair=partial(dcgan_pair, 32, base=4, norm=False),
+        twins=partial(dcgan_twins, 32, base=4, norm=False),
+        penalty=None if _name == "plain" else _name,
+    )
+
 
 # --- the two processes
 
@@ -227,7 +238,13 @@ def jaxgan_side() -> Side:
     import optax
     from jax import random
 
-    from jaxgan import models, recipes, train
+    from jaxgan import models, recipes, regularizers, train
+
+    penalties = {
+        None: None,
+        "r1": regularizers.r1(10.0),
+        "wgan_gp": regularizers.wgan_gp(10.0),
+    }
 
     def start(model, data, weights):
         G, D = model.pair()
@@ -237,6 +254,7 @@ def jaxgan_side() -> Side:
             latent_dim=model.latent_dim,
             g_tx=optax.adam(LEARNING_RATE, b1=BETA1),
             d_tx=optax.adam(LEARNING_RATE, b1=BETA1),
+            penalty=penalties[model.penalty],
         )
 
         def batch(arrays, step, key):
@@ -295,7 +313,8 @@ def torch_side() -> Side:
                 if real.dtype == torch.uint8:
                     real = real.float() / 127.5 - 1
                 z = torch.randn(model.batch, model.latent_dim)
-                totals += torch.stack(torch_twin.step(g, d, g_opt, d_opt, real, z))
+                pair = torch_twin.step(g, d, g_opt, d_opt, real, z, model.penalty)
+                totals += torch.stack(pair)
             seconds = time.perf_counter() - began
             return seconds, *(totals / steps).tolist()
 
@@ -327,15 +346,18 @@ def cores() -> int:
 
 def serve(make, connection):
     """The life of a side's process: it answers until its parent hangs up."""
-    side, run = make(), None
+    side, runs = make(), {}
     try:
         while True:
             verb, *args = connection.recv()
             if verb == "start":
                 name, data, weights = args
-                answer, run = side.start(MODELS[name], data, weights)
+                answer, runs[name] = side.start(MODELS[name], data, weights)
+            elif verb == "run":
+                name, steps = args
+                answer = runs[name](steps)
             else:
-                answer = run(*args) if verb == "run" else side.matmul()
+                answer, runs = side.matmul(), {}
             connection.send(answer)
     except (EOFError, KeyboardInterrupt):
         pass
@@ -361,32 +383,51 @@ def launch(make):
 # --- the race
 
 
-def race(name, sides, rounds, steps):
-    """Lets the sides take turns.
+def race(names, sides, rounds, steps):
+    """Lets models and sides take turns.
 
     Args:
-        name: of the model.
+        names: of the models.
         sides: `ask` by name; the first makes the weights that all start from.
         rounds: how many turns each takes.
-        steps: of a turn; None for as many as the slower side does in half a second.
+        steps: of a turn; None for as many as the slowest does in half a second.
 
     Returns:
-        Milliseconds a step, a list over rounds, by side; and the losses of D and G,
-        means over the last round, by side.
+        By model's name, milliseconds a step, a list over rounds, by side; and the
+        losses of D and G, means over the last round, by side.
     """
-    data, weights, pace = MODELS[name].data(), None, 0
-    for ask in sides.values():
-        weights = ask("start", name, data, weights)
-        ask("run", 2)
-        pace = max(pace, ask("run", 3)[0] / 3)
+    pace = 0
+    for name in names:
+        data, weights = MODELS[name].data(), None
+        for ask in sides.values():
+            weights = ask("start", name, data, weights)
+            ask("run", name, 2)
+            pace = max(pace, ask("run", name, 3)[0] / 3)
     steps = steps or max(3, int(TURN_SECONDS / pace))
-    ms, losses = {side: [] for side in sides}, {}
+    turns = [(name, side) for name in names for side in sides]
+    found = {name: ({side: [] for side in sides}, {}) for name in names}
     for i in range(rounds):
-        for side in list(sides)[:: -1 if i % 2 else 1]:
-            sides[side]("run", max(1, steps // 8))  # wakes caches and threads
-            seconds, *losses[side] = sides[side]("run", steps)
+        for name, side in turns[:: -1 if i % 2 else 1]:
+            ms, losses = found[name]
+            sides[side]("run", name, max(1, steps // 8))  # wakes caches and threads
+            seconds, *losses[side] = sides[side]("run", name, steps)
             ms[side].append(1e3 * seconds / steps)
-    return ms, losses
+    return found
+
+
+def prices(raced) -> dict:
+    """How many times as long a step takes with a penalty as without, by side."""
+    plain = raced["plain"][0]
+    return {
+        name: {
+            side: statistics.median(
+                a / b for a, b in zip(ms[side], plain[side], strict=True)
+            )
+            for side in ms
+        }
+        for name, (ms, _) in raced.items()
+        if name in PENALIZED[1:]
+    }
 
 
 def summary(model, ms, losses, peak):
@@ -436,6 +477,9 @@ def table(results) -> str:
                 f"{title:28}{side:9}{t['ms']:9.3f}{t['gflops']:9.1f}"
                 f"{t['share_of_peak']:9.1%}  {end}".rstrip()
             )
+    for name, price in results["prices"].items():
+        each = ", ".join(f"{side} {times:.2f}x" for side, times in price.items())
+        lines.append(f"A step with {name} takes as long as without: {each}")
     return "\n".join(lines)
 
 
@@ -463,16 +507,19 @@ def benchmark(options: Options) -> dict:
         print(busy, file=sys.stderr)
     sides = {"jaxgan": launch(jaxgan_side), "torch": launch(torch_side)}
     peaks, raced = [], {}
-    for name in options.models:
-        print(f"{MODELS[name].title} ...", file=sys.stderr)
+    alone = [(name,) for name in options.models if name not in PENALIZED]
+    penalized = tuple(name for name in options.models if name in PENALIZED)
+    for names in [*alone, penalized] if penalized else alone:
+        print(", ".join(MODELS[n].title for n in names), "...", file=sys.stderr)
         peaks += [ask("matmul") for ask in sides.values()]
-        raced[name] = race(name, sides, options.rounds, options.steps)
+        raced |= race(names, sides, options.rounds, options.steps)
     peaks += [ask("matmul") for ask in sides.values()]
     return {
         "versions": {n: importlib.metadata.version(n) for n in ("jax", "torch")},
         "cores": cores(),
         "peak_gflops": max(peaks),
         "models": {n: summary(MODELS[n], *r, max(peaks)) for n, r in raced.items()},
+        "prices": prices(raced) if "plain" in raced else {},
     }
 
 

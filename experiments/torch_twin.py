@@ -19,6 +19,7 @@ def dcgan(
     width: int = 64,
     latent_dim: int = 100,
     base: int = 4,
+    norm: bool = True,
 ) -> tuple[nn.Sequential, nn.Sequential]:
     """`jaxgan.models.dcgan`'s pair, with BatchNorm in training mode.
 
@@ -28,6 +29,7 @@ def dcgan(
         width: features of D's first layer and of G's last hidden one.
         latent_dim: the dimension of z.
         base: how small the smallest stage is at most.
+        norm: whether D has BatchNorm.
 
     Returns:
         G, `z [B, latent_dim] -> images [B, channels, size, size]`, and
@@ -54,8 +56,8 @@ def dcgan(
     d = [*resized(size, 1), nn.Conv2d(channels, width, **conv), nn.LeakyReLU(0.2)]
     for i, n in enumerate(larger[1:]):
         c = width << i
-        d += [*resized(n, 1), nn.Conv2d(c, 2 * c, **conv, bias=False)]
-        d += [nn.BatchNorm2d(2 * c), nn.LeakyReLU(0.2)]
+        d += [*resized(n, 1), nn.Conv2d(c, 2 * c, **conv, bias=not norm)]
+        d += [*([nn.BatchNorm2d(2 * c)] if norm else []), nn.LeakyReLU(0.2)]
     d += [nn.Flatten(), nn.Linear(smallest**2 * top, 1), nn.Flatten(0)]
     return nn.Sequential(*g), nn.Sequential(*d)
 
@@ -94,7 +96,7 @@ def mlp(
     return nn.Sequential(*g), nn.Sequential(*d)
 
 
-def step(g, d, g_opt, d_opt, real, z) -> tuple[torch.Tensor, torch.Tensor]:
+def step(g, d, g_opt, d_opt, real, z, penalty=None):
     """One step of D, then one of G through the new D, on the same fakes.
 
     Args:
@@ -104,15 +106,26 @@ def step(g, d, g_opt, d_opt, real, z) -> tuple[torch.Tensor, torch.Tensor]:
         d_opt: the optimizer of d's parameters.
         real: `[B, ...]`, what d judges.
         z: `[B, latent_dim]`, noise.
+        penalty: "r1" with γ = 10, "wgan_gp" with λ = 10, or None.
 
     Returns:
-        D's and G's losses.
+        D's loss, with the penalty, and G's.
     """
     ones, zeros = torch.ones_like(z[:, 0]), torch.zeros_like(z[:, 0])
     fake = g(z)
 
     d_opt.zero_grad()
-    d_loss = bce(d(real), ones) + bce(d(fake.detach()), zeros)
+    real.requires_grad_(penalty == "r1")
+    real_logits = d(real)
+    d_loss = bce(real_logits, ones) + bce(d(fake.detach()), zeros)
+    if penalty == "r1":
+        (slope,) = torch.autograd.grad(real_logits.sum(), real, create_graph=True)
+        d_loss = d_loss + 5 * slope.square().flatten(1).sum(1).mean()
+    elif penalty == "wgan_gp":
+        share = torch.rand(len(real), *[1] * (real.ndim - 1), dtype=real.dtype)
+        x = (share * real + (1 - share) * fake.detach()).requires_grad_()
+        (slope,) = torch.autograd.grad(d(x).sum(), x, create_graph=True)
+        d_loss = d_loss + 10 * (slope.flatten(1).norm(dim=1) - 1).square().mean()
     d_loss.backward()
     d_opt.step()
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from jaxgan import recipes
+from jaxgan import regularizers as reg
 from jaxgan.models import Net, dcgan, flax_net, mlp
 from jaxgan.types import merge
 
@@ -39,9 +40,11 @@ def one_torch_thread():
     torch.set_num_threads(threads)
 
 
-def dcgans(base=4):
-    pair = dcgan.networks((28, 28, 1), width=8, dtype="float64", base=base)
-    return pair, torch_twin.dcgan(28, width=8, latent_dim=LATENT, base=base)
+def dcgans(base=4, norm=True):
+    shape, norms = (28, 28, 1), (True, norm)
+    pair = dcgan.networks(shape, width=8, dtype="float64", base=base, norm=norms)
+    twins = torch_twin.dcgan(28, width=8, latent_dim=LATENT, base=base, norm=norm)
+    return pair, twins
 
 
 def dcgans_of_two_stages():
@@ -96,6 +99,14 @@ def start(gan, batch, rng):
 @pytest.mark.parametrize("optimizers", [SGD, ADAM], ids=["sgd", "adam"])
 @pytest.mark.parametrize("networks", [dcgans, dcgans_of_two_stages, mlps])
 def test_ten_steps_are_pytorchs(networks, optimizers):
+    same_steps(networks, optimizers)
+
+
+def test_ten_steps_with_r1_are_pytorchs():
+    same_steps(partial(dcgans, norm=False), ADAM, "r1", reg.r1(10.0))
+
+
+def same_steps(networks, optimizers, called=None, penalty=None):
     (G, D), twins = networks()
     tx, optimizer = optimizers
     rng = np.random.default_rng(0)
@@ -103,7 +114,7 @@ def test_ten_steps_are_pytorchs(networks, optimizers):
     noise = rng.normal(size=(STEPS, BATCH, LATENT))
 
     G, D = told(flax_net("G", G)), flax_net("D", D)
-    gan = recipes.gan(G, D, latent_dim=LATENT, g_tx=tx, d_tx=tx)
+    gan = recipes.gan(G, D, latent_dim=LATENT, g_tx=tx, d_tx=tx, penalty=penalty)
     state = start(gan, {"image": real[0]}, rng)
     step = jax.jit(gan.step)
 
@@ -121,7 +132,8 @@ def test_ten_steps_are_pytorchs(networks, optimizers):
         state, metrics = step(state, {"image": real[i]}, jax.random.key(i))
         losses.append([metrics[n].value() for n in ("d_loss", "g_loss")])
         nchw = torch.tensor(real[i].transpose(0, 3, 1, 2))
-        pair = torch_twin.step(*twins, *twin_opts, nchw, torch.tensor(noise[i]))
+        z = torch.tensor(noise[i])
+        pair = torch_twin.step(*twins, *twin_opts, nchw, z, penalty=called)
         twin_losses.append([x.item() for x in pair])
 
     np.testing.assert_allclose(losses, twin_losses, 1e-6)  # metrics are float32
