@@ -18,7 +18,6 @@ import optax
 from jax import random
 
 from jaxgan import cli, data, extractors, metrics, models, recipes, visual
-from jaxgan.recipes.infogan import outputs
 from jaxgan.types import UsageError
 
 
@@ -62,7 +61,7 @@ def build(cfg: Config, shape, num_classes) -> recipes.GAN:
     if not cfg.categories + cfg.continuous:
         raise UsageError("--categories 0 --continuous 0 leave no code; give one.")
     G, D = models.dcgan.networks(shape, cfg.width, dtype=jnp.dtype(cfg.dtype))
-    D = D.clone(outputs=outputs(cfg.categories, cfg.continuous))
+    D = D.clone(outputs=cfg.categories + cfg.continuous)
     return recipes.infogan(
         models.flax_net("G", G),
         models.flax_net("D", D),
