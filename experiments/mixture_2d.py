@@ -9,6 +9,7 @@ keeps 6, 8 and 7 modes of 8, `r3gan` all, on the grid `vanilla` 18, 16 and 15 of
 """
 
 import dataclasses
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -23,10 +24,22 @@ from jax import random
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from jaxgan import games, losses, metrics, models, phases, recipes, train, visual
+from jaxgan import (
+    config,
+    games,
+    losses,
+    metrics,
+    models,
+    phases,
+    recipes,
+    train,
+    visual,
+    workdir,
+)
 from jaxgan import regularizers as reg
 from jaxgan.data import mixtures
 from jaxgan.models import mlp
+from jaxgan.types import UsageError
 
 MIXTURES = {"ring": mixtures.ring, "grid": mixtures.grid, "spiral": mixtures.spiral}
 
@@ -40,6 +53,8 @@ class Kind:
     optimizer: Callable = optax.adam
     n_critic: int = 1
     pack: int = 1
+    updates: int = 1
+    """Of each optimizer, in a step."""
 
 
 def kind(**options) -> Kind:
@@ -63,9 +78,8 @@ GANS = {
     "lsgan": kind(loss=losses.least_squares),
     "hinge": kind(loss=losses.hinge),
     "wgan": Kind(options={"loss": losses.wasserstein, "clip": 0.1}, n_critic=5),
-    "wgan_gp": Kind(
-        options={"loss": losses.wasserstein, "penalty": reg.wgan_gp(0.1)}, n_critic=5
-    ),
+    # With five updates of D for each of G, as published, it takes five times the steps.
+    "wgan_gp": kind(loss=losses.wasserstein, penalty=reg.wgan_gp(0.1)),
     "dragan": kind(penalty=reg.dragan(1.0)),
     "r1": kind(penalty=reg.r1(0.1)),
     "rpgan": kind(loss=losses.relativistic_logistic),
@@ -78,7 +92,7 @@ GANS = {
     # Differentiating Adam's square root needs a slope at 0.
     "unrolled": Kind(recipes.unrolled, optimizer=partial(optax.adam, eps_root=1e-8)),
     "consensus": Kind(recipes.consensus, {"weight": 0.1}),
-    "extragradient": kind(play=extra),
+    "extragradient": Kind(options={"play": extra}, updates=2),
     "optimistic": Kind(optimizer=optimistic),
     "lookahead": Kind(optimizer=lookahead),
 }
@@ -119,7 +133,8 @@ def build(options: Options) -> recipes.GAN:
     hidden = (options.width,) * 3
     G = mlp.Generator((2,), hidden, output=lambda x: x, **relu)
     D = models.flax_net("D", mlp.Discriminator(hidden, **relu))
-    updates = -(-options.steps // chosen.n_critic), options.steps
+    steps = options.steps * chosen.updates
+    updates = -(-steps // chosen.n_critic), steps
     rates = [optax.cosine_decay_schedule(options.lr, n) for n in updates]
     g_tx, d_tx = (chosen.optimizer(rate, b1=options.beta1) for rate in rates)
     critic = {"n_critic": chosen.n_critic} if chosen.n_critic > 1 else {}
@@ -152,6 +167,13 @@ def draw(mixture, points, size: int = 360) -> Image.Image:
 
 
 def main(options: Options) -> None:
+    config.check_numbers(options)
+    if options.batch_size % GANS[options.gan].pack:
+        raise UsageError(
+            f"--batch-size {options.batch_size} must be a multiple of "
+            f"{GANS[options.gan].pack}, which {options.gan} packs."
+        )
+    workdir.writable(Path(options.out), "--out")
     mixture, gan = MIXTURES[options.data](), build(options)
 
     def batch(arrays, step, key):
@@ -197,7 +219,6 @@ def main(options: Options) -> None:
             f"reverse_kl {found.reverse_kl:.3f}"
         )
     file = Path(options.out) / f"{options.data}_{options.gan}"
-    file.parent.mkdir(parents=True, exist_ok=True)
     frames[-1].save(f"{file}.png")
     frames[0].save(
         f"{file}.gif", save_all=True, append_images=frames[1:], duration=120, loop=0
@@ -205,4 +226,8 @@ def main(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Options))
+    try:
+        main(tyro.cli(Options))
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)

@@ -94,10 +94,7 @@ def check(config: Config) -> None:
     Raises:
         UsageError: naming the option, its value and what would be right.
     """
-    for field in dataclasses.fields(config):
-        value, default = getattr(config, field.name), field.default
-        for number in value if isinstance(value, tuple) else (value,):
-            _check_number(flag(field.name), number, default)
+    check_numbers(config)
     if config.tpu and config.platform not in ("auto", "tpu"):
         raise UsageError(f"--tpu and --platform {config.platform} exclude each other.")
     if not 0 <= config.seed < 2**32:
@@ -107,6 +104,14 @@ def check(config: Config) -> None:
             f"--steps {config.steps} times --batch-size {config.batch_size} must be "
             "below 2**32 images."
         )
+
+
+def check_numbers(options) -> None:
+    """Refuses numbers out of range, of any dataclass of options, as `check` does."""
+    for field in dataclasses.fields(options):
+        value, default = getattr(options, field.name), field.default
+        for number in value if isinstance(value, tuple) else (value,):
+            _check_number(flag(field.name), number, default)
 
 
 def _check_number(name, value, default):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from jaxgan import metrics
 from jaxgan.data import mixtures
+from jaxgan.types import UsageError
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "experiments"))
 import mixture_2d
@@ -56,7 +57,19 @@ def test_coverage_in_closed_form():
         metrics.coverage(samples, np.zeros((4, 3)), 1.0)
 
 
-@pytest.mark.parametrize("gan", ("r3gan", "unrolled", "pacgan", "wgan"))
+@pytest.mark.parametrize(
+    "gan",
+    (
+        "r3gan",
+        "unrolled",
+        "pacgan",
+        "wgan",
+        "consensus",
+        "extragradient",
+        "optimistic",
+        "lookahead",
+    ),
+)
 def test_the_experiment_counts_modes_and_draws_them(gan, tmp_path, capsys):
     options = mixture_2d.Options(
         gan=gan, steps=4, width=8, batch_size=8, num=50, frames=2, out=str(tmp_path)
@@ -88,3 +101,18 @@ def test_seeds_differ_and_each_is_its_own_run(tmp_path, capsys):
     assert lines[0][0] == lines[1][0]
     with Image.open(tmp_path / "ring_r3gan.png") as sheet:
         assert sheet.size == (360, 360)
+
+
+@pytest.mark.parametrize(
+    ("says", "changes"),
+    (
+        ("--steps 0 must be 1 or more", {"steps": 0}),
+        ("--frames 0 must be 1 or more", {"frames": 0}),
+        ("--beta1 1.5 must be 0 or more, and below 1", {"beta1": 1.5}),
+        ("--batch-size 6 must be a multiple of 4", {"batch_size": 6, "gan": "pacgan"}),
+        ("--out /dev/null cannot be written to", {"out": "/dev/null"}),
+    ),
+)
+def test_bad_options_get_one_sentence(says, changes):
+    with pytest.raises(UsageError, match=says):
+        mixture_2d.main(mixture_2d.Options(**changes))
