@@ -14,7 +14,7 @@ import dataclasses
 import gan_mnist
 import jax.numpy as jnp
 
-from jaxgan import cli, models, recipes
+from jaxgan import cli, config, models, recipes
 from jaxgan.types import UsageError
 
 
@@ -49,7 +49,7 @@ class Config(gan_mnist.Config):
     """G's learning rate."""
     d_lr: float = 2e-4
     """D's learning rate."""
-    decay_steps: int = 500000
+    decay_steps: int = config.or_none(500000)
     """Steps in which the learning rates fall to 0 along a line; 0: they do not."""
     beta1: float = 0.0
     """Adam's decay of the gradient's mean."""

@@ -43,11 +43,11 @@ Norm = Literal["batch", "none", "spectral"]
 AUGMENTS = {
     "none": None,
     "diff_augment": augment.diff_augment(augment.translation, augment.cutout),
-    "instance_noise": augment.instance_noise(),
+    "instance_noise": augment.instance_noise(steps=2000),
 }
 OPTIMIZERS = {
     "adam": optax.adam,
-    "rmsprop": lambda rate, beta1, beta2: optax.rmsprop(rate, beta2),
+    "rmsprop": lambda rate, beta1, beta2: optax.rmsprop(rate, beta2, momentum=beta1),
 }
 
 
@@ -98,7 +98,7 @@ class Config(config.Config):
     decay_steps: int = 0
     """Steps in which the learning rates fall to 0 along a line; 0: they do not."""
     beta1: float = 0.5
-    """Adam's decay of the gradient's mean."""
+    """Adam's decay of the gradient's mean; RMSProp's momentum."""
     beta2: float = 0.999
     """The decay of the gradient's mean square."""
     ema_decay: float = 0.999
@@ -120,7 +120,9 @@ GANS = {
     "smoothing": Config(loss="one_sided"),
     "lsgan": Config(loss="least_squares"),
     "hinge": Config(loss="hinge"),
-    "wgan": critic(clip=0.02, optimizer="rmsprop", g_lr=5e-4, d_lr=5e-4, beta2=0.9),
+    "wgan": critic(
+        clip=0.02, optimizer="rmsprop", g_lr=5e-4, d_lr=5e-4, beta1=0.0, beta2=0.9
+    ),
     "wgan_gp": critic(wgan_gp=10.0, d_norm="none", beta1=0.0, beta2=0.9),
     "dragan": alone(dragan=10.0),
     "sngan": Config(loss="hinge", d_norm="spectral"),
@@ -146,12 +148,21 @@ def build(cfg: Config, shape, num_classes) -> recipes.GAN:
 def recipe(cfg: Config, G, D, num_classes: int = 0) -> recipes.GAN:
     """The GAN of two networks that the options ask for."""
     chosen = {n: getattr(cfg, n) for n in PENALTIES if getattr(cfg, n)}
-    for name in chosen.keys() - {"lecam", "consistency"}:
+    for name in sorted(chosen.keys() - {"lecam", "consistency"}):
+        what = f"{config.flag(name)} {chosen[name]} is of D's gradient at each image"
         if cfg.d_norm == "batch":
             raise UsageError(
-                f"{config.flag(name)} {chosen[name]} is of D's gradient at each image, "
-                "which BatchNorm mixes; give --d-norm none or spectral."
+                f"{what}, which BatchNorm mixes; give --d-norm none or spectral."
             )
+        if cfg.pack > 1:
+            raise UsageError(f"{what}, which --pack {cfg.pack} mixes; leave one out.")
+    if cfg.pack > 1 and num_classes:
+        raise UsageError(f"--pack {cfg.pack} images have no one label; leave it out.")
+    if 0 < cfg.decay_steps < cfg.steps:
+        raise UsageError(
+            f"--decay-steps {cfg.decay_steps} leaves a learning rate of 0 before "
+            f"--steps {cfg.steps}; give as many, or 0."
+        )
     if cfg.batch_size % max(cfg.pack, 1):
         raise UsageError(
             f"--pack {cfg.pack} must divide --batch-size {cfg.batch_size}."

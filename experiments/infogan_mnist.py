@@ -17,7 +17,18 @@ import numpy as np
 import optax
 from jax import random
 
-from jaxgan import cli, data, extractors, metrics, models, recipes, visual
+from jaxgan import (
+    cli,
+    config,
+    data,
+    extractors,
+    metrics,
+    models,
+    parallel,
+    recipes,
+    sampling,
+    visual,
+)
 from jaxgan.types import UsageError
 
 
@@ -25,14 +36,18 @@ from jaxgan.types import UsageError
 class Config(dcgan_mnist.Config):
     """InfoGAN with DCGAN's networks, on MNIST or any images."""
 
-    steps: int = 4000
+    steps: int = 6000
     """How many steps to train, in all."""
     latent_dim: int = 62
     """Dimension of the part of z that is no code."""
     categories: int = 10
     """Of the categorical code."""
-    continuous: int = 2
+    continuous: int = config.or_none(2)
     """How many codes from U(-1, 1)."""
+    hidden: int = 1024
+    """Units of a fully connected layer at G's start, and of one at D's end."""
+    d_lr: float = 2e-4
+    """Adam's learning rate for D."""
     weight: float = 1.0
     """λ of the information that images give on their codes; 0 for none."""
 
@@ -58,10 +73,9 @@ class Codes:
 
 
 def build(cfg: Config, shape, num_classes) -> recipes.GAN:
-    if not cfg.categories + cfg.continuous:
-        raise UsageError("--categories 0 --continuous 0 leave no code; give one.")
     G, D = models.dcgan.networks(shape, cfg.width, dtype=jnp.dtype(cfg.dtype))
-    D = D.clone(outputs=cfg.categories + cfg.continuous)
+    G = G.clone(hidden=cfg.hidden)
+    D = D.clone(hidden=cfg.hidden, outputs=cfg.categories + cfg.continuous)
     return recipes.infogan(
         models.flax_net("G", G),
         models.flax_net("D", D),
@@ -79,6 +93,9 @@ def codes(options: Codes, loaded: cli.Loaded) -> None:
     """Writes the grid, and prints how well categories name digits."""
     _, gan, state, run = loaded
     cfg, columns = run.config, 10
+    config.check_numbers(options)
+    if not 0 <= options.seed < 2**32:
+        raise UsageError(f"--seed {options.seed} must be 0 or more, and below 2**32.")
     categories, continuous = cfg.categories, cfg.continuous
     if continuous and not 0 <= options.code < continuous:
         raise UsageError(f"--code {options.code} must be in 0 ... {continuous - 1}.")
@@ -92,12 +109,13 @@ def codes(options: Codes, loaded: cli.Loaded) -> None:
     if continuous:
         z[..., options.code - continuous] = np.linspace(-2, 2, columns)
     images = visual.to_uint8(sample(state, z.reshape(-1, gan.latent_dim)))
-    visual.save_png(options.out, visual.grid(images, columns), 2)
+    sampling.write(images, np.repeat(np.arange(categories), columns), options.out)
     print(f"A row for each category: {options.out}")
-    if run.config.data != "mnist":
+    digits = extractors.of_digits(parallel.mesh_of(state.step))
+    if run.config.data != "mnist" or run.shape != digits.shape:
         return
 
-    digits, found, drawn = extractors.of_digits(), [], []
+    found, drawn = [], []
     for rows, n in data.blocks(np.arange(options.num), digits.block):
         z = gan.latents(random.fold_in(z_key, rows[0]), len(rows))
         code = z[:, cfg.latent_dim :][:, :categories].argmax(1)

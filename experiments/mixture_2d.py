@@ -69,8 +69,8 @@ def optimistic(rate, b1):
     return optax.chain(optax.adam(rate, b1), optax.scale_by_optimistic_gradient())
 
 
-def lookahead(rate, b1):
-    return games.lookahead(optax.adam(rate, b1))
+def back(d_step, g_step):
+    return games.lookahead(phases.chain(d_step, g_step))
 
 
 GANS = {
@@ -94,7 +94,7 @@ GANS = {
     "consensus": Kind(recipes.consensus, {"weight": 0.1}),
     "extragradient": Kind(options={"play": extra}, updates=2),
     "optimistic": Kind(optimizer=optimistic),
-    "lookahead": Kind(optimizer=lookahead),
+    "lookahead": kind(play=back),
 }
 
 
@@ -209,6 +209,11 @@ def main(options: Options) -> None:
             done += n
             bar.update(n)
             points = np.asarray(sample(states, sample_keys))
+            if bad := np.flatnonzero(~np.isfinite(points).all((1, 2))).tolist():
+                raise UsageError(
+                    f"--gan {options.gan} diverged by step {done} with seeds {bad}; "
+                    "give a lower --lr."
+                )
             sheet = np.stack([draw(mixture, p[:1000]) for p in points])
             frames.append(Image.fromarray(visual.grid(sheet, options.seeds)))
     for seed, p in enumerate(points):

@@ -8,7 +8,7 @@ import dataclasses
 
 import gan_mnist
 
-from jaxgan import cli
+from jaxgan import cli, config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Config(gan_mnist.Config):
     """Adam's decay of the gradient's mean."""
     beta2: float = 0.99
     """The decay of the gradient's mean square."""
-    evaluate_every: int = 2000
+    evaluate_every: int = config.or_none(2000)
     """Steps between evaluations, 0 for none."""
     evaluate_num: int = 25600
     """How many samples to evaluate."""
-    evaluate_metrics: tuple[gan_mnist.config.Metric, ...] = ("classes",)
+    evaluate_metrics: tuple[config.Metric, ...] = ("classes",)
     """What to measure of them, as in `evaluate --help`."""
 
 

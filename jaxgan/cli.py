@@ -125,6 +125,11 @@ def main(
             what, function = known[command]
             options = _parse(what, argv[1:], f"{prog} {command}")
             _cache_compilations()
+            if home == workdir.default(experiment) and named and not options.workdir:
+                raise UsageError(
+                    f"{prog} {command} needs --workdir, or a name before: {prog} "
+                    f"{next(iter(named))} {command}."
+                )
             path = Path(options.workdir or home)
             function(options, _load(options, path, kind, build, experiment))
         else:

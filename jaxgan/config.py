@@ -23,7 +23,8 @@ class Config:
     """Options of the loop."""
 
     data: str = "mnist"
-    """Training images: mnist, idx:DIR, folder:DIR, npz:FILE or tfds:NAME."""
+    """Training images: mnist, stacked_mnist, idx:DIR, folder:DIR, npz:FILE or
+    tfds:NAME."""
     resize: str | None = None
     """Resize images first: N for the short side, HxW for both."""
     crop: str | None = None
@@ -110,16 +111,20 @@ def check_numbers(options) -> None:
     """Refuses numbers out of range, of any dataclass of options, as `check` does."""
     for field in dataclasses.fields(options):
         value, default = getattr(options, field.name), field.default
+        least = field.metadata.get("least", 0 if default == 0 else 1)
         for number in value if isinstance(value, tuple) else (value,):
-            _check_number(flag(field.name), number, default)
+            _check_number(flag(field.name), number, least)
 
 
-def _check_number(name, value, default):
+def or_none(default: int):
+    """A field for a count that may also be 0, where 0 means without."""
+    return dataclasses.field(default=default, metadata={"least": 0})
+
+
+def _check_number(name, value, least):
     """Counts, whose default is above 0, are above 0; other numbers, not below it."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        least = 0 if default == 0 else 1
-        if value < least:
-            raise UsageError(f"{name} {value} must be {least} or more.")
+    if isinstance(value, int) and not isinstance(value, bool) and value < least:
+        raise UsageError(f"{name} {value} must be {least} or more.")
     if isinstance(value, float) and not (math.isfinite(value) and value >= 0):
         raise UsageError(f"{name} {value} must be a finite number, 0 or more.")
     averages = name.startswith("--beta") or name.endswith("-decay")

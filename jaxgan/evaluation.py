@@ -172,8 +172,11 @@ def check(
         )
 
 
-def measure(extractor, real: Seen, fake: Seen, names, seed=0) -> dict[str, float]:
-    """The figures of `names` (`config.Metric`), in order, as `extractor` has them."""
+def measure(extractor, real: Seen | None, fake: Seen, names, seed=0) -> dict:
+    """The figures of `names` (`config.Metric`), in order, as `extractor` has them.
+
+    Those that compare with nothing ("score", "classes", "diversity") need no `real`.
+    """
     of, out = extractor, {}
     for name in names:
         match name:
@@ -361,7 +364,8 @@ def judge(
     def figures(samples):
         index = order[order < num]
         fake = see(extractor, samples, index, "samples", None, pictures)
-        return measure(extractor, real(), fake, names)
+        compares = {"fd", "kid", "prdc"} & set(names)
+        return measure(extractor, real() if compares else None, fake, names)
 
     figure = f"{names[0]} of {num} by {extractor.name} {extractor.digest}"
     return Judge(figure, names[0] in LOWER_IS_BETTER, figures)

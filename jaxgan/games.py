@@ -1,24 +1,22 @@
 """What two players need that one does not: optimizers for games.
 
-Gradient descent of two players may circle around an equilibrium or leave it. These
-converge on the bilinear game min_x max_y x y, where it does not:
+Gradient descent of two players circles around an equilibrium or leaves it: on the
+bilinear game min_x max_y x y, for one. With these it converges there:
 
     extragradient(together(d_step, g_step))    looks one step ahead
+    lookahead(chain(d_step, g_step), 5)        goes back half of the way now and then
     consensus(0.1, {"D": d_loss, "G": g_loss}) also makes all gradients small
-    lookahead(optax.adam(1e-3))                goes back half of the way now and then
-    optax.chain(optax.adam(1e-3), optax.scale_by_optimistic_gradient())
-        looks ahead by the last step: optimistic Adam (Daskalakis et al., 2018,
-        arXiv:1711.00141), of optax's own parts
+    optax.chain(optax.sgd(1e-3), optax.scale_by_optimistic_gradient())
+                                               looks ahead by the last step
 
-The first two are no optax transforms, since they need gradients elsewhere, or of
-gradients: one makes a phase of a phase, one a loss of losses.
+With Adam, too, if it has no momentum (b1 = 0); with b1 = 0.9 it keeps circling, in a
+smaller circle. The first two make phases of phases, since all players look, or go back,
+at once; the third makes losses of losses; the last is optax's (optimistic Adam:
+Daskalakis et al., 2018, arXiv:1711.00141).
 """
-
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax import random
 
 from jaxgan import axis
@@ -90,35 +88,39 @@ def consensus(weight: float, losses: dict[str, Loss]) -> dict[str, Loss]:
     return {n: with_term(loss) for n, loss in losses.items()}
 
 
-class Slow(NamedTuple):
-    """What `lookahead` keeps."""
+def lookahead(phase: Phase, period: int = 5, rate: float = 0.5) -> Phase:
+    """After every `period` steps, all players go only `rate` of the way they went.
 
-    inner: Any
-    weights: Any
-
-
-def lookahead(tx, period: int = 5, rate: float = 0.5):
-    """After every `period` steps, goes only `rate` of the way they went.
-
-    `optax.lookahead` (Zhang et al., 2019, arXiv:1907.08610) with the slow weights in
-    the optimizer's state, so that the weights stay those of a network. For games, with
-    all players in step: Chavdarova et al., 2021, arXiv:2006.14567, algorithm 1.
+    Chavdarova et al., 2021, arXiv:2006.14567, algorithm 1, after Zhang et al., 2019,
+    arXiv:1907.08610. Where they started from is in `state.memory["lookahead"]`.
 
     Args:
-        tx: the optimizer of the steps.
-        period: k, how many steps; all players' must agree.
+        phase: trains all players.
+        period: k, how many steps.
         rate: α.
     """
-    both = optax.lookahead(tx, period, rate)
+    if period < 1:
+        raise ValueError(f"lookahead: period is {period}; it must be 1 or more.")
 
-    def init(weights):
-        slow = jax.tree.map(jnp.array, weights)
-        return Slow(both.init(optax.LookaheadParams(weights, slow)), slow)
+    def init(state):
+        state = phase.init(state)
+        slow = {n: jax.tree.map(jnp.array, state.params[n]) for n in phase.trains}
+        return merge(state, memory={"lookahead": slow})
 
-    def update(gradient, state, weights):
-        pair = optax.LookaheadParams(weights, state.weights)
-        with jax.numpy_dtype_promotion("standard"):  # optax needs it
-            change, inner = both.update(gradient, state.inner, pair)
-        return change.fast, Slow(inner, optax.apply_updates(pair.slow, change.slow))
+    def step(state, batch, key):
+        first, last = state.step % period == 0, (state.step + 1) % period == 0
 
-    return optax.GradientTransformation(init, update)
+        def start(slow, w):
+            return jnp.where(first, w, slow)
+
+        def back(slow, w):
+            return jnp.where(last, slow + rate * (w - slow), w)
+
+        now = {n: state.params[n] for n in phase.trains}
+        slow = jax.tree.map(start, state.memory["lookahead"], now)
+        state, metrics = phase.step(state, batch, key)
+        went = {n: state.params[n] for n in phase.trains}
+        params = jax.tree.map(back, slow, went)
+        return merge(state, params=params, memory={"lookahead": slow}), metrics
+
+    return Phase(init, step, phase.trains)

@@ -136,7 +136,8 @@ def repeat(n: int, phase: Phase) -> Phase:
 def together(*phases: Phase) -> Phase:
     """Phases that all start from the same state; `chain` goes from one to the next.
 
-    Simultaneous updates, which theory is of: each player answers what the others were.
+    Simultaneous updates, which theory is of: each player answers what the others were,
+    on the same noise, since all are given the same key.
 
     Args:
         *phases: each trains networks of its own.
@@ -146,15 +147,16 @@ def together(*phases: Phase) -> Phase:
     """
     fields = TrainState._fields[1:]
     joined = chain(*phases)
-    for n, updates in joined.trains.items():
-        if sum(n in phase.trains for phase in phases) > 1:
-            raise ValueError(f"together: {n!r} is trained by {len(updates)} phases.")
+    for n in joined.trains:
+        if (times := sum(n in phase.trains for phase in phases)) > 1:
+            raise ValueError(f"together: {n!r} is trained by {times} phases.")
 
     def step(state, batch, key):
         new, metrics = {field: {} for field in fields}, {}
-        for phase, k in zip(phases, random.split(key, len(phases)), strict=True):
-            after, found = phase.step(state, batch, k)
-            metrics |= found
+        for phase in phases:
+            after, found = phase.step(state, batch, key)
+            both = {n: metrics[n] + found[n] for n in metrics.keys() & found.keys()}
+            metrics = metrics | found | both
             for field in fields:
                 old, entries = getattr(state, field), getattr(after, field)
                 written = {n: e for n, e in entries.items() if e is not old.get(n)}

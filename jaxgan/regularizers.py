@@ -18,8 +18,22 @@ from jaxgan import axis
 
 
 def input_gradient(D: Callable, x):
-    """∇D(x) of each example by itself, `[B, ...]`; D must not mix examples."""
-    return jax.grad(lambda x: D(x).sum())(x)
+    """∇D(x) of each example by itself, `[B, ...]`; D must not mix examples.
+
+    Raises:
+        ValueError: D gives less than one logit for each, as `models.packed` does.
+    """
+
+    def total(x):
+        logits = D(x)
+        if len(logits) != len(x):
+            raise ValueError(
+                f"input_gradient: D gives {len(logits)} logits for {len(x)} images, so "
+                "it judges none by itself; leave out penalties of its gradient."
+            )
+        return logits.sum()
+
+    return jax.grad(total)(x)
 
 
 def _squared_norm(x):

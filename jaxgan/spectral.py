@@ -2,10 +2,11 @@
 
     D = normalized(flax_net("D", Discriminator()))
 
-Every kernel and every embedding, as a matrix with the outputs (the last axis) for
-columns, is divided by its largest singular value. One step of power iteration per pass
-finds it, from a vector `u` for each kernel, in `state.stats[name]["spectral"]`, that
-`phases.refresh` carries from step to step; `recipes.gan` does so by itself.
+Every kernel and every embedding, as a matrix with its last axis (the outputs, or the
+inputs of a transposed convolution) for columns, is divided by its largest singular
+value. One step of power iteration per pass finds it, from a vector `u` for each kernel,
+in `state.stats[name]["spectral"]`, that `phases.refresh` carries from step to step;
+`recipes.gan` does so by itself.
 """
 
 import jax.numpy as jnp

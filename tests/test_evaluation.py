@@ -256,6 +256,20 @@ def test_what_cannot_be_judged_is_refused_in_words(digits):
         evaluate(np.zeros((100, 8, 8, 3), np.uint8))
     with pytest.raises(UsageError, match=r"Images of 32x32x3 are judged .* give --inc"):
         extractors.choose(None, "mnist", (32, 32, 3))
+    with pytest.raises(UsageError, match="28x28x3 are judged by the Inception"):
+        extractors.choose(None, "folder:x", (28, 28, 3))
+
+
+def test_stacked_digits_are_judged_colour_by_colour():
+    digits = extractors.of_digits()
+    stacked = extractors.choose(None, "stacked_mnist", (28, 28, 3))
+    assert stacked.distance == "fd_stacked_mnist"
+    rows = data.load("stacked_mnist", split="test").fetch(np.arange(400))
+    features, logits = map(np.array, stacked.run(rows["image"]))
+    assert logits.shape == (400, 1000)
+    assert (logits.argmax(1) == rows["label"]).mean() > 0.95
+    green, _ = digits.run(rows["image"][..., 1:2])
+    np.testing.assert_allclose(features[:, 128:256], green, rtol=1e-4, atol=1e-5)
 
 
 def test_notes_say_what_figures_lack(digits):

@@ -6,62 +6,162 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from jax import random
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "experiments"))
+import acgan_mnist
 import gan_cifar10
 import gan_mnist
 import infogan_mnist
 import stacked_mnist
 
-from jaxgan import cli
+from jaxgan import augment, cli, config, losses, models, recipes, spectral
+from jaxgan import regularizers as reg
 from jaxgan.types import UsageError, example
 
 SMALL = {"g_width": 4, "d_width": 4, "latent_dim": 3}
+CONDITIONAL = {"conditional": True}
 NAMED = {
-    (module, name): config
+    (module, name): cfg
     for module in (gan_mnist, gan_cifar10, stacked_mnist)
-    for name, config in module.GANS.items()
+    for name, cfg in module.GANS.items()
 }
 
 
 @pytest.mark.parametrize("which", NAMED, ids=lambda w: f"{w[0].__name__}-{w[1]}")
 def test_every_named_gan_takes_a_step(which):
-    config = dataclasses.replace(NAMED[which], **SMALL)
+    cfg = dataclasses.replace(NAMED[which], **SMALL)
     shape = {"gan_mnist": (28, 28, 1)}.get(which[0].__name__, (32, 32, 3))
-    gan = getattr(which[0], "build", gan_mnist.build)(config, shape, 10)
+    gan = getattr(which[0], "build", gan_mnist.build)(cfg, shape, 10)
     key, batch = random.key(0), example(shape, 4)
     state = jax.eval_shape(gan.init, key, example(shape))
     after, metrics = jax.eval_shape(gan.step, state, batch, key)
     assert jax.tree.structure(after) == jax.tree.structure(state)
     assert ("d_penalty" in metrics) == any(
-        getattr(config, name) for name in gan_mnist.PENALTIES
+        getattr(cfg, name) for name in gan_mnist.PENALTIES
     )
 
 
-def test_names_are_what_the_papers_say():
-    """Each option reaches the recipe: the step differs from the plain GAN's."""
-    losses = {name: config.loss for name, config in gan_mnist.GANS.items()}
-    assert losses["lsgan"] == "least_squares" and losses["sngan"] == "hinge"
-    assert losses["wgan"] == losses["wgan_gp"] == "wasserstein"
-    wgan_gp, sngan = gan_mnist.GANS["wgan_gp"], gan_cifar10.GANS["sngan"]
-    assert (wgan_gp.wgan_gp, wgan_gp.n_critic, wgan_gp.beta1, wgan_gp.beta2) == (
-        10,
-        5,
-        0,
-        0.9,
-    )
-    # Mimicry: 100,000 updates of G, five of D each.
+@pytest.mark.parametrize("which", NAMED, ids=lambda w: f"{w[0].__name__}-{w[1]}")
+def test_every_named_gan_has_options_in_range(which):
+    config.check(NAMED[which])
+
+
+def test_cifar_s_defaults_are_mimicry_s():
+    """100,000 updates of G, five of D each."""
+    sngan = gan_cifar10.GANS["sngan"]
     assert sngan.steps / sngan.n_critic == 100000 and sngan.batch_size == 64
     assert (sngan.g_lr, sngan.d_lr, sngan.beta1, sngan.beta2) == (2e-4, 2e-4, 0, 0.9)
 
 
+# What an option is in terms of `recipes.gan`: of its arguments, G and D.
+SHIFT = augment.diff_augment(augment.translation)
+REACHES = {
+    "loss": ({"loss": "hinge"}, {"loss": losses.hinge}),
+    "r1": ({"r1": 2.0}, {"penalty": reg.r1(2.0)}),
+    "r2": ({"r2": 2.0}, {"penalty": reg.r2(2.0)}),
+    "wgan_gp": ({"wgan_gp": 2.0}, {"penalty": reg.wgan_gp(2.0)}),
+    "dragan": ({"dragan": 2.0}, {"penalty": reg.dragan(2.0)}),
+    "lecam": ({"lecam": 2.0}, {"penalty": reg.lecam_penalty(2.0)}),
+    "consistency": (
+        {"consistency": 2.0},
+        {"penalty": reg.consistency(SHIFT, 2.0, 2.0)},
+    ),
+    "n_critic": ({"n_critic": 2}, {"n_critic": 2}),
+    "clip": ({"clip": 0.05}, {"clip": 0.05}),
+    "augment": (
+        {"augment": "diff_augment"},
+        {"augment": augment.diff_augment(augment.translation, augment.cutout)},
+    ),
+    "ema_decay": ({"ema_decay": 0.1}, {"ema_decay": 0.1}),
+    "d_lr": ({"d_lr": 0.1}, {"d_tx": optax.adam(0.1, 0.5)}),
+    "g_lr": ({"g_lr": 0.1}, {"g_tx": optax.adam(0.1, 0.5)}),
+    "beta1": (
+        {"beta1": 0.0},
+        {"g_tx": optax.adam(1e-3, 0.0), "d_tx": optax.adam(1e-3, 0.0)},
+    ),
+    "spectral": ({"d_norm": "spectral"}, {"D": spectral.normalized}),
+    "g spectral": ({"g_norm": "spectral"}, {"G": spectral.normalized}),
+    "pack": ({"pack": 2}, {"D": lambda D: models.packed(D, 2)}),
+}
+
+
+def mlps():
+    G = models.mlp.Generator((8, 8, 1), (4,))
+    return models.flax_net("G", G), models.flax_net("D", models.mlp.Discriminator((4,)))
+
+
+def two_steps(gan):
+    batch = {"image": random.uniform(random.key(0), (4, 8, 8, 1), minval=-1)}
+    state = gan.init(random.key(1), batch)
+    for t in range(2):
+        state, _ = gan.step(state, batch, random.key(t))
+    return jax.tree.map(np.array, state._replace(memory={}))
+
+
+@pytest.mark.parametrize("option", REACHES)
+def test_every_option_reaches_the_recipe(option):
+    """Two steps by the option are those by hand, and others than without it."""
+    changes, by_hand = REACHES[option]
+    plain = {"d_norm": "none", "latent_dim": 3}
+    G, D = mlps()
+    got = two_steps(gan_mnist.recipe(gan_mnist.Config(**plain | changes), G, D))
+    without = two_steps(gan_mnist.recipe(gan_mnist.Config(**plain), G, D))
+    defaults = {"G": lambda net: net, "D": lambda net: net}
+    defaults |= {"g_tx": optax.adam(1e-3, 0.5), "d_tx": optax.adam(1e-3, 0.5)}
+    given = defaults | by_hand
+    if "penalty" in given:  # a sum of one has a key of its own
+        given["penalty"] = reg.total(given["penalty"])
+    G, D = given.pop("G")(G), given.pop("D")(D)
+    expected = two_steps(recipes.gan(G, D, latent_dim=3, **given))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+        got,
+        expected,
+    )
+    pairs = zip(jax.tree.leaves(got), jax.tree.leaves(without), strict=False)
+    assert any(a.shape != b.shape or np.abs(a - b).max() > 1e-5 for a, b in pairs)
+
+
+def test_cifar_s_and_ac_gan_s_options_reach_theirs():
+    small = dict.fromkeys(("g_width", "d_width", "latent_dim"), 4)
+
+    def params(module, name, shape=(32, 32, 3)):
+        gan = module.build(dataclasses.replace(module.GANS[name], **small), shape, 10)
+        return jax.eval_shape(gan.init, random.key(0), example(shape))
+
+    sagan, sngan = params(gan_cifar10, "sagan"), params(gan_cifar10, "sngan")
+    for name in "GD":
+        assert "SelfAttention_0" in sagan.params[name]
+        assert "SelfAttention_0" not in sngan.params[name]
+        assert "spectral" in sagan.stats[name]
+    assert "spectral" not in sngan.stats["G"] and "spectral" in sngan.stats["D"]
+    wgan_gp = params(gan_cifar10, "wgan_gp")
+    assert "spectral" not in wgan_gp.stats["D"] and "penalty" in wgan_gp.memory
+    r3gan = stacked_mnist.GANS["r3gan"]
+    assert (r3gan.loss, r3gan.r1, r3gan.r2) == ("relativistic_logistic", 1.0, 1.0)
+    assert stacked_mnist.GANS["vanilla"] == dataclasses.replace(
+        r3gan, loss="nonsaturating", r1=0.0, r2=0.0
+    )
+    losses = {}
+    for weight in (0.0, 5.0):
+        cfg = acgan_mnist.Config(width=2, latent_dim=2, class_weight=weight)
+        gan = acgan_mnist.build(cfg, (8, 8, 1), 3)
+        batch = {"image": jnp.zeros((4, 8, 8, 1)), "label": jnp.array([0, 1, 2, 0])}
+        state = gan.init(random.key(0), batch)
+        losses[weight] = gan.d_step(state, batch, random.key(0))[1]["d_loss"].value()
+    # Classes are at first as good as guessed: ln 3 for real images and for fakes.
+    assert losses[5.0] - losses[0.0] == pytest.approx(10 * np.log(3), rel=0.05)
+
+
 def test_learning_rates_fall_to_0_in_as_many_updates_as_each_has():
-    config = gan_mnist.Config(decay_steps=4, n_critic=2, optimizer="rmsprop", **SMALL)
-    gan = gan_mnist.build(config, (8, 8, 1), 0)
+    cfg = gan_mnist.Config(decay_steps=4, steps=4, n_critic=2, **SMALL)
+    gan = gan_mnist.build(cfg, (8, 8, 1), 0)
     batch = {"image": random.uniform(random.key(0), (4, 8, 8, 1))}
     state, step = gan.init(random.key(0), batch), jax.jit(gan.step)
     moved = []
@@ -91,14 +191,26 @@ def test_learning_rates_fall_to_0_in_as_many_updates_as_each_has():
             {"wgan_gp": 10.0},
         ),
         ("--r1 1.0 is of D's gradient .* BatchNorm", gan_mnist, {"r1": 1.0}),
+        (
+            "--r1 1.0 is of D's gradient .* --pack 2 mixes",
+            gan_mnist,
+            {"r1": 1.0, "pack": 2, "d_norm": "none"},
+        ),
+        ("--pack 2 images have no one label", gan_cifar10, {"pack": 2} | CONDITIONAL),
+        (
+            "--decay-steps 500000 leaves a learning rate of 0 before --steps 600000",
+            gan_cifar10,
+            {"steps": 600000},
+        ),
+        ("--g-norm none: ResNets' G has", gan_cifar10, {"g_norm": "none"}),
         ("--pack 3 must divide --batch-size 64", gan_mnist, {"pack": 3}),
         ("--d-norm batch: ResNets' D has none", gan_cifar10, {"d_norm": "batch"}),
     ),
 )
 def test_options_that_do_not_go_together_are_refused(says, module, changes):
-    config = dataclasses.replace(module.Config(), **changes)
+    cfg = dataclasses.replace(module.Config(), **changes)
     with pytest.raises(UsageError, match=says):
-        module.build(config, (28, 28, 1), 0)
+        module.build(cfg, (28, 28, 1), 10)
 
 
 def test_a_conditional_gan_needs_labels():
@@ -150,6 +262,8 @@ def test_a_name_picks_defaults_and_a_folder(run, tmp_path):
     assert code == 0 and "gan_mnist.py NAME" in out
     code, _, err = run(gan_mnist, "lsgan", "sample")
     assert code == 2 and "runs/gan_mnist/lsgan holds no run" in err
+    code, _, err = run(gan_mnist, "sample")
+    assert code == 2 and "needs --workdir, or a name before" in err
     # A name's defaults, then a file, then flags.
     Path("file.json").write_text('{"n_critic": 2, "clip": 0.1}')
     args = ["--config", "file.json", *small, "--steps", 1, "--clip", 0.2]
@@ -169,3 +283,10 @@ def test_infogan_s_codes_are_drawn_along_the_axes(run):
         assert sheet.size[0] > 3 * sheet.size[1]  # ten columns, three rows
     code, _, err = run(infogan_mnist, "codes", "--code", 2)
     assert code == 2 and err == "--code 2 must be in 0 ... 1.\n"
+    for bad, says in (
+        (("--num", 0), "--num 0 must be 1 or more.\n"),
+        (("--seed", -1), "--seed -1 must be 0 or more"),
+        (("--out", "."), ". cannot be written"),
+    ):
+        code, _, err = run(infogan_mnist, "codes", *bad)
+        assert code == 2 and err.startswith(says)

@@ -108,17 +108,36 @@ def test_optimism_of_optax_converges_on_the_bilinear_game():
     assert rate == pytest.approx(radius, abs=1e-3)
 
 
+def lookahead(of, period=5, rate=0.5):
+    return lambda *phases: games.lookahead(of(*phases), period, rate)
+
+
 def test_lookahead_converges_where_its_steps_circle_or_diverge():
     """Of k steps with eigenvalues λᵏ it goes back: 1 + α(λᵏ - 1)."""
-    tx = games.lookahead(optax.sgd(LR), period=5, rate=0.5)
     step = np.array([[1, -LR], [LR, 1]])  # both at once
-    factor = np.abs(
-        np.linalg.eigvals(0.5 * np.eye(2) + 0.5 * np.linalg.matrix_power(step, 5))
-    ).max()
+    matrix = 0.5 * np.eye(2) + 0.5 * np.linalg.matrix_power(step, 5)
+    factor = np.abs(np.linalg.eigvals(matrix)).max()
     assert factor < 1
     np.testing.assert_allclose(
-        bilinear(together, tx)[4::5], powers(factor, 12), rtol=1e-5
+        bilinear(lookahead(together))[4::5], powers(factor, 12), rtol=1e-5
     )
+
+
+def test_lookahead_takes_both_players_back_at_once():
+    """Algorithm 1 of arXiv:2006.14567, in turn, by hand."""
+    x, y = 3.0, 4.0
+    expected = []
+    for t in range(60):
+        if t % 5 == 0:
+            slow = x, y
+        x -= LR * y
+        y += LR * x
+        if t % 5 == 4:
+            x, y = ((s + w) / 2 for s, w in zip(slow, (x, y), strict=True))
+        expected.append(np.hypot(x, y) / 5)
+    np.testing.assert_allclose(bilinear(lookahead(chain)), expected, rtol=1e-4)
+    with pytest.raises(ValueError, match="period is 0"):
+        lookahead(chain, 0)(update("x", x_loss, optax.sgd(LR)))
 
 
 def optimistic(tx):
@@ -132,7 +151,7 @@ def optimistic(tx):
         (together, optax.adam(0.02, 0.0), False),
         (extra, optax.adam(0.02, 0.0), True),
         (together, optimistic(optax.adam(0.02, 0.0)), True),
-        (chain, games.lookahead(optax.adam(0.02, 0.0), 20), True),
+        (lookahead(chain, 20), optax.adam(0.02, 0.0), True),
     ),
     ids=("adam at once", "extra adam", "optimistic", "lookahead"),
 )
@@ -228,8 +247,9 @@ def test_instance_noise_converges_on_the_dirac_gan():
 def test_extragradient_converges_on_the_dirac_gan():
     found = np.linalg.norm(dirac(play=extra), axis=1)
     assert found[-1] < 0.1
-    with pytest.raises(ValueError, match="play decides the schedule, not n_critic 5"):
-        dirac(play=extra, n_critic=5)
+    for more in ({"n_critic": 5}, {"clip": 0.1}):
+        with pytest.raises(ValueError, match="with play there is neither"):
+            dirac(play=extra, **more)
 
 
 def test_consensus_is_a_recipe_that_converges_on_the_dirac_gan():
@@ -287,21 +307,22 @@ def test_extragradient_keeps_what_optimizers_remember_of_both_steps():
     assert phase.trains == {"x": (tx, tx)}
 
 
-def test_lookahead_is_optax_s_with_weights_of_its_own():
-    weights = {"a": jnp.array([1.0, -2.0]), "b": jnp.float32(3)}
-    ours = games.lookahead(optax.adam(0.1), 3, 0.4)
+def test_lookahead_of_one_player_is_optax_s():
     theirs = optax.lookahead(optax.adam(0.1), 3, 0.4)
-    pair = optax.LookaheadParams.init_synced(weights)
-    mine, state, other = weights, ours.init(weights), theirs.init(pair)
-    for t in range(10):
-        gradient = jax.tree.map(lambda w, t=t: jnp.cos(w * t), mine)
-        change, state = ours.update(gradient, state, mine)
-        mine = optax.apply_updates(mine, change)
+    pair = optax.LookaheadParams.init_synced({"w": jnp.float32(3)})
+    other = theirs.init(pair)
+    phase = games.lookahead(update("x", x_loss, optax.adam(0.1)), 3, 0.4)
+    init, step = game((X, Y), phase)
+    state = init(KEY, {"x": (), "y": ()})
+    # A new run from other weights looks back at those, not at its first ones.
+    state = merge(state, memory={"lookahead": {"x": {"w": jnp.float32(99)}}})
+    for _ in range(10):
+        gradient = {"w": state.params["y"]["w"]}
+        state, _ = step(state, {}, KEY)
         with jax.numpy_dtype_promotion("standard"):
             change, other = theirs.update(gradient, other, pair)
         pair = optax.apply_updates(pair, change)
-        jax.tree.map(np.testing.assert_array_equal, mine, pair.fast)
-        jax.tree.map(np.testing.assert_array_equal, state.weights, pair.slow)
+        np.testing.assert_allclose(state.params["x"]["w"], pair.fast["w"], rtol=1e-6)
 
 
 def test_consensus_is_the_same_over_devices():

@@ -116,3 +116,11 @@ def test_seeds_differ_and_each_is_its_own_run(tmp_path, capsys):
 def test_bad_options_get_one_sentence(says, changes):
     with pytest.raises(UsageError, match=says):
         mixture_2d.main(mixture_2d.Options(**changes))
+
+
+def test_divergence_is_said_and_not_drawn(tmp_path):
+    options = mixture_2d.Options(
+        gan="lsgan", lr=1e20, steps=20, width=8, batch_size=8, num=50, out=str(tmp_path)
+    )
+    with pytest.raises(UsageError, match=r"lsgan diverged by step \d+ with seeds"):
+        mixture_2d.main(options)

@@ -106,6 +106,14 @@ def test_ten_steps_with_r1_are_pytorchs():
     same_steps(partial(dcgans, norm=False), ADAM, "r1", reg.r1(10.0))
 
 
+def test_ten_steps_with_wgan_gp_are_pytorchs(monkeypatch):
+    """With one share of the real images instead of random ones."""
+    monkeypatch.setattr(reg, "between", lambda real, fake, key: 0.3 * real + 0.7 * fake)
+    shares = lambda *shape, dtype: torch.full(shape, 0.3, dtype=dtype)  # noqa: E731
+    monkeypatch.setattr(torch_twin.torch, "rand", shares)
+    same_steps(partial(dcgans, norm=False), ADAM, "wgan_gp", reg.wgan_gp(10.0))
+
+
 def same_steps(networks, optimizers, called=None, penalty=None):
     (G, D), twins = networks()
     tx, optimizer = optimizers

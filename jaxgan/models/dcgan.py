@@ -57,7 +57,8 @@ He et al., 2015, arXiv:1502.01852. Where there is no BatchNorm, weights of devia
 class Generator(nn.Module):
     """`z [B, Z] (, label int32 [B]) -> images [B, H, W, C]` in [-1, 1].
 
-    `norm=False` leaves BatchNorm out.
+    `norm=False` leaves BatchNorm out. With `hidden` a fully connected layer of so many
+    units comes first, as in InfoGAN: there, codes and noise can interact.
     """
 
     shape: tuple[int, int, int] = (28, 28, 1)
@@ -66,6 +67,7 @@ class Generator(nn.Module):
     base: int = 4
     dtype: Any = jnp.float32
     norm: bool = True
+    hidden: int = 0
 
     @nn.compact
     def __call__(self, z, label=None, train: bool = True):
@@ -81,16 +83,22 @@ class Generator(nn.Module):
             kernel_init=normal002 if self.norm else he_doubling,
             dtype=self.dtype,
         )
-        dense_init = normal002 if self.norm else he
-        hidden = {"use_bias": not self.norm}
+        dense = partial(
+            nn.Dense,
+            use_bias=not self.norm,
+            kernel_init=normal002 if self.norm else he,
+            dtype=self.dtype,
+        )
         if self.num_classes:
             z = jnp.concatenate([z, jax.nn.one_hot(label, self.num_classes)], -1)
+        if self.hidden:
+            z = nn.relu(norm()(dense(self.hidden)(z)))
         c = self.width << (len(larger) - 1)
-        x = nn.Dense(h * w * c, kernel_init=dense_init, dtype=self.dtype, **hidden)(z)
+        x = dense(h * w * c)(z)
         x = nn.relu(norm()(x.reshape(-1, h, w, c)))
         for size in larger[:0:-1]:
             c //= 2
-            x = nn.relu(norm()(conv(c, size=size, **hidden)(x)))
+            x = nn.relu(norm()(conv(c, size=size, use_bias=not self.norm)(x)))
         return jnp.tanh(full_precision(conv(self.shape[2], size=larger[0])(x)))
 
 
@@ -99,7 +107,8 @@ class Discriminator(nn.Module):
 
     With `outputs` it returns `(logits [B], [B, outputs])`, a second layer on the same
     trunk: the classes of AC-GAN, the codes of InfoGAN. `norm=False` leaves BatchNorm
-    out: penalties of D's gradient at each image want a D that judges it by itself.
+    out: penalties of D's gradient at each image want a D that judges it by itself. With
+    `hidden` a fully connected layer of so many units is the last of the trunk.
     """
 
     width: int = 64
@@ -108,6 +117,7 @@ class Discriminator(nn.Module):
     dtype: Any = jnp.float32
     outputs: int = 0
     norm: bool = True
+    hidden: int = 0
 
     @nn.compact
     def __call__(self, x, label=None, train: bool = True):
@@ -129,6 +139,11 @@ class Discriminator(nn.Module):
             x = nn.leaky_relu(x, 0.2)
         x = x.reshape(x.shape[0], -1)
         dense = partial(nn.Dense, kernel_init=kernel_init, dtype=self.dtype)
+        if self.hidden:
+            x = dense(self.hidden, use_bias=not self.norm)(x)
+            if self.norm:
+                x = batch_norm(train, dtype=self.dtype, scale_init=dcgan_scale)(x)
+            x = nn.leaky_relu(x, 0.2)
         logits = full_precision(dense(1)(x)[:, 0])
         if not self.outputs:
             return logits

@@ -59,8 +59,13 @@ class DiscriminatorBlock(nn.Module):
     @nn.compact
     def __call__(self, x):
         conv = partial(Conv, self.channels, dtype=self.dtype)
-        y = x if self.first else nn.relu(x)
-        y = nn.relu(conv((3, 3), kernel_init=xavier_relu)(y))
+        inner = Conv(
+            self.channels if self.first else x.shape[-1],
+            (3, 3),
+            kernel_init=xavier_relu,
+            dtype=self.dtype,
+        )
+        y = nn.relu(inner(x if self.first else nn.relu(x)))
         y = conv((3, 3), kernel_init=xavier_relu)(y)
         if self.down:
             x, y = downsample(x), downsample(y)
@@ -154,7 +159,7 @@ def networks(
 
     Up to 32 pixels G has as many channels at every stage, and so has D, in two blocks
     that halve the image and two that do not; above, channels double with each halving,
-    up to 16 times the width.
+    up to 16 times the width, and D's last block, where 4x4 are left, does not halve.
 
     Args:
         shape: `(H, W, C)` of the images.

@@ -22,10 +22,12 @@ a schedule, or what D is shown:
     LeCam            penalty=lecam_penalty(0.3)                         2104.03310
     instance noise   augment=augment.instance_noise()                   1610.04490
     ExtraAdam        play=lambda d, g: extragradient(together(d, g))    1802.10551
+    Lookahead        play=lambda d, g: lookahead(chain(d, g), 5)        2006.14567
 
-Penalties are of `jaxgan.regularizers`. Gradient clipping, two time scales (TTUR,
-1706.08500), optimistic Adam and lookahead (`games.lookahead`) are a matter of `g_tx`
-and `d_tx`. `acgan`, `infogan`, `unrolled` and `consensus` are recipes of their own.
+Penalties are of `jaxgan.regularizers`, `extragradient` and `lookahead` of
+`jaxgan.games`. Gradient clipping, two time scales (TTUR, 1706.08500) and optimistic
+Adam are a matter of `g_tx` and `d_tx`. `acgan`, `infogan`, `unrolled` and `consensus`
+are recipes of their own.
 """
 
 from jaxgan.recipes.acgan import acgan

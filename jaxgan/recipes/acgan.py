@@ -34,7 +34,8 @@ def acgan(
         num_classes: how many classes.
         g_tx: G's optimizer, an optax transform.
         d_tx: D's optimizer.
-        loss: of the source; the paper's is the default.
+        loss: of the source; in the paper `losses.minimax`, of which the default is the
+            form that G can learn from.
         class_weight: of L_C, 1 in the paper.
         ema_decay: of G's averaged weights, per step.
 

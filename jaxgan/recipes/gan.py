@@ -56,10 +56,10 @@ def gan(
         The GAN; batches need `image` float32 [B, H, W, C] and, with classes, `label`.
 
     Raises:
-        ValueError: there is a schedule beside `play`.
+        ValueError: there is `n_critic` or `clip` beside `play`.
     """
-    if play and n_critic > 1:
-        raise ValueError(f"gan: play decides the schedule, not n_critic {n_critic}.")
+    if play and (n_critic > 1 or clip is not None):
+        raise ValueError("gan: with play there is neither n_critic nor clip.")
     given, latents = labels(num_classes), normal(latent_dim)
 
     def generate(state, batch, key):
