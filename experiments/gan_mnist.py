@@ -5,7 +5,7 @@
     python experiments/gan_mnist.py wgan_gp --n-critic 1 --r1 1 --workdir runs/mine
 
 A name is a set of options, each paper's loss, penalty and schedule with DCGAN's
-networks; options after it change it, and any may be combined. README has their figures.
+networks; options after it change it, and any may be combined.
 """
 
 import dataclasses
