@@ -1,11 +1,11 @@
 """Modes of Stacked MNIST, three digits as the colours of an image: 1,000 classes.
 
-python experiments/stacked_mnist.py r3gan
-python experiments/stacked_mnist.py r3gan evaluate --num 25600 --metrics classes
+    python experiments/stacked_mnist.py r3gan
+    python experiments/stacked_mnist.py r3gan evaluate --num 25600 --metrics classes
 
-The networks have no normalization, so that it is up to the objective. After 4,000 steps,
-six minutes on two CPU cores, `r3gan` (RpGAN + R1 + R2) draws 999 modes with a reverse KL
-of 0.19 over 25,600 samples, `vanilla` 2 with 6.8.
+The networks have no normalization, so that it is up to the objective. After 4,000
+steps, six minutes on two CPU cores, `r3gan` (RpGAN + R1 + R2) draws 999 modes with a
+reverse KL of 0.19 over 25,600 samples, `vanilla` 2 with 6.8.
 """
 
 import dataclasses
