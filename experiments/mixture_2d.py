@@ -5,7 +5,8 @@
 
 Prints how many modes each seed covers, and writes a picture and a GIF of its samples
 over the modes. The seeds are one program, `jax.vmap` of the step. On the ring `vanilla`
-keeps 6, 8 and 7 modes of 8, `r3gan` all, on the grid `vanilla` 18, 16 and 15 of 25.
+keeps 6, 8 and 7 modes of 8, on the grid 18, 16 and 15 of 25; `wgan_gp` and `r3gan` keep
+all of both.
 """
 
 import dataclasses
