@@ -86,7 +86,8 @@ class Config(config.Config):
     g_norm: Norm = "batch"
     """G's normalization."""
     augment: Literal[tuple(AUGMENTS)] = "none"
-    """What is done to what D is shown, real and fake."""
+    """What is done to what D is shown, real and fake; instance noise fades to nothing
+    in 2,000 steps."""
     pack: int = 1
     """How many images D judges at once."""
     optimizer: Literal[tuple(OPTIMIZERS)] = "adam"

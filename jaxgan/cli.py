@@ -108,28 +108,21 @@ def main(
     prog, home, default = f"{experiment}.py", workdir.default(experiment), kind()
     known = {"sample": (Sample, sample), "evaluate": (Evaluate, evaluate)}
     known |= commands or {}
-    if named and not known.keys() & argv[:1]:
+    unnamed = named and argv[:1] and argv[0] in known
+    if named and not unnamed:
         name, *argv = argv or [""]
-        if name not in named:
-            names = f"one of {', '.join(named)}; {prog} NAME --help lists its options."
-            if name in ("-h", "--help"):
-                print(
-                    f"{kind.__doc__}\n\nusage: {prog} NAME [OPTIONS]\n\nNAME is {names}"
-                )
-                sys.exit(0)
-            _stop(f"{prog} needs a name first, not {name!r}: {names}", 2)
+        _check_name(name, named, prog, kind)
         prog, home, default = f"{prog} {name}", home / name, named[name]
     try:
-        if command := known.keys() & argv[:1]:
-            (command,) = command
-            what, function = known[command]
-            options = _parse(what, argv[1:], f"{prog} {command}")
-            _cache_compilations()
-            if home == workdir.default(experiment) and named and not options.workdir:
+        if argv and argv[0] in known:
+            what, function = known[argv[0]]
+            options = _parse(what, argv[1:], f"{prog} {argv[0]}")
+            if unnamed and not options.workdir:
                 raise UsageError(
-                    f"{prog} {command} needs --workdir, or a name before: {prog} "
-                    f"{next(iter(named))} {command}."
+                    f"{prog} {argv[0]} needs --workdir, or a name before: {prog} "
+                    f"{next(iter(named))} {argv[0]}."
                 )
+            _cache_compilations()
             path = Path(options.workdir or home)
             function(options, _load(options, path, kind, build, experiment))
         else:
@@ -145,6 +138,15 @@ def main(
         sys.exit(130)
     except KeyboardInterrupt:
         _stop("Stopped at once, without saving.", 130)
+
+
+def _check_name(name, named, prog, kind):
+    names = f"one of {', '.join(named)}; {prog} NAME --help lists its options."
+    if name in ("-h", "--help"):
+        print(f"{kind.__doc__}\n\nusage: {prog} NAME [OPTIONS]\n\nNAME is {names}")
+        sys.exit(0)
+    if name not in named:
+        _stop(f"{prog} needs a name first, not {name!r}: {names}", 2)
 
 
 def _stop(text, code):

@@ -163,20 +163,22 @@ def test_adam_of_each_kind_on_the_bilinear_game(play, tx, converges):
 # --- the Dirac-GAN, by recipes.gan
 
 
+THETA = Net(
+    "G",
+    lambda key, z: ({"theta": jnp.float32(1)}, {}),
+    lambda p, s, z, train=True: (p["theta"] * jnp.ones((len(z), 1)), s),
+)
+PSI = Net(
+    "D",
+    lambda key, x: ({"psi": jnp.float32(1)}, {}),
+    lambda p, s, x, train=True: (p["psi"] * x[:, 0], s),
+)
+PLAYERS = {"latent_dim": 1, "g_tx": optax.sgd(LR), "d_tx": optax.sgd(LR)}
+
+
 def dirac(**options):
     """θ and ψ of the Dirac-GAN after each of 400 steps from (1, 1)."""
-    G = Net(
-        "G",
-        lambda key, z: ({"theta": jnp.float32(1)}, {}),
-        lambda p, s, z, train=True: (p["theta"] * jnp.ones((len(z), 1)), s),
-    )
-    D = Net(
-        "D",
-        lambda key, x: ({"psi": jnp.float32(1)}, {}),
-        lambda p, s, x, train=True: (p["psi"] * x[:, 0], s),
-    )
-    sgd = optax.sgd(LR)
-    gan = recipes.gan(G, D, latent_dim=1, g_tx=sgd, d_tx=sgd, **options)
+    gan = recipes.gan(THETA, PSI, **PLAYERS, **options)
 
     def one(state, key):
         state, _ = gan.step(state, BATCH, key)
@@ -253,18 +255,7 @@ def test_extragradient_converges_on_the_dirac_gan():
 
 
 def test_consensus_is_a_recipe_that_converges_on_the_dirac_gan():
-    G = Net(
-        "G",
-        lambda key, z: ({"theta": jnp.float32(1)}, {}),
-        lambda p, s, z, train=True: (p["theta"] * jnp.ones((len(z), 1)), s),
-    )
-    D = Net(
-        "D",
-        lambda key, x: ({"psi": jnp.float32(1)}, {}),
-        lambda p, s, x, train=True: (p["psi"] * x[:, 0], s),
-    )
-    sgd = optax.sgd(LR)
-    gan = recipes.consensus(G, D, latent_dim=1, g_tx=sgd, d_tx=sgd, weight=2.0)
+    gan = recipes.consensus(THETA, PSI, **PLAYERS, weight=2.0)
     state, step = gan.init(KEY, BATCH), jax.jit(gan.step)
     # At θ = ψ = 1: v = (-σ(-1), σ(1)) of (D by ψ, G by θ) in the logistic game.
     _, metrics = step(state, BATCH, KEY)

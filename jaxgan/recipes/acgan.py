@@ -70,5 +70,5 @@ def acgan(
     d_step, g_step = update(D.name, d_loss, d_tx), update(G.name, g_loss, g_tx)
     both = share("fake", G.name, generate, d_step, g_step)
     phases = both, ema(G.name, ema_decay)
-    alone, inputs = (d_step, g_step), (latents, images)
+    alone, inputs = (d_step, g_step), (latents, images())
     return assemble(G, D, *phases, alone=alone, inputs=inputs, num_classes=num_classes)

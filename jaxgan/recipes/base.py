@@ -40,11 +40,6 @@ class GAN(NamedTuple):
     do it once before sampling."""
 
 
-def images(batch) -> tuple:
-    """What a D without labels takes."""
-    return (batch["image"],)
-
-
 def normal(latent_dim: int) -> Callable:
     """z from N(0, I): `(key, n) -> [n, latent_dim]`."""
     return lambda key, n: axis.draw(random.normal, key, (n, latent_dim))
@@ -65,6 +60,12 @@ def labels(num_classes: int) -> Callable:
         return (batch["label"],) if num_classes else ()
 
     return given
+
+
+def images(num_classes: int = 0) -> Callable:
+    """What D takes, `batch -> (image,)`, or `(image, label)` with classes."""
+    given = labels(num_classes)
+    return lambda batch: (batch["image"], *given(batch))
 
 
 def players(G: Net, D: Net, loss: AdversarialLoss, latents: Callable) -> tuple:

@@ -43,5 +43,5 @@ def consensus(
     d_step = update(D.name, agreed[D.name], d_tx)
     g_step = update(G.name, agreed[G.name], g_tx)
     phases = together(d_step, g_step), ema(G.name, ema_decay)
-    alone, inputs = (d_step, g_step), (latents, images)
+    alone, inputs = (d_step, g_step), (latents, images())
     return assemble(G, D, *phases, alone=alone, inputs=inputs)

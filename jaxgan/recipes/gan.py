@@ -15,7 +15,7 @@ from jax import random
 from jaxgan import losses
 from jaxgan.models.net import Net
 from jaxgan.phases import carry, chain, ema, every, project, share, update
-from jaxgan.recipes.base import GAN, assemble, labels, normal
+from jaxgan.recipes.base import GAN, assemble, images, labels, normal
 from jaxgan.regularizers import Judged, Penalty
 
 
@@ -104,6 +104,5 @@ def gan(
         phases = d_step, every(n_critic, chain(g_step, average))
     else:
         phases = share("fake", G.name, generate, d_step, g_step), average
-    d_inputs = lambda batch: (batch["image"], *given(batch))  # noqa: E731
-    alone, inputs = (d_step, g_step), (latents, d_inputs)
+    alone, inputs = (d_step, g_step), (latents, images(num_classes))
     return assemble(G, D, *phases, alone=alone, inputs=inputs, num_classes=num_classes)

@@ -105,5 +105,5 @@ def infogan(
 
     d_step, g_step = update(D.name, d_loss, d_tx), update(G.name, g_loss, g_tx)
     phases = share("fake", G.name, generate, d_step, g_step), ema(G.name, ema_decay)
-    alone, inputs = (d_step, g_step), (latents, images)
+    alone, inputs = (d_step, g_step), (latents, images())
     return assemble(G, D, *phases, alone=alone, inputs=inputs)

@@ -55,5 +55,5 @@ def unrolled(
 
     g_step = update(G.name, g_loss, g_tx)
     phases = d_step, g_step, ema(G.name, ema_decay)
-    alone, inputs = (d_step, g_step), (latents, images)
+    alone, inputs = (d_step, g_step), (latents, images())
     return assemble(G, D, *phases, alone=alone, inputs=inputs)
