@@ -121,12 +121,10 @@ GANS = {
     "smoothing": Config(loss="one_sided"),
     "lsgan": Config(loss="least_squares"),
     "hinge": Config(loss="hinge"),
-    "wgan": critic(
-        clip=0.02, optimizer="rmsprop", g_lr=5e-4, d_lr=5e-4, beta1=0.0, beta2=0.9
-    ),
+    "wgan": critic(clip=0.02, optimizer="rmsprop", g_lr=2e-3, beta1=0.0, beta2=0.9),
     "wgan_gp": critic(wgan_gp=10.0, d_norm="none", beta1=0.0, beta2=0.9),
     "dragan": alone(dragan=10.0),
-    "sngan": Config(loss="hinge", d_norm="spectral"),
+    "sngan": Config(loss="hinge", d_norm="spectral", beta1=0.0, beta2=0.9),
     "r1": alone(r1=1.0),
     "rpgan": Config(loss="relativistic_logistic"),
     "r3gan": alone(loss="relativistic_logistic", r1=1.0, r2=1.0),
