@@ -50,7 +50,9 @@ class Config(dcgan_mnist.Config):
     d_lr: float = 2e-4
     """Adam's learning rate for D."""
     weight: float = 1.0
-    """λ of the information that images give on their codes; 0 for none."""
+    """λ of the information that images give on their category; 0 for none."""
+    continuous_weight: float = 0.1
+    """λ of that on the continuous codes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +85,7 @@ def build(cfg: Config, shape, num_classes) -> recipes.GAN:
         noise=cfg.latent_dim,
         categories=cfg.categories,
         continuous=cfg.continuous,
-        weight=cfg.weight,
+        weight=(cfg.weight, cfg.continuous_weight),
         g_tx=optax.adam(cfg.g_lr, cfg.beta1),
         d_tx=optax.adam(cfg.d_lr, cfg.beta1),
         ema_decay=cfg.ema_decay,

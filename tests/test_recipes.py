@@ -186,11 +186,27 @@ def test_information_is_scipy_s_log_likelihood_plus_entropy():
     logits, mean = rng.normal(size=(6, 3)), rng.normal(size=(6, 2))
     said = np.concatenate([logits, mean], 1).astype("float32")
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    expected = np.log(p[np.arange(6), z[:, 4:7].argmax(1)]) + np.log(3)
+    category = np.log(p[np.arange(6), z[:, 4:7].argmax(1)]) + np.log(3)
     density = scipy.stats.norm(mean).logpdf(z[:, 7:])
-    expected += (density + np.log(2)).sum(1)
     got = information(jnp.array(said), jnp.array(z), 3, 2)
-    np.testing.assert_allclose(got, expected, rtol=1e-4)
+    np.testing.assert_allclose(got[0], category, rtol=1e-4)
+    np.testing.assert_allclose(got[1], (density + np.log(2)).sum(1), rtol=1e-4)
+
+
+def test_each_code_of_infogan_counts_by_its_weight():
+    found = {}
+    for weight in ((0.0, 0.0), (300.0, 0.0), (0.0, 3.0)):  # Q knows nothing yet
+        G, D = nets(outputs=4)
+        kinds = {"noise": 4, "categories": 3, "continuous": 1, "weight": weight}
+        gan = recipes.infogan(G, D, **kinds, g_tx=TX, d_tx=TX)
+        state = gan.init(KEY, BATCH)
+        _, metrics = gan.d_step(state, BATCH, KEY)
+        found[weight] = {name: mean.value() for name, mean in metrics.items()}
+    plain = found[0.0, 0.0]
+    for weight, metrics in found.items():
+        worth = weight[0] * plain["information"] + weight[1] * plain["continuous"]
+        assert metrics["d_loss"] == pytest.approx(plain["d_loss"] - worth, abs=1e-3)
+        assert abs(worth) > 0.1 or weight == (0.0, 0.0)
 
 
 def test_infogan_learns_its_codes_only_when_they_count():
@@ -204,7 +220,7 @@ def test_infogan_learns_its_codes_only_when_they_count():
             noise=4,
             categories=3,
             continuous=0,
-            weight=weight,
+            weight=(weight, 0.0),
             g_tx=optax.adam(3e-3, 0.5),
             d_tx=optax.adam(3e-3, 0.5),
         )

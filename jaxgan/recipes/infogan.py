@@ -32,10 +32,9 @@ def codes(noise: int, categories: int = 10, continuous: int = 2) -> Callable:
 
 
 def information(said, z, categories: int, continuous: int):
-    """log Q(c | x) + H(c) of each example, nats: at most ln(categories) without rest.
+    """log Q(c | x) + H(c) in nats, of the category and of the rest, each `[B]`.
 
-    Of a continuous code Q is a normal of deviation 1, as in the authors' program: one
-    that it could narrow would tell far more of these than of the category.
+    Of a continuous code Q is a normal of deviation 1, as in the authors' program.
 
     Args:
         said: what Q says, `[B, categories + continuous]`: logits, and means.
@@ -47,7 +46,7 @@ def information(said, z, categories: int, continuous: int):
     logits, mean = jnp.split(said, (categories,), -1)
     category = (code * jax.nn.log_softmax(logits)).sum(-1) + math.log(categories)
     normal = math.log(2) - ((rest - mean) ** 2 + math.log(2 * math.pi)) / 2
-    return category + normal.sum(-1)
+    return category, normal.sum(-1)
 
 
 def infogan(
@@ -59,7 +58,7 @@ def infogan(
     noise: int = 62,
     categories: int = 10,
     continuous: int = 2,
-    weight: float = 1.0,
+    weight: tuple[float, float] = (1.0, 0.1),
     loss: losses.AdversarialLoss = losses.nonsaturating,
     ema_decay: float = 0.999,
 ) -> GAN:
@@ -73,13 +72,13 @@ def infogan(
         noise: the dimension of what is no code.
         categories: of the one categorical code.
         continuous: how many codes from U(-1, 1).
-        weight: λ; with 0 the codes are noise like the rest.
+        weight: λ of the category, and of the continuous codes, smaller (section 4):
+            else these tell digits apart. A code of weight 0 is noise like the rest.
         loss: of the GAN's own game.
         ema_decay: of G's averaged weights, per step.
 
     Returns:
-        The GAN; batches need `image` float32 [B, H, W, C]. The metric `information` is
-        L_I in nats.
+        The GAN. The metrics `information` and `continuous` are L_I's parts, in nats.
     """
     latents = codes(noise, categories, continuous)
 
@@ -90,17 +89,19 @@ def infogan(
     def judge(state, batch, key):
         fake, z = batch["fake"] if "fake" in batch else generate(state, batch, key)
         (real, _), (fake, said) = D(state, batch["image"]), D(state, fake)
-        return real, fake, information(said, z, categories, continuous)
+        category, rest = information(said, z, categories, continuous)
+        worth = weight[0] * category + weight[1] * rest
+        return real, fake, worth, {"information": category, "continuous": rest}
 
     def d_loss(state, batch, key):
-        real, fake, told = judge(state, batch, key)
-        value = (loss.d(real, fake) - weight * told).mean()
+        real, fake, worth, told = judge(state, batch, key)
+        value = (loss.d(real, fake) - worth).mean()
         found = {"D(real)": loss.output(real), "D(fake)": loss.output(fake)}
-        return value, {"d_loss": value, "information": told} | found
+        return value, {"d_loss": value} | told | found
 
     def g_loss(state, batch, key):
-        real, fake, told = judge(state, batch, key)
-        value = (loss.g(real, fake) - weight * told).mean()
+        real, fake, worth, _ = judge(state, batch, key)
+        value = (loss.g(real, fake) - worth).mean()
         return value, {"g_loss": value}
 
     d_step, g_step = update(D.name, d_loss, d_tx), update(G.name, g_loss, g_tx)
