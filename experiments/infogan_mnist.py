@@ -4,8 +4,8 @@
     python experiments/infogan_mnist.py codes --out codes.png
 
 `codes` draws a row for each category with a continuous code along it, and says how well
-categories name digits: of 99.7 % of the samples of seed 0, which took five minutes on
-two CPU cores. With `--weight 0` nothing makes G heed its codes.
+categories name digits: of 79.5, 89.5 and 90.1 % of the samples of seeds 0, 1 and 2, in
+about four minutes on two CPU cores. With `--weight 0` nothing makes G heed its codes.
 """
 
 import dataclasses
@@ -37,10 +37,10 @@ from jaxgan.types import UsageError
 class Config(dcgan_mnist.Config):
     """InfoGAN with DCGAN's networks, on MNIST or any images."""
 
-    steps: int = 6000
+    steps: int = 4500
     """How many steps to train, in all."""
-    latent_dim: int = 62
-    """Dimension of the part of z that is no code."""
+    latent_dim: int = 5
+    """Dimension of the part of z that is no code: few, or noise tells digits apart."""
     categories: int = 10
     """Of the categorical code."""
     continuous: int = config.or_none(2)

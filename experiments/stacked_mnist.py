@@ -4,8 +4,9 @@
     python experiments/stacked_mnist.py r3gan evaluate --num 25600 --metrics classes
 
 The networks have no normalization, so that it is up to the objective. After 4,000
-steps, six minutes on two CPU cores, `r3gan` (RpGAN + R1 + R2) draws 999 modes with a
-reverse KL of 0.19 over 25,600 samples, `vanilla` 2 with 6.8.
+steps, six minutes on two CPU cores, `r3gan` (RpGAN + R1 + R2) draws 999, 999 and 998
+modes with a reverse KL of 0.19, 0.22 and 0.27 over 25,600 samples (seeds 0, 1, 2),
+`vanilla` 2 and 88 with 6.8 and 5.2 (seeds 0, 2).
 """
 
 import dataclasses

@@ -37,6 +37,19 @@ def mean(tree):
     return jax.tree.map(lambda x: lax.pmean(x, name()).astype(x.dtype), tree)
 
 
+def gather(x):
+    """The whole batch, of which this device has a share."""
+    return lax.all_gather(x, name(), tiled=True) if name() else x
+
+
+def share(x):
+    """This device's share of a whole batch."""
+    if not name():
+        return x
+    n = len(x) // lax.axis_size(name())
+    return lax.dynamic_slice_in_dim(x, lax.axis_index(name()) * n, n)
+
+
 def draw(sampler, key, shape, *args, **kwargs):
     """`sampler(key, shape, ...)` for this device's share of the batch.
 
@@ -52,6 +65,4 @@ def draw(sampler, key, shape, *args, **kwargs):
     if not name():
         return sampler(key, shape, *args, **kwargs)
     whole = (lax.axis_size(name()) * shape[0], *shape[1:])
-    start = lax.axis_index(name()) * shape[0]
-    drawn = sampler(key, whole, *args, **kwargs)
-    return jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, start, shape[0]), drawn)
+    return jax.tree.map(share, sampler(key, whole, *args, **kwargs))

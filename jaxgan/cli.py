@@ -255,15 +255,21 @@ def _references(options: Evaluate, cfg: config.Config):
     """Real images, and more of them for the floor or None."""
     spec = options.reference or cfg.data
     fit = {n: config.size(n, getattr(cfg, n)) for n in ("resize", "crop")}
+    crop = config.sides("random_crop", cfg.random_crop)
+
+    def load(**split):
+        loaded = data.load(spec, **split, **fit)
+        return data.centred(loaded, crop) if crop else loaded
+
     try:
-        reference = data.load(spec, **fit)
+        reference = load()
     except UsageError as error:
         name = "--reference" if options.reference else "--data"
         raise UsageError(str(error).replace("--data", name)) from None
-    if not (spec in ("mnist", "stacked_mnist") or spec.startswith("idx:")):
+    if not data.has_test(spec):
         return reference, None
     try:
-        return reference, data.load(spec, split="test", **fit)
+        return reference, load(split="test")
     except UsageError as error:  # a folder of training files alone
         why = f"There are no test images: {error}"
         return reference._replace(notes=(*reference.notes, why)), None

@@ -23,12 +23,14 @@ class Config:
     """Options of the loop."""
 
     data: str = "mnist"
-    """Training images: mnist, stacked_mnist, idx:DIR, folder:DIR, npz:FILE or
-    tfds:NAME."""
+    """Training images: mnist, stacked_mnist, painted_mnist, idx:DIR, folder:DIR,
+    npz:FILE or tfds:NAME."""
     resize: str | None = None
     """Resize images first: N for the short side, HxW for both."""
     crop: str | None = None
     """Then crop their centre: N or HxW."""
+    random_crop: str | None = None
+    """Then, while training, cut out this much anywhere: N or HxW."""
     flip: bool = False
     """Mirror training images left to right at random."""
     steps: int = 3000
@@ -147,6 +149,12 @@ def size(name: str, text: str | None) -> int | tuple[int, int] | None:
     if len(numbers) not in (1, 2) or min(numbers) < 1:
         raise UsageError(f"{flag(name)} {text} must be N or HxW, such as 64 or 64x96.")
     return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
+
+
+def sides(name: str, text: str | None) -> tuple[int, int] | None:
+    """The same, as a height and a width."""
+    both = size(name, text)
+    return (both, both) if isinstance(both, int) else both
 
 
 def from_file(path: str, default: Config) -> Config:

@@ -48,13 +48,19 @@ def update(names: str | tuple[str, ...], loss: Loss, tx) -> Phase:
             return loss(merge(state, params=trained), batch | made, key)
 
         trained = {n: state.params[n] for n in names}
-        made = {field: batch[field] for field, s in shared.items() if s.name in names}
+        ours = {f: s.names for f, s in shared.items() if {*s.names} & {*names}}
+        if partly := [f for f, needed in ours.items() if not {*needed} <= {*names}]:
+            raise ValueError(
+                f"update: {partly[0]!r} is shared by way of {ours[partly[0]]}, which "
+                f"one update must train all, or none; this one trains {names}."
+            )
+        made = {field: batch[field] for field in ours}
         gradient = jax.grad(objective, (0, 1), has_aux=True, allow_int=True)
         (grads, to_made), metrics = gradient(trained, made)
         for field, toward in to_made.items():
             (through,) = shared[field].pull(toward)
-            name = shared[field].name
-            grads[name] = jax.tree.map(jnp.add, grads[name], through)
+            for name, more in through.items():
+                grads[name] = jax.tree.map(jnp.add, grads[name], more)
         grads = axis.mean(grads)
         params, opt = {}, {}
         for n in names:
@@ -168,32 +174,33 @@ def together(*phases: Phase) -> Phase:
     return Phase(joined.init, step, joined.trains)
 
 
-def share(field: str, name: str, produce: Callable, *phases: Phase) -> Phase:
-    """Runs a network once for several phases.
+def share(field: str, names: str | tuple, produce: Callable, *phases: Phase) -> Phase:
+    """Runs a network, or several, once for several phases.
 
     `produce(state, batch, key)` is evaluated once, and the losses find its value in
-    their batch, `batch[field]`. Where a phase trains the network `name`, the value's
-    gradient flows on into its weights. That saves a generator's forward pass when D and
-    G learn from the same fakes, as is usual in other frameworks.
+    their batch, `batch[field]`. Where a phase trains the networks, the value's gradient
+    flows on into their weights. That saves a generator's forward pass when D and G
+    learn from the same fakes, as is usual in other frameworks.
 
     Args:
         field: the entry of the batch.
-        name: the network whose gradients flow.
-        produce: `(state, batch, key) -> arrays`, by way of that network.
+        names: the network or networks whose gradients flow.
+        produce: `(state, batch, key) -> arrays`, by way of those networks.
         *phases: the phases that share it.
 
     Raises:
-        ValueError: a phase would see a value that was made with older weights: `name`
-            may be trained once, by the last of the phases.
+        ValueError: a phase would see a value that was made with older weights: the
+            networks may be trained once, by one update of the last of the phases.
     """
-    inner = chain(*phases)
-    if len(inner.trains.get(name, ())) > 1 or any(
-        name in p.trains for p in phases[:-1]
-    ):
+    names = (names,) if isinstance(names, str) else tuple(names)
+    *first, last = phases
+    early = {n for phase in first for n in phase.trains}
+    if early & {*names} or any(len(last.trains.get(n, ())) > 1 for n in names):
         raise ValueError(
-            f"share: only the last phase may train {name!r}, and once, since {field!r} "
-            "would then be of older weights."
+            f"share: only the last phase may train {', '.join(map(repr, names))}, and "
+            f"once, since {field!r} would then be of older weights."
         )
+    inner = chain(*phases)
 
     def step(state, batch, key):
         if others := [*_open(batch)[1]]:
@@ -201,18 +208,66 @@ def share(field: str, name: str, produce: Callable, *phases: Phase) -> Phase:
         here, rest = random.split(key)
 
         def made(params):
-            return produce(merge(state, params={name: params}), batch, here)
+            return produce(merge(state, params=params), batch, here)
 
-        shared = Shared(*jax.vjp(made, state.params[name]), name)
+        params = {n: state.params[n] for n in names}
+        shared = Shared(*jax.vjp(made, params), names)
         return inner.step(state, dict(batch) | {field: shared}, rest)
 
     return Phase(inner.init, step, inner.trains)
 
 
+def prepared(prepare: Callable, *phases: Phase) -> Phase:
+    """Phases on a batch that is made of the loop's, once for all of them.
+
+    Args:
+        prepare: `(batch, key) -> batch`.
+        *phases: what goes on with it.
+    """
+    inner = chain(*phases)
+
+    def step(state, batch, key):
+        here, rest = random.split(key)
+        return inner.step(state, prepare(batch, here), rest)
+
+    return Phase(inner.init, step, inner.trains)
+
+
+def until(n: int, first: Phase, then: Phase) -> Phase:
+    """One phase in the steps before the n-th, another from it on: pre-training.
+
+    Metrics of the one that does not run count nothing.
+
+    Raises:
+        ValueError: n is negative, or both train a network with different optimizers.
+    """
+    if n < 0:
+        raise ValueError(f"until: n is {n}; it must be 0 or more.")
+    both = chain(first, then)
+
+    def step(state, batch, key):
+        found = [jax.eval_shape(p.step, state, batch, key)[1] for p in (first, then)]
+        nothing = jax.tree.map(
+            lambda x: jnp.zeros(x.shape, x.dtype), found[0] | found[1]
+        )
+
+        def run(phase):
+            def branch(state, batch, key):
+                state, metrics = phase.step(state, batch, key)
+                return state, nothing | metrics
+
+            return branch
+
+        now = state.step < n
+        return lax.cond(now, run(first), run(then), state, batch, key)
+
+    return Phase(both.init, step, both.trains)
+
+
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=("value", "pull"),
-    meta_fields=("name",),
+    meta_fields=("names",),
 )
 @dataclass(frozen=True)
 class Shared:
@@ -220,8 +275,8 @@ class Shared:
 
     value: Any
     pull: Callable
-    """From the value's gradient to that of the weights of network `name`."""
-    name: str
+    """From the value's gradient to `{name: that of the network's weights}`."""
+    names: tuple[str, ...]
 
 
 def _open(batch):

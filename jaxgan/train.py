@@ -34,7 +34,7 @@ from jaxgan import (
     visual,
     workdir,
 )
-from jaxgan.feed import feed
+from jaxgan.feed import Change, feed
 from jaxgan.types import UsageError, example
 
 DISPATCH_SECONDS = 0.5
@@ -74,6 +74,9 @@ def run(cfg: config.Config, build, experiment: str):
         resize=config.size("resize", cfg.resize),
         crop=config.size("crop", cfg.crop),
     )
+    change, whole = _change(cfg, dataset.shape), dataset
+    if change.crop:
+        dataset = data.centred(whole, change.crop)
     gan = build(cfg, dataset.shape, dataset.num_classes)
     record.check(cfg.tensorboard, cfg.wandb)
     donor = _donor(cfg, gan, dataset.shape, mesh)
@@ -81,7 +84,9 @@ def run(cfg: config.Config, build, experiment: str):
     this = workdir.Run(experiment, cfg, dataset.shape, dataset.class_names)
     workdir.open_run(path, this)
     with contextlib.ExitStack() as stack:
-        return gan, _train(cfg, gan, dataset, donor, judge, mesh, path, stack)
+        source = feed(whole, cfg.seed, cfg.batch_size, change, mesh)
+        stack.callback(source.close)
+        return gan, _train(cfg, gan, dataset, source, donor, judge, mesh, path, stack)
 
 
 def keys(seed: int):
@@ -116,7 +121,7 @@ def looped(step, batch, root, data_root):
     return run
 
 
-def _train(cfg, gan, dataset, donor, judge, mesh, path, stack):
+def _train(cfg, gan, dataset, source, donor, judge, mesh, path, stack):
     log = stack.enter_context(workdir.logger(path))
     for note in dataset.notes:
         log(note)
@@ -131,8 +136,6 @@ def _train(cfg, gan, dataset, donor, judge, mesh, path, stack):
     if start >= cfg.steps:
         log(f"All {cfg.steps} steps are done; raise --steps to train on.")
         return state
-    source = feed(dataset, cfg.seed, cfg.batch_size, cfg.flip, mesh)
-    stack.callback(source.close)
     sinks = _sinks(cfg, path, start, stack)
     draw = _sheet(gan, sample_key)
     evaluate = _evaluator(cfg, gan, dataset, judge, path, start, sinks, log)
@@ -198,6 +201,17 @@ def _train(cfg, gan, dataset, donor, judge, mesh, path, stack):
         raise Interrupted(text)
     log(f"Done. Samples are in {path / 'samples'}.")
     return state
+
+
+def _change(cfg, shape):
+    """What is done to training images at random."""
+    crop = config.sides("random_crop", cfg.random_crop)
+    if crop and (crop[0] > shape[0] or crop[1] > shape[1]):
+        raise UsageError(
+            f"--random-crop {cfg.random_crop} is larger than the images of "
+            f"{shape[0]}x{shape[1]}; crop less, or enlarge them first with --resize."
+        )
+    return Change(cfg.flip, crop)
 
 
 def _due(step, period, cfg):

@@ -7,14 +7,18 @@ import jax
 import jax.numpy as jnp
 
 Batch = Mapping[str, Any]
-"""Arrays by name: `image` float32 `[B, H, W, C]` in [-1, 1], `label` int32 `[B]`."""
+"""Arrays by name: `image` float32 `[B, H, W, C]` in [-1, 1], `label` int32 `[B]`; of
+pairs also `input`, like `image`, and with label maps `map` int32 `[B, H, W]`."""
 
 
 def example(shape, batch_size: int = 2) -> Batch:
     """The shapes of a batch of images of `shape` (H, W, C), for a GAN's `init`."""
+    image = jax.ShapeDtypeStruct((batch_size, *shape), "float32")
     return {
-        "image": jax.ShapeDtypeStruct((batch_size, *shape), "float32"),
+        "image": image,
+        "input": image,
         "label": jax.ShapeDtypeStruct((batch_size,), "int32"),
+        "map": jax.ShapeDtypeStruct((batch_size, *shape[:-1]), "int32"),
     }
 
 

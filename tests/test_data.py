@@ -12,6 +12,8 @@ from jaxgan import data
 from jaxgan.data import dataset
 from jaxgan.types import UsageError
 
+FIELDS = "image", "label"
+
 
 def _refuses(*needles, spec, **options):
     with pytest.raises(UsageError) as caught:
@@ -51,7 +53,7 @@ def test_mnist_is_the_real_one(mnist):
     assert mnist.name == "mnist"
     assert (mnist.size, mnist.shape, mnist.notes) == (60000, (28, 28, 1), ())
     assert mnist.class_names == tuple("0123456789") and mnist.num_classes == 10
-    assert mnist.nbytes == 47_040_000
+    assert mnist.nbytes == 47_040_000 + 4 * 60000 and mnist.fields == {*FIELDS}
     everything = mnist.fetch(np.arange(60000))
     raw = struct.pack(">4I", 0x803, 60000, 28, 28) + everything["image"].tobytes()
     assert hashlib.sha256(raw).hexdigest() == (

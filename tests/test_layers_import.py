@@ -13,7 +13,10 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = (
     ("types", "axis"),
-    ("losses", "regularizers", "augment", "spectral", "ops", "models"),
+    (
+        *("losses", "regularizers", "augment", "spectral"),
+        *("tasks", "pool", "ops", "models"),
+    ),
     ("phases", "games"),
     (
         "recipes",

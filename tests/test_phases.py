@@ -16,10 +16,12 @@ from jaxgan.phases import (
     ema,
     every,
     game,
+    prepared,
     project,
     refresh,
     repeat,
     share,
+    until,
     update,
 )
 from jaxgan.types import Mean, TrainState, merge
@@ -511,6 +513,87 @@ def test_share_refuses_to_share_what_goes_out_of_date():
     for stale in ((g, d), (every(2, g), g), (chain(d, g), d)):
         with pytest.raises(ValueError, match="only the last phase may train 'G'"):
             share("fake", "G", _produce, *stale)
+
+
+def _both(state, batch, key):
+    """G's output, which D multiplies again: of two networks."""
+    return D(state, G(state, batch["x"]))
+
+
+def test_what_two_networks_make_is_shared_by_one_update_of_both():
+    def loss(state, batch, key):
+        return jnp.mean(batch["made"] ** 2) / 2, {}
+
+    def alone(state, batch, key):
+        return loss(state, batch | {"made": _both(state, batch, key)}, key)
+
+    first = update("D", lambda state, batch, key: (jnp.mean(batch["made"]), {}), SGD)
+    shared, step = _start(
+        share("made", ("G", "D"), _both, update(("G", "D"), loss, SGD))
+    )
+    apart, other = _start(update(("G", "D"), alone, SGD))
+    expected = _weights(other(apart, X, KEY)[0])
+    _assert_weights(step(shared, X, KEY)[0], **expected)
+    # (w_D w_G x)² / 2, where the mean of x² is 2.5.
+    by_hand = {"G": 2 - LR * 2.5 * 9 * 2, "D": 3 - LR * 2.5 * 4 * 3}
+    _assert_weights(step(shared, X, KEY)[0], **by_hand)
+    with pytest.raises(ValueError, match="only the last phase may train 'G', 'D'"):
+        share("made", ("G", "D"), _both, first, update(("G", "D"), loss, SGD))
+    for names in ("G", "D"):
+        state, step = _start(share("made", ("G", "D"), _both, update(names, loss, SGD)))
+        with pytest.raises(
+            ValueError, match=r"'made' is shared by way of .* train all"
+        ):
+            step(state, X, KEY)
+
+
+def test_a_batch_is_prepared_once_for_all_phases_inside():
+    calls = []
+
+    def prepare(batch, key):
+        calls.append(1)
+        return {"x": 2 * batch["x"] + random.normal(key)}
+
+    seen = []
+
+    def loss(state, batch, key):
+        seen.append(batch["x"])
+        return jnp.mean(G(state, batch["x"])), {}
+
+    state, step = _start(prepared(prepare, *[update("G", loss, SGD)] * 2))
+    new, _ = step(state, X, KEY)
+    assert len(calls) == 1
+    np.testing.assert_array_equal(seen[0], seen[1])
+    mean = float(np.mean(seen[0]))
+    assert mean != pytest.approx(3.0)  # it has noise, of the step's key
+    _assert_weights(new, G=2 - 2 * LR * mean, D=3)
+    other, _ = step(state, X, random.key(1))
+    assert _weights(other)["G"] != pytest.approx(_weights(new)["G"])
+
+
+def test_until_a_step_one_phase_and_then_another():
+    up = update(
+        "G", lambda state, batch, key: (-state.params["G"]["w"], {"up": 1.0}), SGD
+    )
+    on_d = update(
+        "D", lambda state, batch, key: (state.params["D"]["w"], {"down": 2.0}), SGD
+    )
+    down = chain(up, on_d)
+    state, step = _start(until(2, up, down))
+    assert {*state.opt} == {"G", "D"}
+    states, metrics = _run(state, jax.jit(step), 4)
+    g, d = ([float(_weights(s)[n]) for s in states] for n in "GD")
+    np.testing.assert_allclose(g, [2.1, 2.2, 2.3, 2.4], rtol=1e-5)
+    np.testing.assert_allclose(d, [3.0, 3.0, 2.9, 2.8], rtol=1e-5)
+    assert [m["down"] for m in metrics] == [None, None, 2.0, 2.0]
+    assert [m["up"] for m in metrics] == [1.0] * 4
+    state, step = _start(until(0, up, down))
+    assert float(_weights(step(state, X, KEY)[0])["D"]) == pytest.approx(2.9)
+    with pytest.raises(ValueError, match="n is -1"):
+        until(-1, up, down)
+    other = update("G", _square(G), optax.sgd(LR))
+    with pytest.raises(ValueError, match="different optimizers"):
+        until(1, up, other)
 
 
 @pytest.mark.parametrize("twice", (lambda g: repeat(2, g), lambda g: chain(g, g)))

@@ -29,6 +29,7 @@ from jaxgan import (
     train,
 )
 from jaxgan.config import Config
+from jaxgan.feed import Change
 from jaxgan.types import UsageError
 
 ROOT = Path(__file__).parent.parent
@@ -147,7 +148,7 @@ def test_the_number_of_steps_in_a_dispatch_changes_no_bit(options, monkeypatch):
 def test_batches_are_the_dataset_in_its_order_scaled(options, monkeypatch, make, flip):
     monkeypatch.setattr(feed, "AHEAD", 3)
     dataset = data.load(options("run").data)
-    source = make(dataset, 5, 16, flip, parallel.mesh())
+    source = make(dataset, 5, 16, Change(flip), parallel.mesh())
     for step in (0, 1, 4, 9):
         arrays, end = source.at(step)
         assert end is None or end > step
@@ -156,7 +157,8 @@ def test_batches_are_the_dataset_in_its_order_scaled(options, monkeypatch, make,
         rows = dataset.fetch(data.indices(5, step, 16, dataset.size))
         expected = rows["image"].astype(np.float32) / np.float32(127.5) - 1
         if flip:
-            mirror = jax.random.bernoulli(key, 0.5, (16, 1, 1, 1))
+            mirror = jax.random.bernoulli(jax.random.split(key)[0], 0.5, (16,))
+            mirror = mirror.reshape(16, 1, 1, 1)
             expected = np.where(mirror, expected[:, :, ::-1], expected)
         np.testing.assert_allclose(batch["image"], expected, atol=1e-6)
     source.close()

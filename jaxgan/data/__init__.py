@@ -16,10 +16,23 @@ Nothing here downloads, and nothing silently stands in for what was asked: a req
 that cannot be met raises `UsageError`, one sentence that says what would be right.
 """
 
-from jaxgan.data import mixtures
-from jaxgan.data.dataset import Dataset, make
+from jaxgan.data import mixtures, painted
+from jaxgan.data.dataset import Dataset, centred, make, other_seed, scaled
 from jaxgan.data.order import blocks, indices
-from jaxgan.data.specs import load
+from jaxgan.data.specs import has_test, load
 from jaxgan.data.stream import prefetch
 
-__all__ = ["Dataset", "blocks", "indices", "load", "make", "mixtures", "prefetch"]
+__all__ = [
+    "Dataset",
+    "blocks",
+    "centred",
+    "has_test",
+    "indices",
+    "load",
+    "make",
+    "mixtures",
+    "other_seed",
+    "painted",
+    "prefetch",
+    "scaled",
+]

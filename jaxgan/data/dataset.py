@@ -30,8 +30,11 @@ class Dataset(NamedTuple):
         shape: `(H, W, C)` of an image; C is 1 or 3.
         class_names: a name for each label; `()` when unlabelled.
         fetch: int indices `[B]` in `[0, size)` -> `{"image": uint8 [B, H, W, C]}`, and
-            `"label": int32 [B]` when labelled. Safe to call from any thread.
+            `"label": int32 [B]` when labelled; in pairs also `"input": uint8 [B, H, W,
+            C]`, with label maps `"map": uint8 [B, H, W]`. Safe to call from any thread.
         notes: sentences the user should see, e.g. which files were skipped.
+        unpaired: images of another domain, of the same shape: those of a batch are its
+            "input", in an order of their own.
     """
 
     name: str
@@ -40,11 +43,21 @@ class Dataset(NamedTuple):
     class_names: tuple[str, ...]
     fetch: Callable[[np.ndarray], dict[str, np.ndarray]]
     notes: tuple[str, ...] = ()
+    unpaired: "Dataset | None" = None
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all images as uint8."""
-        return self.size * math.prod(self.shape)
+        """Bytes of all examples, without the unpaired ones."""
+        return self.size * sum(x.nbytes for x in self._first.values())
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """What a batch has."""
+        return frozenset(self._first) | ({"input"} if self.unpaired else set())
+
+    @property
+    def _first(self):
+        return self.fetch(np.zeros(1, np.int64))
 
     @property
     def num_classes(self) -> int:
@@ -56,10 +69,26 @@ class Dataset(NamedTuple):
 
         Returns:
             `{"image": float32 [B, H, W, C]}` in [-1, 1], and `"label": int32 [B]` when
-            labelled.
+            labelled; "input" and "map" likewise.
         """
-        rows = self.fetch(indices(seed, step, batch_size, self.size))
-        return rows | {"image": rows["image"].astype(np.float32) / 127.5 - 1}
+        batch = scaled(self.fetch(indices(seed, step, batch_size, self.size)))
+        if self.unpaired:
+            others = self.unpaired.batch(other_seed(seed), step, batch_size)
+            batch["input"] = others["image"]
+        return batch
+
+
+def scaled(rows: dict) -> dict:
+    """What was fetched as a batch is: images float32 in [-1, 1], numbers int32."""
+    return {
+        name: x.astype(np.float32) / 127.5 - 1 if x.ndim == 4 else x.astype(np.int32)
+        for name, x in rows.items()
+    }
+
+
+def other_seed(seed: int) -> int:
+    """What orders the unpaired images, so that no two meet in every epoch."""
+    return (seed + 1) % 2**32
 
 
 class Decoded(NamedTuple):
@@ -100,6 +129,22 @@ def make(
         return {"image": images(index), "label": labels[index]}
 
     return Dataset(name, size, shape, class_names, fetch, notes)
+
+
+def centred(dataset: Dataset, size: tuple[int, int]) -> Dataset:
+    """The dataset with the centre of each image, `size` (H, W), alone."""
+    (h, w), (height, width, channels) = size, dataset.shape
+    top, left = (height - h) // 2, (width - w) // 2
+
+    def fetch(index):
+        return {
+            name: x[:, top : top + h, left : left + w] if x.ndim > 2 else x
+            for name, x in dataset.fetch(index).items()
+        }
+
+    others = dataset.unpaired and centred(dataset.unpaired, size)
+    shape = (h, w, channels)
+    return dataset._replace(shape=shape, fetch=fetch, unpaired=others)
 
 
 def decode(

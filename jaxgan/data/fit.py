@@ -67,17 +67,19 @@ def fitted_size(size: tuple[int, int], fit: Fit, where: str) -> tuple[int, int]:
     return crop
 
 
-def apply(image: Image.Image, fit: Fit) -> Image.Image:
+def apply(image: Image.Image, fit: Fit, nearest: bool = False) -> Image.Image:
     """Resizes with an antialiasing Lanczos filter, then crops the centre.
 
     Args:
         image: mode L or RGB, at least as large as the crop after resizing.
         fit: the `Fit`.
+        nearest: take the nearest pixel instead, for numbers of classes.
     """
     if fit.resize is not None:
         size = fitted_size((image.height, image.width), Fit(fit.resize), "")
         if size != (image.height, image.width):
-            image = image.resize(size[::-1], Image.Resampling.LANCZOS)
+            how = Image.Resampling.NEAREST if nearest else Image.Resampling.LANCZOS
+            image = image.resize(size[::-1], how)
     if fit.crop is not None:
         height, width = _pair(fit.crop)
         top, left = (image.height - height) // 2, (image.width - width) // 2

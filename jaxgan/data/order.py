@@ -47,7 +47,7 @@ def indices(seed, step, batch_size: int, size: int, xp=np):
     position = first + xp.arange(batch_size, dtype=np.uint32)
     n = np.uint32(size)
     epoch, item = position // n, position % n
-    key = _hash(_hash(_uint32(seed, xp)) + epoch)
+    key = hash_uint32(hash_uint32(_uint32(seed, xp)) + epoch)
     a, b = _factors(size)
 
     def permute(x):
@@ -67,10 +67,10 @@ def indices(seed, step, batch_size: int, size: int, xp=np):
 def _feistel(x, key, a, b):
     high, low = x // b, x % b
     for _ in range(_ROUNDS):
-        key = _hash(key)
-        high = (high + _hash(low ^ key) % a) % a
-        key = _hash(key)
-        low = (low + _hash(high ^ key) % b) % b
+        key = hash_uint32(key)
+        high = (high + hash_uint32(low ^ key) % a) % a
+        key = hash_uint32(key)
+        low = (low + hash_uint32(high ^ key) % b) % b
     return high * b + low
 
 
@@ -85,7 +85,7 @@ def _factors(size):
     return min(pairs, key=lambda pair: pair[0] * pair[1])
 
 
-def _hash(x):
+def hash_uint32(x):
     """An odd offset, so that 0 is no fixed point, and MurmurHash3's finalizer."""
     x = x + np.uint32(0x9E3779B9)
     x = (x ^ (x >> np.uint32(16))) * np.uint32(0x85EBCA6B)

@@ -65,6 +65,31 @@ def to_uint8(image: Image.Image, channels: int) -> Image.Image:
     return image.convert("L" if channels == 1 else "RGB")
 
 
+def to_classes(image: Image.Image) -> Image.Image:
+    """A map as mode L: gray values, or a palette's numbers, are those of classes.
+
+    Raises:
+        ValueError: it has colours, or more than 8 bits.
+    """
+    if "exif" in image.info:
+        image = ImageOps.exif_transpose(image)
+    if image.mode not in ("1", "L", "P"):
+        raise ValueError(
+            f"mode {image.mode}: a map has one number for each pixel, 8-bit gray or a"
+            " palette's"
+        )
+    if image.mode == "1":
+        return Image.fromarray(np.asarray(image).astype(np.uint8))
+    return Image.fromarray(np.array(image))
+
+
+def halves(image: Image.Image) -> tuple[Image.Image, Image.Image]:
+    """The left half and the right."""
+    middle = image.width // 2
+    right = image.crop((middle, 0, image.width, image.height))
+    return image.crop((0, 0, middle, image.height)), right
+
+
 def to_array(image: Image.Image) -> np.ndarray:
     """Mode L or RGB -> uint8 `[H, W, 1 or 3]`."""
     array = np.asarray(image)

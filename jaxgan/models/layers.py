@@ -1,7 +1,8 @@
 """Layers the networks share: convolutions by platform, BatchNorm across devices."""
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -61,6 +62,41 @@ def batch_norm(train: bool, **kwargs) -> nn.BatchNorm:
         axis_name=axis.name(),
         **kwargs,
     )
+
+
+Norm = Literal["batch", "instance", "none"]
+
+
+def normalization(kind: Norm, train: bool, dtype=None) -> Callable:
+    """`x -> x`, a layer of the kind: over the batch, over each image, or none.
+
+    Instance normalization: Ulyanov et al., 2016, arXiv:1607.08022; without scale and
+    shift, as in CycleGAN. An image of one pixel has none left of what it says, so there
+    is none for it.
+    """
+    if kind == "batch":
+        return batch_norm(train, dtype=dtype)
+    if kind == "none":
+        return lambda x: x
+    plain = {"use_bias": False, "use_scale": False, "epsilon": 1e-5}
+    norm = nn.InstanceNorm(dtype=dtype, **plain)
+    return lambda x: norm(x) if x.shape[1] * x.shape[2] > 1 else x
+
+
+def reflected(x, n: int):
+    """The image with n pixels more on each side, mirrored at the edge pixels."""
+    return jnp.pad(x, ((0, 0), (n, n), (n, n), (0, 0)), mode="reflect")
+
+
+def pixel_shuffle(x, r: int):
+    """`[B, H, W, r² C] -> [B, r H, r W, C]`: channels become pixels.
+
+    Shi et al., 2016, arXiv:1609.05158; channel c r² + i r + j becomes pixel (i, j) of
+    channel c, as torch has it.
+    """
+    b, h, w, c = x.shape
+    x = x.reshape(b, h, w, c // r**2, r, r).transpose(0, 1, 4, 2, 5, 3)
+    return x.reshape(b, h * r, w * r, c // r**2)
 
 
 def dcgan_scale(key, shape, dtype=jnp.float32):

@@ -33,8 +33,26 @@ are recipes of their own.
 from jaxgan.recipes.acgan import acgan
 from jaxgan.recipes.base import GAN
 from jaxgan.recipes.consensus import consensus
+from jaxgan.recipes.cyclegan import cyclegan
 from jaxgan.recipes.gan import gan
 from jaxgan.recipes.infogan import infogan
+from jaxgan.recipes.pix2pix import pix2pix, regression
+from jaxgan.recipes.spade import spade
+from jaxgan.recipes.srgan import srgan
+from jaxgan.recipes.translator import Translator
 from jaxgan.recipes.unrolled import unrolled
 
-__all__ = ["GAN", "acgan", "consensus", "gan", "infogan", "unrolled"]
+__all__ = [
+    "GAN",
+    "Translator",
+    "acgan",
+    "consensus",
+    "cyclegan",
+    "gan",
+    "infogan",
+    "pix2pix",
+    "regression",
+    "spade",
+    "srgan",
+    "unrolled",
+]

@@ -1,0 +1,84 @@
+"""CycleGAN's generator (Zhu et al., 2017, arXiv:1703.10593, appendix 7.2).
+
+From the style transfer of Johnson et al., 2016, arXiv:1603.08155: two halvings,
+residual blocks, two doublings, edges mirrored. Its discriminator is pix2pix's
+`PatchGAN`.
+"""
+
+from functools import partial
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jaxgan.models.layers import (
+    Conv,
+    ConvTranspose,
+    Norm,
+    full_precision,
+    normal002,
+    normalization,
+    reflected,
+)
+from jaxgan.types import UsageError
+
+
+class ResNetGenerator(nn.Module):
+    """`images [B, H, W, C'] -> images [B, H, W, C]`, both in [-1, 1]."""
+
+    channels: int = 3
+    width: int = 64
+    """Channels of the first and the last layer; four times as many in the middle."""
+    blocks: int = 9
+    """Residual blocks: 6 for images of 128 pixels, 9 for 256 in the paper."""
+    norm: Norm = "instance"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, train: bool = True):
+        check_size(x.shape)
+        conv = partial(
+            Conv,
+            padding="VALID",
+            use_bias=self.norm == "none",
+            kernel_init=normal002,
+            dtype=self.dtype,
+        )
+        pad = ((1, 1), (1, 1))
+        norm = partial(normalization, self.norm, train, self.dtype)
+        x = nn.relu(norm()(conv(self.width, (7, 7))(reflected(x, 3))))
+        sizes = []
+        for i in (1, 2):
+            sizes.append(x.shape[1:3])
+            x = conv(self.width << i, (3, 3), (2, 2), padding=pad)(x)
+            x = nn.relu(norm()(x))
+        for _ in range(self.blocks):
+            y = nn.relu(norm()(conv(self.width * 4, (3, 3))(reflected(x, 1))))
+            x = x + norm()(conv(self.width * 4, (3, 3))(reflected(y, 1)))
+        for i in (1, 0):
+            x = ConvTranspose(
+                self.width << i,
+                (3, 3),
+                (2, 2),
+                padding=pad,
+                size=sizes[i],
+                use_bias=self.norm == "none",
+                kernel_init=normal002,
+                dtype=self.dtype,
+            )(x)
+            x = nn.relu(norm()(x))
+        x = conv(self.channels, (7, 7), use_bias=True)(reflected(x, 3))
+        return jnp.tanh(full_precision(x))
+
+
+def check_size(shape) -> None:
+    """Refuses images [B, H, W, C] whose smallest stage is too small to be mirrored.
+
+    Raises:
+        UsageError: they have fewer than 5 pixels one way.
+    """
+    if min(shape[1:3]) < 5:
+        raise UsageError(
+            "CycleGAN's generator takes images of 5 pixels or more each way, not "
+            f"{shape[1]}x{shape[2]}."
+        )

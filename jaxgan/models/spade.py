@@ -1,0 +1,114 @@
+"""SPADE's networks (Park et al., 2019, arXiv:1903.07291, appendix A).
+
+G draws an image of a label map, which enters at every scale: normalized features are
+scaled and shifted, at each pixel, by what two convolutions make of the map. Its
+discriminator is pix2pix's `MultiScale`; `spectral.normalized` of each is the paper's.
+Normalization is of each image by itself, so that it does not depend on its batch.
+"""
+
+from functools import partial
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jaxgan.models.dcgan import stages
+from jaxgan.models.layers import Conv, full_precision, normalization, upsample
+
+glorot = nn.initializers.glorot_normal()
+
+
+class SPADE(nn.Module):
+    """`(x [B, h, w, C], map [B, H, W, K]) -> [B, h, w, C]`, the map one-hot: eq. 1."""
+
+    hidden: int = 128
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, label_map):
+        conv = partial(Conv, kernel_size=(3, 3), kernel_init=glorot, dtype=self.dtype)
+        seen = nn.relu(conv(self.hidden)(nearest(label_map, x.shape[1:3])))
+        scale, shift = conv(x.shape[-1])(seen), conv(x.shape[-1])(seen)
+        return normalization("instance", True, self.dtype)(x) * (1 + scale) + shift
+
+
+class SPADEBlock(nn.Module):
+    """SPADE, LeakyReLU, 3x3, twice, beside SPADE, 1x1: figure 11."""
+
+    channels: int
+    hidden: int = 128
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, label_map):
+        norm = partial(SPADE, self.hidden, self.dtype)
+        conv = partial(Conv, kernel_init=glorot, dtype=self.dtype)
+        middle = min(self.channels, x.shape[-1])
+        y = conv(middle, (3, 3))(nn.leaky_relu(norm()(x, label_map), 0.2))
+        y = conv(self.channels, (3, 3))(nn.leaky_relu(norm()(y, label_map), 0.2))
+        if x.shape[-1] != self.channels:
+            x = conv(self.channels, (1, 1), use_bias=False)(norm()(x, label_map))
+        return x + y
+
+
+class Generator(nn.Module):
+    """`(z [B, Z], map [B, H, W, K]) -> images [B, H, W, channels]` in [-1, 1].
+
+    The stages are DCGAN's, from `base` pixels up: figure 12.
+    """
+
+    channels: int = 3
+    width: int = 64
+    """Channels of the last block; each smaller one has twice as many, at most 16 x."""
+    hidden: int = 128
+    base: int = 4
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, z, label_map):
+        sizes = stages(label_map.shape[1:3], self.base)[::-1]
+        width = [self.width * min(1 << i, 16) for i in range(len(sizes))][::-1]
+        (h, w), first = sizes[0], width[0]
+        x = nn.Dense(h * w * first, kernel_init=glorot, dtype=self.dtype)(z)
+        x = x.reshape(len(z), h, w, first)
+        for size, channels in zip(sizes, width, strict=True):
+            x = x if size == sizes[0] else upsample(x, size)
+            x = SPADEBlock(channels, self.hidden, self.dtype)(x, label_map)
+        conv = Conv(self.channels, (3, 3), kernel_init=glorot, dtype=self.dtype)
+        return jnp.tanh(full_precision(conv(nn.leaky_relu(x, 0.2))))
+
+
+class Encoder(nn.Module):
+    """`images [B, H, W, C] -> (mean, log variance)`, each `[B, latent_dim]`: figure 14.
+
+    Of a style image, for the generator's z.
+    """
+
+    latent_dim: int = 256
+    width: int = 64
+    base: int = 4
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        for i in range(len(stages(x.shape[1:3], self.base)) - 1):
+            x = Conv(
+                self.width * min(1 << i, 8),
+                (3, 3),
+                (2, 2),
+                use_bias=False,
+                kernel_init=glorot,
+                dtype=self.dtype,
+            )(x if i == 0 else nn.leaky_relu(x, 0.2))
+            x = normalization("instance", True, self.dtype)(x)
+        x = nn.leaky_relu(x, 0.2).reshape(len(x), -1)
+        dense = partial(nn.Dense, self.latent_dim, dtype=self.dtype)
+        return full_precision(dense()(x)), full_precision(dense()(x))
+
+
+def nearest(x, size):
+    """The nearest pixels to those of an image of `size` (h, w), as torch takes them."""
+    rows, columns = (
+        (jnp.arange(n) * old) // n for n, old in zip(size, x.shape[1:3], strict=True)
+    )
+    return x[:, rows][:, :, columns]

@@ -1,0 +1,413 @@
+"""Networks from image to image, against torch on the same weights."""
+
+import jax
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from jax import random
+
+from jaxgan.models import cyclegan, flax_net, layers, pix2pix, spade, srgan
+from jaxgan.types import UsageError
+
+KEY = random.key(0)
+
+
+def to_torch(tree):
+    """Weights as torch tensors that want gradients: kernels as torch has them.
+
+    Those of transposed convolutions, `[kh, kw, out, in]` here, come to
+    `[in, out, kh, kw]` by the same permutation.
+    """
+
+    def one(path, x):
+        x = torch.tensor(np.array(x))
+        if path[-1].key == "kernel":
+            x = x.permute(3, 2, 0, 1) if x.ndim == 4 else x.T
+        return x.contiguous().requires_grad_()
+
+    return jax.tree_util.tree_map_with_path(one, tree)
+
+
+def from_torch(tree):
+    """Their gradients, as flax has them."""
+
+    def one(path, x):
+        x = x.grad
+        if path[-1].key == "kernel":
+            x = x.permute(2, 3, 1, 0) if x.ndim == 4 else x.T
+        return x.numpy()
+
+    return jax.tree_util.tree_map_with_path(one, tree)
+
+
+def nchw(x):
+    return torch.tensor(np.array(x)).permute(0, 3, 1, 2)
+
+
+def conv(p, x, **options):
+    return F.conv2d(x, p["kernel"], p.get("bias"), **options)
+
+
+def up(p, x, size, k):
+    """Of stride 2, to `size`, by a kernel of k x k whose padding is 1 before."""
+    y = F.conv_transpose2d(x, p["kernel"], p.get("bias"), stride=2)
+    return y[..., 1 : 1 + size[0], 1 : 1 + size[1]]
+
+
+def same(x):
+    """Padded as a 4x4 convolution of stride 2 needs, to half of the size."""
+    h, w = x.shape[2:]
+    return F.pad(x, (1, 1 + w % 2, 1, 1 + h % 2))
+
+
+def norm(x):
+    return F.instance_norm(x) if x.shape[2] * x.shape[3] > 1 else x
+
+
+def numbered(params, kind):
+    return [
+        params[f"{kind}_{i}"] for i in range(sum(n.startswith(kind) for n in params))
+    ]
+
+
+def torch_unet(p, x, skip):
+    downs = [p[f"Conv_{i}"] for i in range(sum(n.startswith("Conv_") for n in p))]
+    ups = [p[n] for n in sorted(n for n in p if n.startswith("ConvTranspose"))]
+    seen, sizes = [], []
+    for i, layer in enumerate(downs):
+        sizes.append(x.shape[2:])
+        x = conv(layer, same(x if i == 0 else F.leaky_relu(x, 0.2)), stride=2)
+        x = norm(x) if 0 < i < len(downs) - 1 else x
+        seen.append(x)
+    for i, layer in enumerate(ups):
+        j = len(ups) - 1 - i
+        x = up(layer, F.relu(x), sizes[j], 4)
+        if j:
+            x = norm(x)
+            x = torch.cat([seen[j - 1], x], 1) if skip else x
+    return torch.tanh(x)
+
+
+def torch_patchgan(p, images, given, n):
+    x = torch.cat([images, given], 1)
+    convs = [p[f"Conv_{i}"] for i in range(len(p))]
+    for i, layer in enumerate(convs):
+        x = conv(layer, x, stride=2 if i < n else 1, padding=1 if n else 0)
+        x = norm(x) if 0 < i < len(convs) - 1 else x
+        x = F.leaky_relu(x, 0.2) if i < len(convs) - 1 else x
+    return x[:, 0]
+
+
+def torch_resnet(p, x, blocks):
+    def mirrored(x, n):
+        return F.pad(x, (n, n, n, n), mode="reflect")
+
+    convs = iter([p[f"Conv_{i}"] for i in range(4 + 2 * blocks)])
+    x = F.relu(norm(conv(next(convs), mirrored(x, 3))))
+    sizes = []
+    for _ in range(2):
+        sizes.append(x.shape[2:])
+        x = F.relu(norm(conv(next(convs), x, stride=2, padding=1)))
+    for _ in range(blocks):
+        y = F.relu(norm(conv(next(convs), mirrored(x, 1))))
+        x = x + norm(conv(next(convs), mirrored(y, 1)))
+    for i in range(2):
+        x = F.relu(norm(up(p[f"ConvTranspose_{i}"], x, sizes[1 - i], 3)))
+    return torch.tanh(conv(next(convs), mirrored(x, 3)))
+
+
+def torch_srresnet(p, x, blocks, ups):
+    convs = iter([p[f"Conv_{i}"] for i in range(3 + 2 * blocks + ups)])
+    slopes = iter([p[f"PReLU_{i}"] for i in range(1 + blocks + ups)])
+
+    def prelu(x):
+        return F.prelu(x, next(slopes)["negative_slope"].reshape(1))
+
+    first = x = prelu(conv(next(convs), x, padding=4))
+    for _ in range(blocks):
+        y = prelu(conv(next(convs), x, padding=1))
+        x = x + conv(next(convs), y, padding=1)
+    x = first + conv(next(convs), x, padding=1)
+    for _ in range(ups):
+        x = prelu(F.pixel_shuffle(conv(next(convs), x, padding=1), 2))
+    return torch.tanh(conv(next(convs), x, padding=4))
+
+
+def torch_srgan_critic(p, x):
+    for i in range(8):
+        x = conv(p[f"Conv_{i}"], x, stride=1 + i % 2, padding=1)
+        if i:
+            b = p[f"BatchNorm_{i - 1}"]
+            x = F.batch_norm(x, None, None, b["scale"], b["bias"], training=True)
+        x = F.leaky_relu(x, 0.2)
+    x = x.permute(0, 2, 3, 1).flatten(1)
+    dense = [p["Dense_0"], p["Dense_1"]]
+    x = F.leaky_relu(F.linear(x, dense[0]["kernel"], dense[0]["bias"]), 0.2)
+    return F.linear(x, dense[1]["kernel"], dense[1]["bias"])[:, 0]
+
+
+def torch_spade(p, x, label_map):
+    seen = F.interpolate(label_map, size=x.shape[2:], mode="nearest")
+    seen = F.relu(conv(p["Conv_0"], seen, padding=1))
+    scale, shift = (conv(p[f"Conv_{i}"], seen, padding=1) for i in (1, 2))
+    return norm(x) * (1 + scale) + shift
+
+
+def torch_spade_block(p, x, label_map):
+    y = x
+    for i in (0, 1):
+        y = F.leaky_relu(torch_spade(p[f"SPADE_{i}"], y, label_map), 0.2)
+        y = conv(p[f"Conv_{i}"], y, padding=1)
+    if "Conv_2" in p:
+        x = conv(p["Conv_2"], torch_spade(p["SPADE_2"], x, label_map))
+    return x + y
+
+
+def torch_spade_generator(p, z, label_map, sizes):
+    (h, w), *larger = sizes
+    x = F.linear(z, p["Dense_0"]["kernel"], p["Dense_0"]["bias"])
+    x = x.view(len(z), h, w, -1).permute(0, 3, 1, 2)
+    x = torch_spade_block(p["SPADEBlock_0"], x, label_map)
+    for i, (h, w) in enumerate(larger, 1):
+        x = F.interpolate(x, scale_factor=2, mode="nearest")[..., :h, :w]
+        x = torch_spade_block(p[f"SPADEBlock_{i}"], x, label_map)
+    return torch.tanh(conv(p["Conv_0"], F.leaky_relu(x, 0.2), padding=1))
+
+
+def torch_encoder(p, x):
+    for i in range(sum(n.startswith("Conv_") for n in p)):
+        x = F.leaky_relu(x, 0.2) if i else x
+        h, w = x.shape[2:]
+        # "SAME": an even side wants its one pixel of padding at the end.
+        x = F.pad(x, (w % 2, 1, h % 2, 1))
+        x = norm(conv(p[f"Conv_{i}"], x, stride=2))
+    x = F.leaky_relu(x, 0.2).permute(0, 2, 3, 1).flatten(1)
+    return [F.linear(x, p[n]["kernel"], p[n]["bias"]) for n in ("Dense_0", "Dense_1")]
+
+
+def images(i, h, w, c, n=2):
+    return random.uniform(random.fold_in(KEY, i), (n, h, w, c), minval=-1)
+
+
+def maps(h, w, k=4):
+    return jax.nn.one_hot(random.randint(KEY, (2, h, w), 0, k), k)
+
+
+Z = random.normal(KEY, (2, 5))
+NETWORKS = {
+    "unet 9x14": (
+        pix2pix.UNet(3, 3, dropout=0.0),
+        (images(0, 9, 14, 1),),
+        lambda p, x: torch_unet(p, x, True),
+    ),
+    "unet of 2 stages": (
+        pix2pix.UNet(3, 3, stages=2, dropout=0.0),
+        (images(0, 12, 12, 1),),
+        lambda p, x: torch_unet(p, x, True),
+    ),
+    "encoder-decoder": (
+        pix2pix.UNet(1, 4, skip=False, dropout=0.0),
+        (images(0, 8, 8, 3),),
+        lambda p, x: torch_unet(p, x, False),
+    ),
+    **{
+        f"patchgan {patch}": (
+            pix2pix.PatchGAN(3, patch),
+            (images(0, 32, 35, 3), images(1, 32, 35, 1)),
+            lambda p, x, y, n=n: torch_patchgan(p, x, y, n),
+        )
+        for patch, n in pix2pix.LAYERS.items()
+        if patch < 142
+    },
+    "resnet": (
+        cyclegan.ResNetGenerator(3, 4, 2),
+        (images(0, 16, 13, 3),),
+        lambda p, x: torch_resnet(p, x, 2),
+    ),
+    "srresnet": (
+        srgan.SRResNet(3, 6, 2, 4),
+        (images(0, 7, 6, 3),),
+        lambda p, x: torch_srresnet(p, x, 2, 2),
+    ),
+    "srgan's D": (
+        srgan.Discriminator(3, 8),
+        (images(0, 18, 17, 3, 5),),
+        torch_srgan_critic,
+    ),
+    "spade": (
+        spade.SPADE(6),
+        (images(0, 8, 7, 4), maps(16, 14)),
+        torch_spade,
+    ),
+    "spade block": (
+        spade.SPADEBlock(6, 5),
+        (images(0, 8, 7, 4), maps(16, 14)),
+        torch_spade_block,
+    ),
+    "spade generator": (
+        spade.Generator(3, 2, 5),
+        (Z, maps(7, 8)),
+        lambda p, z, m: torch_spade_generator(p, z, m, [(4, 4), (7, 8)]),
+    ),
+    "encoder": (spade.Encoder(3, 4), (images(0, 13, 16, 3),), torch_encoder),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_are_torch_s_with_their_gradients(name):
+    module, inputs, twin = NETWORKS[name]
+    params, stats = flax_net("N", module).init(KEY, *inputs)
+    # Weights of some size, and no bias at 0.
+    params = jax.tree.map(
+        lambda w: w + 0.2 * random.normal(random.fold_in(KEY, w.size), w.shape), params
+    )
+
+    def run(params, *inputs):
+        out = module.apply({"params": params, **stats}, *inputs, mutable=[*stats])[0]
+        return jax.tree.leaves(out)
+
+    theirs = to_torch(params)
+    given = [nchw(x) if x.ndim == 4 else torch.tensor(np.array(x)) for x in inputs]
+    expected = twin(theirs, *(x.requires_grad_() for x in given))
+    expected = expected if isinstance(expected, list) else [expected]
+    toward = [
+        random.normal(random.fold_in(KEY, x.size), x.shape)
+        for x in jax.eval_shape(run, params, *inputs)
+    ]
+
+    @jax.jit
+    def with_gradients(toward, *args):
+        out, back = jax.vjp(run, *args)
+        return out, back(toward)
+
+    out, (to_params, *to_inputs) = with_gradients(toward, params, *inputs)
+    as_theirs = [nchw(x) if x.ndim == 4 else torch.tensor(np.array(x)) for x in toward]
+    torch.autograd.backward(expected, as_theirs)
+
+    def close(ours, theirs):
+        ours, theirs = np.asarray(ours), np.asarray(theirs)
+        assert ours.shape == theirs.shape
+        # A bias before a norm has a gradient of 0, but for rounding.
+        least = max(1e-4 * abs(theirs).max(), 1e-5)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=least)
+
+    for ours, their in zip(out, expected, strict=True):
+        their = their.detach()
+        close(ours, their.permute(0, 2, 3, 1) if their.ndim == 4 else their)
+    for ours, their in zip(to_inputs, given, strict=True):
+        close(ours, their.grad.permute(0, 2, 3, 1) if their.ndim == 4 else their.grad)
+    jax.tree.map(close, to_params, from_torch(theirs))
+
+
+def test_pixel_shuffle_is_torch_s():
+    x = images(0, 3, 5, 2 * 9)
+    expected = F.pixel_shuffle(nchw(x), 3).permute(0, 2, 3, 1)
+    np.testing.assert_array_equal(layers.pixel_shuffle(x, 3), expected)
+
+
+def test_multi_scale_is_a_patchgan_on_ever_smaller_images():
+    D = pix2pix.MultiScale(2, 3, 16)
+    both = images(0, 17, 20, 3), images(1, 17, 20, 1)
+    params, _ = flax_net("D", D).init(KEY, *both)
+    logits, features = D.apply({"params": params}, *both)
+    theirs = to_torch(params)
+    x, y = map(nchw, both)
+    for i, one in enumerate(logits):
+        their = torch_patchgan(theirs[f"PatchGAN_{i}"], x, y, 1).detach()
+        np.testing.assert_allclose(one, their, rtol=1e-4, atol=1e-5)
+        pool = {"padding": 1, "count_include_pad": False}
+        x, y = (F.avg_pool2d(t, 3, 2, **pool) for t in (x, y))
+    assert [f.shape[1:] for f in features] == [
+        *((8, 10, 3), (7, 9, 6)),
+        *((4, 5, 3), (3, 4, 6)),
+    ]
+
+
+def test_dropout_is_behind_the_three_smallest_stages_alone():
+    G = pix2pix.UNet(1, 2, stages=5)
+    x = images(0, 32, 32, 1)
+    params, _ = flax_net("G", G).init(KEY, x)
+
+    def run(i, found=None):
+        keys = {"dropout": random.key(i)}
+        return G.apply({"params": params}, x, rngs=keys)
+
+    assert (run(0) == run(0)).all() and (run(0) != run(1)).any()
+    count = str(jax.make_jaxpr(lambda: run(0))()).count("random_bits")
+    assert count == 3
+    with_none = str(
+        jax.make_jaxpr(lambda: G.clone(dropout=0.0).apply({"params": params}, x))()
+    )
+    assert "random_bits" not in with_none
+
+
+@pytest.mark.parametrize(
+    ("says", "module", "shape"),
+    (
+        (
+            "70 needs images of 24 pixels or more each way, not 23x64",
+            pix2pix.PatchGAN(2),
+            (1, 23, 64, 3),
+        ),
+        (
+            "patches of 1, 16, 34, 70, 142, 286 pixels, not 64",
+            pix2pix.PatchGAN(2, 64),
+            (1, 64, 64, 3),
+        ),
+        (
+            "U-Net of 6 stages .* 32x40 are too small",
+            pix2pix.UNet(3, 2, 6),
+            (1, 32, 40, 3),
+        ),
+        (
+            "5 pixels or more each way, not 4x9",
+            cyclegan.ResNetGenerator(3, 2),
+            (1, 4, 9, 3),
+        ),
+        ("factor of 3 must be a power of 2", srgan.SRResNet(factor=3), (1, 4, 9, 3)),
+        ("factor of 1 must be a power of 2", srgan.SRResNet(factor=1), (1, 4, 9, 3)),
+    ),
+)
+def test_images_too_small_are_refused(says, module, shape):
+    with pytest.raises(UsageError, match=says):
+        flax_net("N", module).init(KEY, jax.ShapeDtypeStruct(shape, "float32"))
+
+
+@pytest.mark.parametrize("patch", (1, 16, 34, 70))
+def test_a_logit_sees_its_patch(patch):
+    """By the gradient of one in the middle; and no smaller image has a logit."""
+    side = 2 * patch + 8
+    D = pix2pix.PatchGAN(1, patch, norm="none")
+
+    def logits(params, x):
+        return D.apply({"params": params}, x)
+
+    params = D.init(KEY, jax.numpy.zeros((1, side, side, 1)))["params"]
+    params = jax.tree.map(jax.numpy.ones_like, params)
+
+    def middle(x):
+        found = logits(params, x)
+        return found[0, found.shape[1] // 2, found.shape[2] // 2]
+
+    seen = jax.jit(jax.grad(middle))(jax.numpy.ones((1, side, side, 1)))[0, ..., 0]
+    assert (seen != 0).any(0).sum() == (seen != 0).any(1).sum() == patch
+
+
+@pytest.mark.parametrize("patch", pix2pix.LAYERS)
+def test_no_smaller_image_has_a_logit(patch):
+    seen = 1  # of a logit, through two layers of stride 1 and the others of stride 2
+    for stride in (1, 1, *[2] * pix2pix.LAYERS[patch]):
+        seen = (seen - 1) * stride + 4
+    assert patch == (seen if patch > 1 else 1)
+    least = 3 << pix2pix.LAYERS[patch] if patch > 1 else 1
+    D = pix2pix.PatchGAN(1, patch)
+
+    def shape(side):
+        x = jax.ShapeDtypeStruct((1, side, 300, 1), "float32")
+        return jax.eval_shape(lambda x: D.init_with_output(KEY, x)[0], x).shape
+
+    assert shape(least)[1] == 1
+    if patch > 1:
+        with pytest.raises(UsageError):
+            shape(least - 1)
