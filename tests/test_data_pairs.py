@@ -135,6 +135,8 @@ def test_two_domains_are_two_data_sets(tmp_path):
     np.testing.assert_array_equal(everything(both)["image"], b)
     np.testing.assert_array_equal(everything(both.unpaired)["image"], a)
     refused(f"unpaired:{tmp_path / 'a'},mnist", "6x8x3 in", "28x28x1 in mnist")
+    with pytest.raises(UsageError, match="no split 'test'"):
+        data.load(f"unpaired:{tmp_path / 'a'},{tmp_path / 'b'}", split="test")
     with pytest.raises(UsageError, match="there is no such dataset"):
         data.load(f"unpaired:{tmp_path / 'a'}")
     with pytest.raises(UsageError, match="there is no directory"):
@@ -198,8 +200,10 @@ def test_painted_digits_can_be_read_off_their_colours():
     dataset = data.load("painted_mnist", split="test")
     some = np.arange(2000)
     rows = dataset.fetch(some)
-    maps = data.load("mapped_mnist", split="test").fetch(some)["map"]
     np.testing.assert_array_equal(rows["label"], labels[:2000])
+    mapped = data.load("mapped_mnist", split="test")
+    assert mapped.num_classes == 0 and mapped.fields == {"image", "map"}
+    maps = mapped.fetch(some)["map"]
     ink = np.pad(images[:2000, ..., 0], ((0, 0), (2, 2), (2, 2))) > 127
     np.testing.assert_array_equal(maps, np.where(ink, 1 + labels[:2000, None, None], 0))
     luma, i, q = np.moveaxis(rows["image"] / 255 @ painted.TO_YIQ.T, -1, 0)

@@ -6,43 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from jax import random
+from torch_weights import from_torch, nchw, to_torch
 
 from jaxgan.models import cyclegan, flax_net, layers, pix2pix, spade, srgan
 from jaxgan.types import UsageError
 
 KEY = random.key(0)
-
-
-def to_torch(tree):
-    """Weights as torch tensors that want gradients: kernels as torch has them.
-
-    Those of transposed convolutions, `[kh, kw, out, in]` here, come to
-    `[in, out, kh, kw]` by the same permutation.
-    """
-
-    def one(path, x):
-        x = torch.tensor(np.array(x))
-        if path[-1].key == "kernel":
-            x = x.permute(3, 2, 0, 1) if x.ndim == 4 else x.T
-        return x.contiguous().requires_grad_()
-
-    return jax.tree_util.tree_map_with_path(one, tree)
-
-
-def from_torch(tree):
-    """Their gradients, as flax has them."""
-
-    def one(path, x):
-        x = x.grad
-        if path[-1].key == "kernel":
-            x = x.permute(2, 3, 1, 0) if x.ndim == 4 else x.T
-        return x.numpy()
-
-    return jax.tree_util.tree_map_with_path(one, tree)
-
-
-def nchw(x):
-    return torch.tensor(np.array(x)).permute(0, 3, 1, 2)
 
 
 def conv(p, x, **options):

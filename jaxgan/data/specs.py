@@ -157,8 +157,7 @@ def _painted(spec, split, how):
     def fetch(index):
         return {"image": paint[index], "map": maps[index]}
 
-    names = ("ground", *map(str, range(10)))
-    return dataset.Dataset(spec, len(paint), paint.shape[1:], names, fetch)
+    return dataset.Dataset(spec, len(paint), paint.shape[1:], (), fetch)
 
 
 def _unpaired(spec, a, b, split, how):
@@ -166,8 +165,8 @@ def _unpaired(spec, a, b, split, how):
 
     def side(text):
         is_spec = ":" in text or text in _EMBEDDED
-        its = split if is_spec else "train"
-        return load(text if is_spec else f"folder:{text}", split=its, **how._asdict())
+        text = text if is_spec else f"folder:{text}"
+        return load(text, split=split, **how._asdict())
 
     a, b = side(a), side(b)
     if a.shape != b.shape:
