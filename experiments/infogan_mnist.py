@@ -4,8 +4,8 @@
     python experiments/infogan_mnist.py codes --out codes.png
 
 `codes` draws a row for each category with a continuous code along it, and says how well
-categories name digits: of 79.5, 89.5 and 90.1 % of the samples of seeds 0, 1 and 2,
-each in seven and a half minutes on one CPU core. With `--weight 0` nothing makes G heed
+categories name digits: of 92.2, 87.1 and 99.9 % of the samples of seeds 0, 1 and 2,
+each in ten minutes on one CPU core. With `--weight 0` nothing makes G heed
 its category.
 """
 
@@ -38,9 +38,9 @@ from jaxgan.types import UsageError
 class Config(dcgan_mnist.Config):
     """InfoGAN with DCGAN's networks, on MNIST or any images."""
 
-    steps: int = 4500
+    steps: int = 6000
     """How many steps to train, in all."""
-    latent_dim: int = 5
+    latent_dim: int = 2
     """Dimension of the part of z that is no code: few, or noise tells digits apart."""
     categories: int = 10
     """Of the categorical code."""
@@ -131,7 +131,7 @@ def codes(options: Codes, loaded: cli.Loaded) -> None:
     print(f"The category names the digit of {accuracy:.1%} of {options.num} samples.")
 
 
-COMMANDS = {"codes": (Codes, codes)}
+COMMANDS = cli.GAN | {"codes": (Codes, codes)}
 
 if __name__ == "__main__":
     cli.main(Config, build, commands=COMMANDS)

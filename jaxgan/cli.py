@@ -1,9 +1,11 @@
 """The command line of every experiment: train by default, `sample` or `evaluate`.
 
     cli.main(Config, build)
+    cli.main(Config, build, commands=cli.TRANSLATOR)
 
-An experiment is a frozen dataclass of options and a function that builds its GAN.
-Mistakes of the user end in one sentence and exit code 2.
+An experiment is a frozen dataclass of options and a function that builds its GAN; of
+one from image to image the commands are `translate` and `evaluate`. Mistakes of the
+user end in one sentence and exit code 2.
 """
 
 import dataclasses
@@ -18,13 +20,16 @@ import jax
 import tyro
 
 from jaxgan import (
+    comparison,
     config,
     data,
     evaluation,
     extractors,
+    image_files,
     parallel,
     sampling,
     train,
+    translation,
     workdir,
 )
 from jaxgan.types import TrainState, UsageError
@@ -83,6 +88,67 @@ class Evaluate:
     """Where to run."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Translate:
+    """Translate image files with a trained run."""
+
+    input: str
+    """An image file, or a folder of them, of any sizes: of what the run was given. Of
+    label maps the pixels are numbers of classes; a hole is where a file is transparent,
+    or white in --hole."""
+    out: str = "translated"
+    """The folder to write PNG files of the same names to; of one file, also its name,
+    ending in .png."""
+    workdir: str | None = None
+    """The run. Default runs/EXPERIMENT."""
+    back: bool = False
+    """The other way (CycleGAN)."""
+    hole: str | None = None
+    """For inpainting: an image that is white where the hole is."""
+    batch_size: int = 8
+    """Files of one size to translate at a time."""
+    seed: int = 0
+    """Decides the noise."""
+    best: bool = False
+    """By the best state that --evaluate-every found, instead of the newest."""
+    live: bool = False
+    """By G's weights as they are, instead of their average."""
+    platform: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
+    """Where to run."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Compare:
+    """Measure a trained run's translations, beside answers without learning."""
+
+    workdir: str | None = None
+    """The run. Default runs/EXPERIMENT."""
+    num: int = 5000
+    """How many translations, and at most how many real images."""
+    metrics: tuple[config.Metric, ...] | None = None
+    """Fréchet and kernel distance, nearness to the target (L1, PSNR, SSIM), how far
+    from gray colours are, and whether painted digits are as they should be; default all
+    that there is for the run's data."""
+    data: str | None = None
+    """What to translate, as --data takes it; default the run's own test images, or,
+    where it has none, those that it was trained on."""
+    back: bool = False
+    """The other way (CycleGAN)."""
+    inception_weights: str | None = None
+    """The file weights-inception-2015-12-05-6726825d.pth, for FID and KID; without it
+    images are compared by a bank of filters."""
+    best: bool = False
+    """The best state that --evaluate-every found, instead of the newest."""
+    live: bool = False
+    """G's weights as they are, instead of their average."""
+    out: str | None = None
+    """The JSON to write. Default WORKDIR/evaluation.json."""
+    seed: int = 0
+    """Decides which images are taken, and the noise."""
+    platform: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
+    """Where to run."""
+
+
 def main(
     kind: type[config.Config],
     build,
@@ -95,19 +161,18 @@ def main(
 
     Args:
         kind: the experiment's options.
-        build: `(config, shape, num_classes) -> GAN`.
+        build: `(config, shape, num_classes) -> GAN`, or a `Translator`.
         argv: arguments, default the process's.
         named: default options by name, one of which the first argument picks; its runs
             are in `runs/EXPERIMENT/NAME`. None for an experiment of one kind of GAN.
-        commands: beside `sample` and `evaluate`, by name, a dataclass of options with
-            `workdir`, `platform` and `best`, and `(options, loaded) -> None`, `loaded`
-            being a `Loaded`.
+        commands: by name, a dataclass of options with `workdir`, `platform` and `best`,
+            and `(options, loaded) -> None`, `loaded` being a `Loaded`. `GAN`, the
+            default, or `TRANSLATOR`, maybe with others added.
     """
     argv = sys.argv[1:] if argv is None else argv
     experiment = Path(sys.argv[0]).stem
     prog, home, default = f"{experiment}.py", workdir.default(experiment), kind()
-    known = {"sample": (Sample, sample), "evaluate": (Evaluate, evaluate)}
-    known |= commands or {}
+    known = GAN if commands is None else commands
     unnamed = named and argv[:1] and argv[0] in known
     if named and not unnamed:
         name, *argv = argv or [""]
@@ -217,10 +282,7 @@ def evaluate(options: Evaluate, loaded: Loaded) -> None:
     """Prints a table and writes its figures as JSON."""
     path, gan, state, run = loaded
     state = sampling.live(state) if options.live else state
-    out = path / "evaluation.json" if options.out is None else Path(options.out)
-    workdir.writable(out.parent, "--out")
-    if out.is_dir():
-        raise UsageError(f"--out {out} is a folder; name a file.")
+    out = _json(options, path)
     inception = options.inception_weights or run.config.inception_weights
     mesh = parallel.mesh_of(state.step)
     extractor = extractors.choose(inception, run.config.data, run.shape, mesh)
@@ -235,16 +297,32 @@ def evaluate(options: Evaluate, loaded: Loaded) -> None:
     args = samples, reference, others, extractor, names, num, seed, cache
     result = evaluation.evaluate(*args)
     settled = any("batch_stats" in stats for stats in state.stats.values())
-    weights = "live" if options.live else "averaged"
     classes = "in turn" if labels is None else f"as often as in {reference.name}"
     result |= {
-        "workdir": str(path),
-        "step": int(state.step),
-        "checkpoint": "best" if options.best else "newest",
-        "weights": weights,
         "batch_norm": "standing statistics" if settled else None,
         "classes": classes if gan.num_classes else None,
-        "seed": seed,
+    }
+    _report(options, loaded, result, out)
+
+
+def _json(options, path):
+    """The file to write figures to, if it can be."""
+    out = path / "evaluation.json" if options.out is None else Path(options.out)
+    workdir.writable(out.parent, "--out")
+    if out.is_dir():
+        raise UsageError(f"--out {out} is a folder; name a file.")
+    return out
+
+
+def _report(options, loaded, result, out):
+    """Prints figures and writes them, with what they are of."""
+    weights = "live" if options.live else "averaged"
+    result |= {
+        "workdir": str(loaded.path),
+        "step": int(loaded.state.step),
+        "checkpoint": "best" if options.best else "newest",
+        "weights": weights,
+        "seed": options.seed,
     }
     out.write_text(json.dumps(result, indent=2) + "\n")
     print(evaluation.table(result))
@@ -254,25 +332,86 @@ def evaluate(options: Evaluate, loaded: Loaded) -> None:
 def _references(options: Evaluate, cfg: config.Config):
     """Real images, and more of them for the floor or None."""
     spec = options.reference or cfg.data
-    fit = {n: config.size(n, getattr(cfg, n)) for n in ("resize", "crop")}
-    crop = config.sides("random_crop", cfg.random_crop)
-
-    def load(**split):
-        loaded = data.load(spec, **split, **fit)
-        return data.centred(loaded, crop) if crop else loaded
-
-    try:
-        reference = load()
-    except UsageError as error:
-        name = "--reference" if options.reference else "--data"
-        raise UsageError(str(error).replace("--data", name)) from None
+    reference = _real(options, cfg)
     if not data.has_test(spec):
         return reference, None
     try:
-        return reference, load(split="test")
+        return reference, train.load(cfg, spec, split="test")
     except UsageError as error:  # a folder of training files alone
         why = f"There are no test images: {error}"
         return reference._replace(notes=(*reference.notes, why)), None
+
+
+def _real(options, cfg):
+    try:
+        return train.load(cfg, options.reference)
+    except UsageError as error:
+        name = "--reference" if options.reference else "--data"
+        raise UsageError(str(error).replace("--data", name)) from None
+
+
+def translate(options: Translate, loaded: Loaded) -> None:
+    """Writes translations of a user's files."""
+    _, translator, state, run = loaded
+    written = image_files.translate(
+        _way(options, translator),
+        sampling.live(state) if options.live else state,
+        run.shape,
+        Path(options.input),
+        Path(options.out),
+        hole=options.hole and Path(options.hole),
+        batch_size=options.batch_size,
+        seed=options.seed,
+    )
+    one = len(written) == 1
+    print(written[0] if one else f"{len(written)} images in {written[0].parent}")
+
+
+def compare(options: Compare, loaded: Loaded) -> None:
+    """Prints a table and writes its figures as JSON."""
+    path, translator, state, run = loaded
+    cfg, translator = run.config, _way(options, translator)
+    out = _json(options, path)
+    inception = options.inception_weights or cfg.inception_weights
+    extractor = extractors.of_any(inception, parallel.mesh_of(state.step))
+    notes, reference = (), train.load(cfg)
+    if options.data or data.has_test(cfg.data):
+        split = {} if options.data else {"split": "test"}
+        dataset = train.load(cfg, options.data, **split)
+    else:
+        dataset = reference
+        notes = ("These are the images that it was trained on; --data gives others.",)
+    if dataset.shape != run.shape:
+        raise UsageError(
+            f"--data {dataset.name} has images of {dataset.shape}, the run of "
+            f"{run.shape}."
+        )
+    translation.check(translator, dataset)
+    names = options.metrics
+    names = comparison.available(translator, dataset) if names is None else names
+    comparison.check(translator, dataset, names, options.num)
+    args = options.num, options.seed, workdir.cache("features")
+    asked = comparison.Comparison(
+        translator, dataset, reference, extractor, names, *args
+    )
+    state = sampling.live(state) if options.live else state
+    result = comparison.compare(asked, state)
+    result["notes"] = [*dataset.notes, *notes, *result["notes"]]
+    _report(options, loaded, result, out)
+
+
+def _way(options, translator):
+    if not options.back:
+        return translator
+    if not translator.back:
+        raise UsageError("--back: this run learned one way only.")
+    return translator.back
+
+
+GAN = {"sample": (Sample, sample), "evaluate": (Evaluate, evaluate)}
+"""Commands of a GAN that draws from noise."""
+TRANSLATOR = {"translate": (Translate, translate), "evaluate": (Compare, compare)}
+"""Commands of one from image to image."""
 
 
 def _load(options, path, kind, build, experiment) -> Loaded:

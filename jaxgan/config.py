@@ -13,9 +13,12 @@ from typing import Literal
 
 from jaxgan.types import UsageError
 
-Metric = Literal["fd", "kid", "score", "prdc", "classes", "diversity"]
+Metric = Literal[
+    "fd", "kid", "score", "prdc", "classes", "diversity", "similarity", "colours"
+]
 """What `evaluation.measure` knows: Fréchet and kernel distance, Inception Score,
-precision, recall, density and coverage, the classes drawn, the MS-SSIM of pairs."""
+precision, recall, density and coverage, the classes drawn, the MS-SSIM of pairs; and of
+translations `comparison`: nearness to their targets, and how far from gray they are."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +27,8 @@ class Config:
 
     data: str = "mnist"
     """Training images: mnist, stacked_mnist, painted_mnist, idx:DIR, folder:DIR,
-    npz:FILE or tfds:NAME."""
+    npz:FILE or tfds:NAME; in pairs, pairs:DIR, maps:DIR, mapped_mnist, unpaired:A,B or
+    unpaired_mnist."""
     resize: str | None = None
     """Resize images first: N for the short side, HxW for both."""
     crop: str | None = None

@@ -224,26 +224,44 @@ def report(extractor, samples, real, others, noise, names) -> tuple[dict, list[s
         standard error.
     """
     jobs = {"value": samples, "floor": others, "ceiling": noise}
-    jobs |= {f"quarter {i + 1}": samples.part(i, PARTS) for i in range(PARTS)}
     found, notes = {}, []
     for job, seen in tqdm(jobs.items(), desc="measuring", leave=False):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             found[job] = measure(extractor, real, seen, names)
-        if job in ("value", "floor"):  # the others are no estimates
+        if job != "ceiling":  # which is no estimate
             notes += [f"{job.capitalize()}: {w.message}" for w in caught]
-    quarters = [found[job] for job in jobs if job.startswith("quarter")]
-    spread = {k: np.std([q[k] for q in quarters], ddof=1) for k in found["value"]}
+    rough = errors(extractor, real, samples, names)
     figures = {
         name: {
             "value": found["value"][name],
-            "error": float(spread[name] / PARTS**0.5),
+            "error": rough[name],
             "floor": found["floor"][name],
             "ceiling": found["ceiling"][name],
         }
         for name in found["value"]
     }
     return figures, notes
+
+
+def errors(extractor, real: Seen | None, fake: Seen, names) -> dict:
+    """Half the deviation over four quarters: a rough standard error of each figure."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # quarters are no estimates
+        quarters = [
+            measure(extractor, real, fake.part(i, PARTS), names) for i in range(PARTS)
+        ]
+    spread = {k: np.std([q[k] for q in quarters], ddof=1) for k in quarters[0]}
+    return {name: float(value / PARTS**0.5) for name, value in spread.items()}
+
+
+def described(extractor: Extractor) -> dict:
+    """An extractor, for JSON."""
+    return {
+        "name": extractor.name,
+        "sha256": extractor.digest,
+        "resize": extractor.resize,
+    }
 
 
 def evaluate(
@@ -309,11 +327,7 @@ def evaluate(
         "metrics": figures,
         "counts": {label: len(s.features) for label, s in seen.items()},
         "reference": reference.name,
-        "extractor": {
-            "name": extractor.name,
-            "sha256": extractor.digest,
-            "resize": extractor.resize,
-        },
+        "extractor": described(extractor),
         "notes": notes + more,
     }
 
@@ -373,9 +387,11 @@ def judge(
 
 def table(result: dict) -> str:
     """The figures for people."""
-    lines = [f"{'':20}{'value':>10}{'error':>10}{'floor':>10}{'ceiling':>10}"]
+    columns = next(iter(result["metrics"].values()))
+    lines = [f"{'':20}" + "".join(f"{column:>10}" for column in columns)]
     for name, figures in result["metrics"].items():
-        lines.append(f"{name:20}" + "".join(f"{v:10.4g}" for v in figures.values()))
+        shown = ("" if v is None else f"{v:.4g}" for v in figures.values())
+        lines.append(f"{name:20}" + "".join(f"{v:>10}" for v in shown))
     counts = ", ".join(f"{n} {label}" for label, n in result["counts"].items())
     lines.append(
         f"By {result['extractor']['name']}, against {result['reference']}: {counts}."

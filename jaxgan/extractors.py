@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 
 from jaxgan import parallel
-from jaxgan.metrics import inception, mnist, weights
+from jaxgan.metrics import filters, inception, mnist, weights
 from jaxgan.types import UsageError
 
 BLOCK = 200
@@ -99,6 +99,18 @@ def of_stacked_digits(mesh=None) -> Extractor:
 
 
 @cache
+def of_filters(mesh=None) -> Extractor:
+    """A bank of filters, for images of any size; its distance is `fd_filters`.
+
+    Args:
+        mesh: the devices that share the images, default all.
+    """
+    run, block = _shared(lambda _, images: (filters.features(images), None), {}, mesh)
+    names = {"distance": "fd_filters", "kernel": "kd_filters"}
+    return Extractor("filters", run, block=block, **names)
+
+
+@cache
 def of_inception(path: str, mesh=None) -> Extractor:
     """The network of FID, KID and Inception Score, on the pooled 2,048 features.
 
@@ -146,6 +158,21 @@ def of_inception(path: str, mesh=None) -> Extractor:
     )
 
 
+def of_any(inception_weights: str | None, mesh=None) -> Extractor:
+    """Inception where its weights are given, else the bank of filters: any images.
+
+    Args:
+        inception_weights: the user's file.
+        mesh: the devices that share the images, default all.
+
+    Raises:
+        UsageError: the file is not that one.
+    """
+    if inception_weights:
+        return of_inception(inception_weights, mesh)
+    return of_filters(mesh)
+
+
 def choose(inception_weights: str | None, spec: str, shape, mesh=None) -> Extractor:
     """Inception where its weights are given, else the classifier of digits.
 
@@ -177,4 +204,4 @@ def _shared(network, variables, mesh):
     whole, parts = parallel.replicated(mesh), parallel.divided(mesh)
     variables = jax.device_put(variables, whole)
     run = jax.jit(network, in_shardings=(whole, parts), out_shardings=parts)
-    return lambda images: run(variables, images), -(-BLOCK // mesh.size) * mesh.size
+    return lambda images: run(variables, images), parallel.rounded(BLOCK, mesh)

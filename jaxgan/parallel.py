@@ -75,6 +75,11 @@ def divided(mesh: Mesh, dim: int = 0) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(*[None] * dim, AXIS))
 
 
+def rounded(n: int, mesh: Mesh) -> int:
+    """The next number from n up that the mesh's devices can share."""
+    return -(-n // mesh.size) * mesh.size
+
+
 def check_batch_size(batch_size: int, num_devices: int) -> None:
     """Refuses a batch that the devices cannot share equally.
 

@@ -100,7 +100,7 @@ def samples(
     elif labels is None:
         labels = np.arange(num, dtype=np.int32) % gan.num_classes
     mesh = parallel.mesh_of(state.step)
-    divided, size = parallel.divided(mesh), -(-BLOCK // mesh.size) * mesh.size
+    divided, size = parallel.divided(mesh), parallel.rounded(BLOCK, mesh)
     draw = jax.jit(gan.sample)
 
     def fetch(index):

@@ -5,7 +5,7 @@ made on the device, anew in every step. Images are `[B, H, W, C]` in [-1, 1].
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,11 +26,20 @@ class Task(NamedTuple):
     finish: Callable = lambda given, drawn: drawn
     """`(given, drawn images) -> images`: what is known need not be drawn."""
     show: Callable = lambda given: given
-    """`given -> images [B, h, w, 1 or 3]`, for people to see."""
+    """`given -> images [B, H, W, 1 or 3]`, for people to see."""
+    plain: Callable | None = None
+    """`given -> images [B, H, W, 1 or 3]`, an answer without learning, which one that
+    was learned must beat; by default what is shown."""
     target: str = "image"
     """The entry of a batch that it should become."""
     needs: tuple[str, ...] = ("image",)
     """What a batch must have."""
+    reads: Callable | None = None
+    """`batch -> given`, where a batch of files shows what is given, not the target; by
+    default as `given`."""
+    file: Literal["image", "hole", "map"] = "image"
+    """What is in a file to translate: an image, one whose transparent part is the hole,
+    or a map, whose pixels are numbers of classes."""
 
 
 def paired(reverse: bool = False) -> Task:
@@ -66,7 +75,12 @@ def super_resolution(factor: int) -> Task:
     def given(batch, key):
         return smaller(batch["image"], factor)
 
-    return Task(given, show=lambda x: x.repeat(factor, 1).repeat(factor, 2))
+    return Task(
+        given,
+        show=lambda x: x.repeat(factor, 1).repeat(factor, 2),
+        plain=lambda x: larger(x, factor),
+        reads=lambda batch: batch["image"],
+    )
 
 
 def smaller(images, factor: int):
@@ -109,7 +123,16 @@ def inpainting(holes: Callable) -> Task:
         kept, hole = given[..., :-1], given[..., -1:]
         return kept + hole * drawn
 
-    return Task(given, finish, lambda given: given[..., :-1])
+    def mean_filled(given):
+        kept, hole = given[..., :-1], given[..., -1:]
+        known = (1 - hole).sum((1, 2), keepdims=True)
+        mean = kept.sum((1, 2), keepdims=True) / known.clip(1)
+        return kept + hole * mean
+
+    def show(given):
+        return given[..., :-1]
+
+    return Task(given, finish, show, mean_filled, file="hole")
 
 
 def square(share: float = 0.25) -> Callable:
@@ -171,7 +194,7 @@ def edges() -> Task:
     def given(batch, key):
         return jnp.clip(sobel(luma(batch["image"])) * 2 - 1, -1, 1)
 
-    return Task(given)
+    return Task(given, reads=lambda batch: luma(batch["image"]))
 
 
 def sobel(gray):
@@ -209,4 +232,4 @@ def of_maps(classes: int) -> Task:
     def show(given):
         return jnp.einsum("bhwk,kc->bhwc", given, jnp.asarray(palette, given.dtype))
 
-    return Task(given, show=show, needs=("image", "map"))
+    return Task(given, show=show, needs=("image", "map"), file="map")

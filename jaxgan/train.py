@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from jaxgan import (
     checkpoint,
+    comparison,
     config,
     data,
     evaluation,
@@ -31,10 +32,12 @@ from jaxgan import (
     parallel,
     record,
     sampling,
+    translation,
     visual,
     workdir,
 )
 from jaxgan.feed import Change, feed
+from jaxgan.recipes.translator import Translator
 from jaxgan.types import UsageError, example
 
 DISPATCH_SECONDS = 0.5
@@ -54,7 +57,7 @@ def run(cfg: config.Config, build, experiment: str):
 
     Args:
         cfg: the options.
-        build: `(config, shape (H, W, C), num_classes) -> GAN`.
+        build: `(config, shape (H, W, C), num_classes) -> GAN` or `-> Translator`.
         experiment: names the run; the default workdir is `runs/<experiment>`.
 
     Returns:
@@ -69,24 +72,41 @@ def run(cfg: config.Config, build, experiment: str):
     mesh = parallel.mesh(parallel.devices("tpu" if cfg.tpu else cfg.platform))
     parallel.check_batch_size(cfg.batch_size, mesh.size)
     path = Path(cfg.workdir or workdir.default(experiment))
-    dataset = data.load(
-        cfg.data,
-        resize=config.size("resize", cfg.resize),
-        crop=config.size("crop", cfg.crop),
-    )
-    change, whole = _change(cfg, dataset.shape), dataset
-    if change.crop:
-        dataset = data.centred(whole, change.crop)
+    whole = load(cfg, centred=False)
+    change = _change(cfg, whole.shape)
+    dataset = data.centred(whole, change.crop) if change.crop else whole
     gan = build(cfg, dataset.shape, dataset.num_classes)
+    draw = _sheet(cfg, gan, dataset)
     record.check(cfg.tensorboard, cfg.wandb)
     donor = _donor(cfg, gan, dataset.shape, mesh)
-    judge = _judge(cfg, dataset, mesh)
+    judge = _judge(cfg, gan, dataset, mesh)
     this = workdir.Run(experiment, cfg, dataset.shape, dataset.class_names)
     workdir.open_run(path, this)
     with contextlib.ExitStack() as stack:
         source = feed(whole, cfg.seed, cfg.batch_size, change, mesh)
         stack.callback(source.close)
-        return gan, _train(cfg, gan, dataset, source, donor, judge, mesh, path, stack)
+        args = draw, donor, judge, mesh, path, stack
+        return gan, _train(cfg, gan, dataset, source, *args)
+
+
+def load(
+    cfg: config.Config, data_spec: str | None = None, centred: bool = True, **split
+) -> data.Dataset:
+    """A run's images, or others brought to the same size.
+
+    Args:
+        cfg: its options.
+        data_spec: other images; default the run's own.
+        centred: of what `--random-crop` cuts out while training, the centre.
+        **split: as `data.load` takes it.
+
+    Raises:
+        UsageError: see `data.load`.
+    """
+    fit = {name: config.size(name, getattr(cfg, name)) for name in ("resize", "crop")}
+    dataset = data.load(data_spec or cfg.data, **split, **fit)
+    crop = config.sides("random_crop", cfg.random_crop)
+    return data.centred(dataset, crop) if centred and crop else dataset
 
 
 def keys(seed: int):
@@ -121,7 +141,7 @@ def looped(step, batch, root, data_root):
     return run
 
 
-def _train(cfg, gan, dataset, source, donor, judge, mesh, path, stack):
+def _train(cfg, gan, dataset, source, draw, donor, judge, mesh, path, stack):
     log = stack.enter_context(workdir.logger(path))
     for note in dataset.notes:
         log(note)
@@ -129,7 +149,7 @@ def _train(cfg, gan, dataset, source, donor, judge, mesh, path, stack):
         f"{path}: {dataset.size} images of {'x'.join(map(str, dataset.shape))} from "
         f"{dataset.name}, on {mesh.size} x {mesh.devices.flat[0].device_kind}"
     )
-    weights_key, step_key, data_key, sample_key = keys(cfg.seed)
+    weights_key, step_key, data_key, _ = keys(cfg.seed)
     saved = stack.enter_context(checkpoint.writer(path / checkpoint.NEWEST, cfg.keep))
     state = _first_state(gan, dataset.shape, donor, weights_key, mesh, saved, log)
     start = int(state.step)
@@ -137,8 +157,7 @@ def _train(cfg, gan, dataset, source, donor, judge, mesh, path, stack):
         log(f"All {cfg.steps} steps are done; raise --steps to train on.")
         return state
     sinks = _sinks(cfg, path, start, stack)
-    draw = _sheet(gan, sample_key)
-    evaluate = _evaluator(cfg, gan, dataset, judge, path, start, sinks, log)
+    evaluate = _evaluator(cfg, judge, path, start, sinks, log)
     stop = stack.enter_context(_stop_on_signal())
 
     def refuse_nonfinite(state):
@@ -277,12 +296,15 @@ def _program(gan, source, state, step_key, data_key, mesh):
     return jax.jit(loop, donate_argnums=(0, 1), out_shardings=(whole, whole)), zeros
 
 
-def _sheet(gan, key):
-    """`draw(state) -> uint8 [H, W, C]`: the same latents always, a row per class."""
-    classes = min(gan.num_classes, 10)
+def _sheet(cfg, gan, dataset):
+    """`draw(state) -> uint8 [H, W, C]`: the same latents, or examples, always."""
+    if isinstance(gan, Translator):
+        translation.check(gan, dataset)
+        return translation.sheet(gan, _held_out(cfg, dataset), cfg.seed)
+    classes = min(gan.num_classes, 10)  # a row for each
     columns = 10 if classes else 8
     n = classes * columns if classes else 64
-    z_key, settle_key = random.split(key)
+    z_key, settle_key = random.split(keys(cfg.seed)[3])
 
     @jax.jit
     def images(state):
@@ -293,18 +315,34 @@ def _sheet(gan, key):
     return lambda state: visual.grid(visual.to_uint8(images(state)), columns)
 
 
-def _judge(cfg, dataset, mesh):
+def _held_out(cfg, dataset):
+    """Test images, where there are some; else those that are trained on."""
+    return load(cfg, split="test") if data.has_test(cfg.data) else dataset
+
+
+def _judge(cfg, gan, dataset, mesh):
     """What evaluates the run on its way, if that is asked for."""
     if not cfg.evaluate_every:
         return None
-    weights, spec = cfg.inception_weights, cfg.data
-    extractor = extractors.choose(weights, spec, dataset.shape, mesh)
-    cache = workdir.cache("features")
     names, num = cfg.evaluate_metrics, cfg.evaluate_num
-    return evaluation.judge(extractor, dataset, names, num, cfg.seed, cache)
+    cache = workdir.cache("features")
+    if isinstance(gan, Translator):
+        extractor = extractors.of_any(cfg.inception_weights, mesh)
+        of = _held_out(cfg, dataset)
+        comparison.check(gan, of, names, num, option="--evaluate-")
+        args = gan, of, dataset, extractor, names, num, cfg.seed, cache
+        return comparison.judge(comparison.Comparison(*args))
+    extractor = extractors.choose(cfg.inception_weights, cfg.data, dataset.shape, mesh)
+    judge = evaluation.judge(extractor, dataset, names, num, cfg.seed, cache)
+
+    def figures(state):
+        labels = sampling.labels_like(gan, dataset, num, cfg.seed)
+        return judge.of(sampling.samples(gan, state, num, cfg.seed, labels=labels))
+
+    return judge._replace(of=figures)
 
 
-def _evaluator(cfg, gan, dataset, judge, path, start, sinks, log):
+def _evaluator(cfg, judge, path, start, sinks, log):
     """`evaluate(state)`: records the figures, and keeps the state if it is the best."""
     if not judge:
         return None
@@ -312,9 +350,7 @@ def _evaluator(cfg, gan, dataset, judge, path, start, sinks, log):
         checkpoint.forget_best(path)
 
     def evaluate(state):
-        num, seed = cfg.evaluate_num, cfg.seed
-        labels = sampling.labels_like(gan, dataset, num, seed)
-        figures = judge.of(sampling.samples(gan, state, num, seed, labels=labels))
+        figures = judge.of(state)
         for sink in sinks:
             sink.scalars(int(state.step), figures)
         shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())

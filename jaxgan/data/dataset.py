@@ -35,6 +35,7 @@ class Dataset(NamedTuple):
         notes: sentences the user should see, e.g. which files were skipped.
         unpaired: images of another domain, of the same shape: those of a batch are its
             "input", in an order of their own.
+        map_classes: the largest number in its label maps, and one; 0 without maps.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Dataset(NamedTuple):
     fetch: Callable[[np.ndarray], dict[str, np.ndarray]]
     notes: tuple[str, ...] = ()
     unpaired: "Dataset | None" = None
+    map_classes: int = 0
 
     @property
     def nbytes(self) -> int:

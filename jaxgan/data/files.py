@@ -28,6 +28,8 @@ class Files(NamedTuple):
     shape: tuple[int, int, int]
     """(H, W, C) of a side."""
     notes: tuple[str, ...]
+    map_classes: int
+    """The largest number in the maps, and one; 0 without maps."""
 
 
 def listed(spec: str, directory: Path) -> list[str]:
@@ -106,6 +108,8 @@ def read(
                 return pixels.to_classes(image)
             return pixels.to_uint8(image, channels)
 
+    largest = np.full(len(sound), -1)
+
     def one(item):
         example = examples[sound[item]]
         opened = []
@@ -119,8 +123,10 @@ def read(
             except Exception as error:
                 raise ValueError(f"{name} ({dataset.reason(error)})") from error
             for part in pixels.halves(image) if beside else (image,):
-                fitted = fit.apply(part, how, nearest=is_map)
-                opened.append(pixels.to_array(fitted))
+                fitted = pixels.to_array(fit.apply(part, how, nearest=is_map))
+                opened.append(fitted)
+            if maps:  # of the last file's
+                largest[item] = fitted.max()
         return np.concatenate(opened, -1)
 
     depth = channels * (sides - maps) + maps
@@ -130,7 +136,7 @@ def read(
     if len(kept) == 0:
         raise _nothing_decodes(spec, examples, failures)
     notes = _skipped(spec, len(examples), failures)
-    return Files(kept, decoded.images, (*size, channels), notes)
+    return Files(kept, decoded.images, (*size, channels), notes, int(largest.max()) + 1)
 
 
 def some(names: Sequence[str], most: int = 3) -> str:

@@ -55,7 +55,7 @@ def load_maps(spec: str, directory: Path, how: fit.Fit) -> dataset.Dataset:
         return {"image": both[..., :-1], "map": both[..., -1]}
 
     of = spec, len(found.kept), found.shape, ()
-    return dataset.Dataset(*of, fetch, found.notes)
+    return dataset.Dataset(*of, fetch, found.notes, map_classes=found.map_classes)
 
 
 def _matched(spec, directory, *sides):

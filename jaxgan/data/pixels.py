@@ -65,6 +65,24 @@ def to_uint8(image: Image.Image, channels: int) -> Image.Image:
     return image.convert("L" if channels == 1 else "RGB")
 
 
+def alpha(image: Image.Image) -> np.ndarray | None:
+    """How opaque each pixel is once upright, uint8 `[H, W]`; None where all are."""
+    if not image.has_transparency_data:
+        return None
+    if "exif" in image.info:
+        image = ImageOps.exif_transpose(image)
+    return np.asarray(image.convert("RGBA").getchannel("A"))
+
+
+def opaque(image: Image.Image) -> Image.Image:
+    """The picture with the colours that its transparent parts have underneath."""
+    if not image.has_transparency_data:
+        return image
+    solid = image.convert("RGBA")
+    solid.putalpha(255)
+    return solid
+
+
 def to_classes(image: Image.Image) -> Image.Image:
     """A map as mode L: gray values, or a palette's numbers, are those of classes.
 

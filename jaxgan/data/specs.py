@@ -157,7 +157,8 @@ def _painted(spec, split, how):
     def fetch(index):
         return {"image": paint[index], "map": maps[index]}
 
-    return dataset.Dataset(spec, len(paint), paint.shape[1:], (), fetch)
+    mapped = dataset.Dataset(spec, len(paint), paint.shape[1:], (), fetch)
+    return mapped._replace(map_classes=11)
 
 
 def _unpaired(spec, a, b, split, how):

@@ -60,7 +60,7 @@ def ms_ssim(a, b, data_range: float = 255):
         factor = jnp.maximum(similarity if last else contrast, 0)
         product = product * factor ** (exponent / sum(exponents))
         if not last:
-            a, b = _halved(a), _halved(b)
+            a, b = halved(a), halved(b)
     return product.mean(1)
 
 
@@ -134,7 +134,7 @@ def _smooth(x):
     return x
 
 
-def _halved(x):
+def halved(x):
     """Means of 2x2 pixels; an odd side's last one counts twice."""
     x = jnp.pad(x, ((0, 0), *((0, n % 2) for n in x.shape[1:3]), (0, 0)), mode="edge")
     b, h, w, c = x.shape

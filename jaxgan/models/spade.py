@@ -61,16 +61,23 @@ class Generator(nn.Module):
     width: int = 64
     """Channels of the last block; each smaller one has twice as many, at most 16 x."""
     hidden: int = 128
+    size: tuple[int, int] | None = None
+    """(H, W) of the maps it is trained on, default those of `init`: of others, what
+    becomes of z is stretched."""
     base: int = 4
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, z, label_map):
-        sizes = stages(label_map.shape[1:3], self.base)[::-1]
+        trained = stages(self.size or label_map.shape[1:3], self.base)
+        sizes = [label_map.shape[1:3]]
+        while len(sizes) < len(trained):
+            h, w = sizes[0]
+            sizes.insert(0, (-(-h // 2), -(-w // 2)))
         width = [self.width * min(1 << i, 16) for i in range(len(sizes))][::-1]
-        (h, w), first = sizes[0], width[0]
+        (h, w), first = trained[-1], width[0]
         x = nn.Dense(h * w * first, kernel_init=glorot, dtype=self.dtype)(z)
-        x = x.reshape(len(z), h, w, first)
+        x = nearest(x.reshape(len(z), h, w, first), sizes[0])
         for size, channels in zip(sizes, width, strict=True):
             x = x if size == sizes[0] else upsample(x, size)
             x = SPADEBlock(channels, self.hidden, self.dtype)(x, label_map)

@@ -7,7 +7,12 @@ arXiv:1509.09308): its products have 9/16 of the multiplications for a 4×4 kern
 stride 2, and 4/9 for a 3×3 kernel at stride 1. Of finite values, the result is the same
 up to rounding.
 
-Both see a convolution at stride s as one at stride 1 over blocks: s×s pixels are one
+Patches have as many numbers as channels go in. Where far fewer come out, as of the last
+layer of a generator or of a patch discriminator, each form at stride 1 is that of
+another convolution, whose kernel is flipped and whose channels are swapped, and whose
+patches are small.
+
+All see a convolution at stride s as one at stride 1 over blocks: s×s pixels are one
 pixel of s²·C channels, and a k×k kernel is r×r such blocks, r = ⌈k/s⌉.
 """
 
@@ -22,6 +27,13 @@ MANY = 64
 """Channels, of blocks in and of pixels out, from which Winograd's form is faster."""
 
 
+MANY_TERMS = 16
+"""Blocks that overlap, above which they are summed along each side in turn."""
+
+FEW = 2
+"""How many times more channels go in than come out, for the swapped form."""
+
+
 def out_size(size, window, stride, padding):
     return tuple(
         (n + lo + hi - k) // s + 1
@@ -31,6 +43,10 @@ def out_size(size, window, stride, padding):
 
 def conv(x, w, *, stride, padding):
     """`x [B, H, W, C_in], w [kh, kw, C_in, C_out] -> [B, H', W', C_out]`."""
+    if _few(w.shape, stride, padding):
+        size = out_size(x.shape[1:3], w.shape[:2], stride, padding)
+        swapped = {"stride": stride, "padding": _rest(w.shape, padding)}
+        return conv_x(x, _swapped(w), **swapped, size=size)
     out = out_size(x.shape[1:3], w.shape[:2], stride, padding)
     if _minimal(w.shape, stride, x.dtype):
         tiles = _tiles(x, w.shape[:2], stride, padding)
@@ -43,6 +59,9 @@ def conv(x, w, *, stride, padding):
 def conv_w(x, dy, *, stride, padding, window):
     """The gradient of `conv` in w."""
     shape = (*window, x.shape[3], dy.shape[3])
+    if _few(shape, stride, padding):
+        swapped = {"stride": stride, "padding": _rest(shape, padding)}
+        return _swapped(conv_w(dy, x, **swapped, window=window))
     if _minimal(shape, stride, x.dtype):
         tiles = _tiles(x, window, stride, padding)
         outputs = _outputs_t(dy, _blocks(window, stride))
@@ -62,6 +81,9 @@ def conv_w(x, dy, *, stride, padding, window):
 
 def conv_x(dy, w, *, stride, padding, size):
     """The gradient of `conv` in x, of `size` (H, W)."""
+    if _few(w.shape, stride, padding):
+        swapped = {"stride": stride, "padding": _rest(w.shape, padding)}
+        return conv(dy, _swapped(w), **swapped)
     if _minimal(w.shape, stride, dy.dtype):
         outputs = _outputs_t(dy, _blocks(w.shape[:2], stride))
         tiles = _each(lambda d, f: _dot(d, f.T), outputs, _filters(w, stride))
@@ -72,14 +94,22 @@ def conv_x(dy, w, *, stride, padding, size):
     (kh, kw, c, _), (sh, sw) = w.shape, stride
     (oh, ow), (rh, rw) = dy.shape[1:3], _blocks(w.shape[:2], stride)
     w = jnp.pad(w, ((0, rh * sh - kh), (0, rw * sw - kw), (0, 0), (0, 0)))
-    w = w.reshape(rh, sh, rw, sw, c, -1).transpose(0, 2, 1, 3, 4, 5)
+    many = rh * rw > MANY_TERMS
+    order = (2, 0, 1, 3, 4, 5) if many else (0, 2, 1, 3, 4, 5)
+    w = w.reshape(rh, sh, rw, sw, c, -1).transpose(order)
     spread = _dot(dy.reshape(-1, dy.shape[3]), w.reshape(-1, dy.shape[3]).T)
-    spread = spread.reshape(len(dy), oh, ow, rh, rw, sh, sw * c)
-    x = sum(
-        _place(spread[:, :, :, i, j], i, j, rh - 1, rw - 1)
-        for i in range(rh)
-        for j in range(rw)
-    )
+    if many:
+        spread = spread.reshape(len(dy), oh, ow, rw, rh, sh, sw * c)
+        along = (_place(spread[:, :, :, j], 0, j, 0, rw - 1) for j in range(rw))
+        rows = lax.optimization_barrier(sum(along))
+        x = sum(_place(rows[:, :, :, i], i, 0, rh - 1, 0) for i in range(rh))
+    else:
+        spread = spread.reshape(len(dy), oh, ow, rh, rw, sh, sw * c)
+        x = sum(
+            _place(spread[:, :, :, i, j], i, j, rh - 1, rw - 1)
+            for i in range(rh)
+            for j in range(rw)
+        )
     return _unblocked(x.astype(dy.dtype), (len(dy), *size, c), padding)
 
 
@@ -87,6 +117,34 @@ def _dot(a, b):
     """The matrix product, summed in float32 or wider, as accelerators do."""
     wide = a.dtype if jnp.finfo(a.dtype).bits >= 32 else jnp.float32
     return jnp.matmul(a, b, preferred_element_type=wide)
+
+
+# --- few channels out
+
+
+def _few(kernel, stride, padding):
+    """Whether the swapped form applies, and pays."""
+    *window, c, features = kernel
+    rest = min(map(min, _rest(kernel, padding)))
+    return (
+        tuple(stride) == (1, 1)
+        and math.prod(window) > 1
+        and FEW * features <= c
+        and rest >= 0
+    )
+
+
+def _rest(kernel, padding):
+    """The padding that a transposed convolution of stride 1 has as a convolution."""
+    return tuple(
+        (k - 1 - lo, k - 1 - hi)
+        for k, (lo, hi) in zip(kernel[:2], padding, strict=True)
+    )
+
+
+def _swapped(w):
+    """The kernel of the transposed convolution of stride 1."""
+    return w[::-1, ::-1].swapaxes(2, 3)
 
 
 # --- blocks

@@ -27,7 +27,7 @@ def cyclegan(
     identity: float = 0.5,
     pool: int = 50,
     ema_decay: float = 0.999,
-) -> tuple[Translator, Translator]:
+) -> Translator:
     """From A, a batch's `input`, to B, its `image`, and back.
 
     Args:
@@ -47,7 +47,7 @@ def cyclegan(
         ema_decay: of the averaged weights of G and F, per step.
 
     Returns:
-        The translators from A to B and from B to A, which share `init` and `step`.
+        The translator from A to B, and as its `back` that from B to A.
     """
 
     def fakes(state, batch, key):
@@ -87,11 +87,11 @@ def cyclegan(
         a, b = (batch["input"],), (batch["image"],)
         return init_game(key, {G.name: a, F.name: b, D_a.name: a, D_b.name: b})
 
-    def translator(net, task):
+    def translator(net, task, back=None):
         def translate(state, given, key):
             return net.apply(state.ema[net.name], state.stats[net.name], given)[0]
 
-        return Translator(task, init, step, translate)
+        return Translator(task, init, step, translate, back)
 
-    there, back = tasks.paired(), tasks.paired(reverse=True)
-    return translator(G, there), translator(F, back)
+    back = translator(F, tasks.paired(reverse=True))
+    return translator(G, tasks.paired(), back)

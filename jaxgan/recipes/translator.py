@@ -25,6 +25,8 @@ class Translator(NamedTuple):
     translate: Callable
     """`(state, given, key) -> images [B, H, W, C]` in [-1, 1], of averaged weights;
     the key is the networks' noise."""
+    back: "Translator | None" = None
+    """The way back, where it is learned too; it shares `init` and `step`."""
 
 
 def l1(images, target):

@@ -1,0 +1,38 @@
+"""Inpainting by pix2pix's networks (Isola et al., 2017, arXiv:1611.07004).
+
+    python experiments/inpaint.py
+    python experiments/inpaint.py --holes free_form --workdir runs/brush
+    python experiments/inpaint.py translate --input torn.png --out whole
+
+Conditional GANs for holes are Pathak et al.'s (2016, arXiv:1604.07379). What is around
+a hole is kept. With `--regression`, without D, the hole is filled with the median of
+what might be there: blurred.
+"""
+
+import dataclasses
+from typing import Literal
+
+import pix2pix
+
+from jaxgan import cli, recipes, tasks
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(pix2pix.Config):
+    """Inpainting of painted digits, or of any images."""
+
+    data: str = "painted_mnist"
+    """Whole images, as the target."""
+    holes: Literal["square", "free_form"] = "square"
+    """A square anywhere, or strokes as of a brush."""
+    share: float = 0.25
+    """Of the image's area, that a square takes."""
+
+
+def build(cfg: Config, shape, num_classes) -> recipes.Translator:
+    holes = tasks.square(cfg.share) if cfg.holes == "square" else tasks.free_form()
+    return pix2pix.build_for(cfg, shape, tasks.inpainting(holes))
+
+
+if __name__ == "__main__":
+    cli.main(Config, build, commands=cli.TRANSLATOR)

@@ -1,0 +1,99 @@
+"""pix2pix (Isola et al., 2017, arXiv:1611.07004): between images in pairs.
+
+    python experiments/pix2pix.py
+    python experiments/pix2pix.py --data pairs:DIR --direction BtoA
+    python experiments/pix2pix.py translate --input edges.png --out translated
+
+`pairs:DIR` holds A/ and B/, or files that show A and B side by side. Of other images,
+such as the default's painted digits, the edges are given. `--regression` leaves
+D out: what a GAN is to be compared with.
+"""
+
+import dataclasses
+from typing import Literal
+
+import jax.numpy as jnp
+import optax
+
+from jaxgan import cli, config, models, recipes, tasks
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(config.Config):
+    """pix2pix from edges of painted digits, or between any images in pairs."""
+
+    data: str = "painted_mnist"
+    """Images: pairs:DIR, or any others, of which the edges are given."""
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    """Which image of a pair is given, and which should come of it."""
+    steps: int = 3000
+    """How many steps to train, in all."""
+    batch_size: int = 16
+    """Images per step, over all devices together."""
+    sample_every: int = 1000
+    """Steps between sample sheets."""
+    checkpoint_every: int = 1000
+    """Steps between checkpoints; one is always made at the end."""
+    width: int = 32
+    """Channels of the U-Net's first stage; each smaller one has twice as many."""
+    d_width: int = 32
+    """Channels of D's first layer."""
+    patch: Literal[1, 16, 34, 70, 142, 286] = 16
+    """Side of the patches that D judges."""
+    norm: Literal["instance", "batch", "none"] = "instance"
+    """Normalization of both networks."""
+    dropout: float = 0.5
+    """Of the U-Net's smallest stages: the noise."""
+    encoder_decoder: bool = False
+    """Leave out the U-Net's skip connections, for comparison."""
+    weight: float = 100.0
+    """λ of the L1 distance from the target, beside 1 of the GAN."""
+    regression: bool = False
+    """Do without D: the L1 distance alone, what a GAN is to be compared with."""
+    g_lr: float = 2e-4
+    """Adam's learning rate for G."""
+    d_lr: float = 2e-4
+    """Adam's learning rate for D."""
+    beta1: float = 0.5
+    """Adam's decay of the gradient's mean."""
+    ema_decay: float = 0.999
+    """Of the averaged weights that images are translated with."""
+
+
+def build_for(cfg: Config, shape, task: tasks.Task) -> recipes.Translator:
+    """pix2pix for a task, between images of `shape`."""
+    dtype = jnp.dtype(cfg.dtype)
+    stages = len(models.pix2pix.halved((1, *shape))) - 1
+    G = models.pix2pix.UNet(
+        shape[-1],
+        cfg.width,
+        stages,
+        not cfg.encoder_decoder,
+        cfg.norm,
+        cfg.dropout,
+        dtype,
+    )
+    D = models.pix2pix.PatchGAN(cfg.d_width, cfg.patch, cfg.norm, dtype=dtype)
+    G, g_tx = models.flax_net("G", G), optax.adam(cfg.g_lr, cfg.beta1)
+    if cfg.regression:
+        return recipes.regression(G, task, g_tx=g_tx, ema_decay=cfg.ema_decay)
+    models.pix2pix.check_patch((1, *shape), cfg.patch)
+    return recipes.pix2pix(
+        G,
+        models.flax_net("D", D),
+        task,
+        g_tx=g_tx,
+        d_tx=optax.adam(cfg.d_lr, cfg.beta1),
+        weight=cfg.weight,
+        ema_decay=cfg.ema_decay,
+    )
+
+
+def build(cfg: Config, shape, num_classes) -> recipes.Translator:
+    paired = cfg.data.startswith("pairs:")
+    task = tasks.paired(cfg.direction == "BtoA") if paired else tasks.edges()
+    return build_for(cfg, shape, task)
+
+
+if __name__ == "__main__":
+    cli.main(Config, build, commands=cli.TRANSLATOR)

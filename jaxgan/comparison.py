@@ -1,0 +1,284 @@
+"""How near a run's translations come to what they should be.
+
+Every figure stands beside that of `Task.plain`, an answer without learning (a bicubic
+enlargement, a hole filled with the mean), and that of real images.
+"""
+
+import functools
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgan import data, evaluation, extractors, metrics, parallel, translation
+from jaxgan.data import Dataset
+from jaxgan.data.painted import TO_YIQ
+from jaxgan.extractors import Extractor
+from jaxgan.metrics import painted
+from jaxgan.metrics.similarity import WINDOW
+from jaxgan.recipes.translator import Translator
+from jaxgan.types import UsageError
+
+LOWER_IS_BETTER = ("fd", "kid", "similarity")
+PAINTED = ("painted_mnist", "mapped_mnist", "unpaired_mnist")
+COLUMNS = ("value", "plain", "real")
+
+
+def available(translator: Translator, dataset: Dataset) -> tuple[str, ...]:
+    """Of `config.Metric`, what can be measured of a translator's images."""
+    of = translation.sides(dataset, translator.task)
+    names = ["fd", "kid"]
+    names += ["similarity"] if of.paired else []
+    names += ["colours"] if dataset.shape[2] == 3 else []
+    return (*names, *(["classes"] if _painted(dataset) else []))
+
+
+def check(translator, dataset: Dataset, names, num: int, option="--") -> None:
+    """Refuses what cannot be measured.
+
+    Raises:
+        UsageError: there is no such figure of these images, or there are too few.
+    """
+    known = available(translator, dataset)
+    if not names:
+        raise UsageError(f"{option}metrics names none: there are {', '.join(known)}.")
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"{option}metrics {name}: of translations of {dataset.name} there are "
+                f"{', '.join(known)}."
+            )
+    if num < evaluation.LEAST:
+        raise UsageError(f"{option}num {num} must be {evaluation.LEAST} or more.")
+    size = translation.sides(dataset, translator.task).sources.size
+    if size < evaluation.LEAST:
+        raise UsageError(
+            f"{dataset.name} has {size} images; figures say nothing below "
+            f"{evaluation.LEAST}."
+        )
+    if "similarity" in names and min(dataset.shape[:2]) < WINDOW:
+        h, w = dataset.shape[:2]
+        raise UsageError(
+            f"{option}metrics similarity needs images of {WINDOW} pixels or more each "
+            f"way, not {h}x{w}."
+        )
+
+
+class Found:
+    """What was found of some images, block by block."""
+
+    def __init__(self):
+        self.arrays, self.features = {}, []
+
+    def add(self, figures: dict, features):
+        """Takes figures `{name: [B]}`, and features `[B, D]` or None."""
+        for name, values in figures.items():
+            self.arrays.setdefault(name, []).append(np.asarray(values, np.float64))
+        if features is not None:
+            self.features.append(np.asarray(features))
+
+    def joined(self) -> dict[str, np.ndarray]:
+        return {name: np.concatenate(x) for name, x in self.arrays.items()}
+
+    def means(self) -> dict[str, float]:
+        return {name: float(x.mean()) for name, x in self.joined().items()}
+
+    def errors(self) -> dict[str, float]:
+        """Standard errors of the means; NaN where one is infinite."""
+        with np.errstate(invalid="ignore"):
+            deviations = {name: x.std(ddof=1) for name, x in self.joined().items()}
+        count = sum(len(x) for x in next(iter(self.arrays.values()), ()))
+        return {name: float(x / count**0.5) for name, x in deviations.items()}
+
+    def seen(self) -> evaluation.Seen:
+        return evaluation.Seen(np.concatenate(self.features), None, np.zeros(0))
+
+
+class Comparison(NamedTuple):
+    """What is measured, of what, against what."""
+
+    translator: Translator
+    dataset: Dataset
+    """Translated are images of this one."""
+    reference: Dataset
+    """Real images for distances, those of the task's target."""
+    extractor: Extractor
+    names: tuple[str, ...]
+    """Of `config.Metric`."""
+    num: int
+    """How many images, at most."""
+    seed: int = 0
+    cache: Path | None = None
+    """Where features of real images are kept."""
+
+    def real(self) -> evaluation.Seen | None:
+        """The reference, as the extractor sees it, if a distance is asked for."""
+        if not self.distances:
+            return None
+        real = translation.sides(self.reference, self.translator.task).targets
+        index = np.random.default_rng(self.seed).permutation(real.size)[: self.num]
+        return evaluation.see(self.extractor, real, index, "real", self.cache, False)
+
+    @property
+    def distances(self) -> tuple[str, ...]:
+        return tuple(name for name in self.names if name in ("fd", "kid"))
+
+    def run(self, state, columns=COLUMNS) -> dict[str, Found]:
+        """Translates, and looks at the images of each column."""
+        digits = extractors.of_digits(parallel.mesh_of(state.step))
+        of = translation.sides(self.dataset, self.translator.task)
+        rng = np.random.default_rng(self.seed)
+        index = rng.permutation(of.sources.size)[: self.num]
+        found = {column: Found() for column in columns}
+        blocks = translation.translated(
+            self.translator, state, of.sources, index, self.seed, "translating"
+        )
+        for block in blocks:
+            images = {"value": block.output, "plain": block.plain}
+            target = block.rows[self.translator.task.target] if of.paired else None
+            if of.paired:
+                images["real"] = target
+            for column in images.keys() & found.keys():
+                self._look(found[column], images[column], target, block, digits)
+        if "real" in columns and not of.paired:
+            index = rng.permutation(of.targets.size)[: self.num]
+            for rows, n in data.blocks(index, self.extractor.block):
+                fetched = of.targets.fetch(rows)
+                block = translation.Block(n, fetched, *[fetched["image"]] * 3)
+                self._look(found["real"], block.output, None, block, digits)
+        return found
+
+    def _look(self, found, images, target, block, digits):
+        figures, features = {}, None
+        if "similarity" in self.names:
+            figures |= similarity(images, target)
+        if "colours" in self.names:
+            figures["colour_spread"] = colour_spread(images)
+        if "classes" in self.names:
+            chalk = self.translator.task.target == "input"
+            figures |= classes(images, block.rows, digits, chalk)
+        if self.distances:
+            features = self.extractor.run(images)[0][: block.n]
+        figures = {name: values[: block.n] for name, values in figures.items()}
+        found.add(figures, features)
+
+
+def similarity(images, target) -> dict[str, np.ndarray]:
+    """Of uint8 images `[B, H, W, C]` and their targets, `[B]` each.
+
+    Mean absolute distance in 0 ... 1, PSNR in dB and SSIM; of colours also the latter
+    two of luma Y (of full range, edges included).
+    """
+    away = np.abs(images.astype(np.int16) - target).mean((1, 2, 3)) / 255
+    found = {
+        "l1": away,
+        "psnr": metrics.psnr(images, target),
+        "ssim": metrics.ssim(images, target),
+    }
+    if images.shape[-1] == 3:
+        a, b = ((x @ TO_YIQ[0])[..., None] for x in (images, target))
+        found |= {"psnr_y": metrics.psnr(a, b), "ssim_y": metrics.ssim(a, b)}
+    return found
+
+
+def colour_spread(images) -> np.ndarray:
+    """Root mean square distance of an image's pixels from gray in YIQ, `[B]`.
+
+    Of colours that are the mean of what might be, as least distances make them, it is
+    too small (Zhang et al., 2016, arXiv:1603.08511, section 1).
+    """
+    chroma = images / 255 @ TO_YIQ[1:].T
+    return np.sqrt(np.square(chroma).sum(-1).mean((1, 2)))
+
+
+def classes(images, rows, of_digits: Extractor, chalk=False) -> dict[str, np.ndarray]:
+    """Whether painted digits, or such in chalk, are as they should be, `[B]` each.
+
+    Args:
+        images: uint8 `[B, 32, 32, 3]`.
+        rows: with `label`, what digit was meant; with `map`, where ink of which class.
+        of_digits: the classifier of digits.
+        chalk: read them so.
+    """
+    reading, found = painted.read(images), {}
+    if "label" in rows:
+        digits = painted.chalk(images) if chalk else reading.digit
+        _, logits = of_digits.run(digits)
+        found["digit_accuracy"] = np.argmax(logits, 1) == rows["label"]
+        if not chalk:
+            found["colour_accuracy"] = reading.ink == rows["label"]
+    if "map" in rows:
+        right = reading.map == rows["map"]
+        found["map_accuracy"] = right.mean((1, 2))
+        ink = (reading.map > 0) | (rows["map"] > 0)
+        found["ink_iou"] = (right & ink).sum((1, 2)) / ink.sum((1, 2)).clip(1)
+    return found
+
+
+def compare(comparison: Comparison, state) -> dict:
+    """Each figure of translations, of answers without learning and of real images.
+
+    Returns:
+        "metrics": by figure `{"value", "error", "plain", "real"}`, None for what is not
+        finite, such as the PSNR of an image to itself; the error is a standard error,
+        of distances a rough one. Beside them the counts, the reference, the extractor
+        and "notes".
+    """
+    c = comparison
+    found, real = c.run(state), c.real()
+    table = {column: of.means() for column, of in found.items()}
+    errors = found["value"].errors()
+    if c.distances:
+        for column, of in found.items():
+            table[column] |= evaluation.measure(
+                c.extractor, real, of.seen(), c.distances
+            )
+        args = c.extractor, real, found["value"].seen(), c.distances
+        errors |= evaluation.errors(*args)
+    figures = {
+        name: {
+            "value": _finite(value),
+            "error": _finite(errors[name]),
+            "plain": _finite(table["plain"].get(name)),
+            "real": _finite(table["real"].get(name)),
+        }
+        for name, value in table["value"].items()
+    }
+    counts = {
+        "images": min(
+            c.num, translation.sides(c.dataset, c.translator.task).sources.size
+        )
+    }
+    return {
+        "metrics": figures,
+        "counts": counts,
+        "reference": c.reference.name,
+        "extractor": evaluation.described(c.extractor),
+        "notes": [],
+    }
+
+
+def _finite(value):
+    return value if value is not None and math.isfinite(value) else None
+
+
+def judge(comparison: Comparison) -> evaluation.Judge:
+    """Follows a run by what it makes of the same images each time."""
+    c = comparison
+    real = functools.cache(c.real)
+
+    def figures(state):
+        found = c.run(state, ("value",))["value"]
+        if not c.distances:
+            return found.means()
+        far = evaluation.measure(c.extractor, real(), found.seen(), c.distances)
+        first = c.names[0] in c.distances
+        return far | found.means() if first else found.means() | far
+
+    figure = f"{c.names[0]} of {c.num} by {c.extractor.name} {c.extractor.digest}"
+    return evaluation.Judge(figure, c.names[0] in LOWER_IS_BETTER, figures)
+
+
+def _painted(dataset):
+    return dataset.name in PAINTED and dataset.shape == painted.SHAPE

@@ -1,0 +1,223 @@
+"""A user's image files, translated by a trained run."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax import random
+from PIL import Image
+from tqdm import tqdm
+
+from jaxgan import data, parallel, translation, visual
+from jaxgan.data import files, fit, pixels
+from jaxgan.data.dataset import reason
+from jaxgan.recipes.translator import Translator
+from jaxgan.types import UsageError, example
+
+
+def translate(
+    translator: Translator,
+    state,
+    shape: tuple[int, int, int],
+    source: Path,
+    out: Path,
+    *,
+    hole: Path | None = None,
+    batch_size: int = 8,
+    seed: int = 0,
+) -> list[Path]:
+    """Translates an image file, or all in a folder, to PNG files of the same names.
+
+    Files may differ in size; those of one size are translated together. Gray and colour
+    become what the run was trained on. What is transparent is shown to the network on
+    white and is as transparent in the result, unless it is the hole to fill.
+
+    Args:
+        translator: from a recipe.
+        state: its train state.
+        shape: (H, W, C) that it was trained on.
+        source: a file, or a folder whose image files are taken.
+        out: the folder to write to; for a single file, also a name that ends in .png.
+        hole: for inpainting: an image that is white where the hole is, for all files;
+            by default it is where a file is transparent.
+        batch_size: how many files to translate at a time.
+        seed: decides what the network draws at random.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        UsageError: there is nothing to translate, a file is smaller than the network
+            allows, or some could not be translated though the others were.
+    """
+    task = translator.task
+    if batch_size < 1:
+        raise UsageError(f"--batch-size {batch_size} must be 1 or more.")
+    if hole and task.file != "hole":
+        raise UsageError(f"--hole {hole}: this run fills no holes.")
+    names = _names(source, out)
+    groups, failures = _by_size(names)
+    for size, paths in groups.items():
+        _check_size(translator, state, (*size, shape[2]), paths[0])
+    classes = translation.map_classes(task, shape) if task.file == "map" else None
+    whole = parallel.replicated(parallel.mesh_of(state.step))
+
+    @jax.jit
+    def run(state, batch, key):
+        given = task.reads(batch) if task.reads else task.given(batch, key)
+        return translator.translate(state, given, key)
+
+    written, root = [], random.key(seed)
+    with tqdm(total=len(names), desc="translating", unit="image") as bar:
+        bar.update(len(failures))
+        for size, paths in groups.items():
+            block = min(batch_size, len(paths))
+            for start in range(0, len(paths), block):
+                some = paths[start : start + block]
+                found, why = _opened(some, size, task.file, shape[2], hole, classes)
+                failures |= why
+                if found:
+                    batch = jax.device_put(_batch(found.values(), block), whole)
+                    key = random.fold_in(root, len(written))
+                    images = visual.to_uint8(run(state, batch, key))
+                    written += _save(names, found, images)
+                bar.update(len(some))
+    if failures:
+        first = min(failures)
+        others = f", the others are in {out}" if written else ""
+        raise UsageError(
+            f"{len(failures)} of {len(names)} files could not be translated{others}: "
+            f"{first} ({failures[first]})."
+        )
+    return written
+
+
+def _names(source, out):
+    """By file, what its translation is called."""
+    if source.is_dir():
+        seen = [p for p in sorted(source.iterdir()) if not files.hidden(p.name)]
+        paths = [p for p in seen if files.is_image(p)]
+        if not paths:
+            raise UsageError(
+                f"--input {source} has no images; those with the suffixes "
+                f"{' '.join(files.SUFFIXES)} are read."
+            )
+    elif source.is_file():
+        paths = [source]
+    else:
+        raise UsageError(f"--input {source} is not there; give an image or a folder.")
+    if source.is_file() and out.suffix.lower() == ".png":
+        return {source: out}
+    names = {}
+    for path in paths:
+        name = out / f"{path.stem}.png"
+        if name in names.values():
+            raise UsageError(
+                f"--input {source} has several images named {path.stem}, which would "
+                "all be written to one file; rename them."
+            )
+        names[path] = name
+    if any(
+        path.exists() and name.exists() and name.samefile(path)
+        for path, name in names.items()
+    ):
+        raise UsageError(f"--out {out} would overwrite --input; give another folder.")
+    return names
+
+
+def _by_size(paths):
+    """Files by (height, width), and why others cannot be read."""
+    groups, failures = {}, {}
+    for path in paths:
+        try:
+            with pixels.opened(path) as image:
+                groups.setdefault(pixels.upright_size(image), []).append(path)
+        # Broken files meet decoders' errors of every type.
+        except Exception as error:
+            failures[path] = reason(error)
+    return groups, failures
+
+
+def _check_size(translator, state, shape, path):
+    """Names the file whose size the network does not take."""
+    task = translator.task
+    batch = example(shape, 1)
+    key = random.key(0)
+
+    def run(state, batch):
+        given = task.reads(batch) if task.reads else task.given(batch, key)
+        return translator.translate(state, given, key)
+
+    try:
+        jax.eval_shape(run, state, batch)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
+def _opened(paths, size, kind, channels, hole, classes):
+    """By file, arrays as a data set has them and its alpha; and why others failed."""
+    found, failures = {}, {}
+    for path in paths:
+        try:
+            found[path] = _open(path, size, kind, channels, hole, classes)
+        # Decoders meet broken files with errors of every type.
+        except Exception as error:
+            failures[path] = reason(error)
+    return found, failures
+
+
+def _open(path, size, kind, channels, hole, classes):
+    with pixels.opened(path) as image:
+        if kind == "map":
+            numbers = np.asarray(pixels.to_classes(image))
+            if numbers.max() >= classes:
+                most = classes - 1
+                raise ValueError(f"it has class {numbers.max()}, beyond 0 ... {most}")
+            return {"map": numbers}, None
+        alpha = pixels.alpha(image)
+        image = pixels.opaque(image) if kind == "hole" else image
+        rows = {"image": pixels.to_array(pixels.to_uint8(image, channels))}
+    rows["input"] = rows["image"]
+    if kind != "hole":
+        return rows, alpha
+    if hole:
+        with pixels.opened(hole) as image:
+            inside = np.asarray(pixels.to_uint8(image, 1)) > 127
+        if inside.shape != size:
+            raise ValueError(
+                f"it is {fit.show(size)}, and --hole {hole} {fit.show(inside.shape)}"
+            )
+    elif alpha is None or not (alpha < 128).any():
+        raise ValueError("nothing in it is transparent; mark the hole so, or by --hole")
+    else:
+        inside = alpha < 128
+    rows["hole"] = inside[..., None]
+    return rows, None
+
+
+def _batch(opened, size):
+    """Arrays of a batch, filled up with the last image."""
+    rows = [rows for rows, _ in opened]
+    rows += rows[-1:] * (size - len(rows))
+    batch = {k: np.stack([row[k] for row in rows]) for k in rows[0]}
+    hole = batch.pop("hole", None)
+    batch = data.scaled(batch)
+    return batch if hole is None else batch | {"hole": hole.astype(np.float32)}
+
+
+def _save(names, found, images):
+    """Writes what was translated, with the alpha that the file had."""
+    written = []
+    for (path, (_, alpha)), image in zip(found.items(), images, strict=False):
+        picture = pixels.from_array(image)
+        if alpha is not None:
+            soft = Image.fromarray(alpha).resize(picture.size, Image.Resampling.BICUBIC)
+            picture.putalpha(soft)
+        name = names[path]
+        try:
+            name.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(name, "PNG")
+        except OSError as error:
+            raise UsageError(f"{name} cannot be written: {error.strerror}.") from None
+        written.append(name)
+    return written

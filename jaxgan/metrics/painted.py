@@ -1,0 +1,54 @@
+"""What can be read off painted digits (`data.painted`), for there the answer is known.
+
+Of real images the class of the ink is read right of 99.99 %, the digit of 99.4 % and
+the label map of 99 % of the pixels.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgan.data.painted import GROUND, INK, SIDE, TO_YIQ
+from jaxgan.metrics import mnist
+
+SHAPE = SIDE, SIDE, 3
+MARGIN = (SIDE - mnist.SHAPE[0]) // 2
+
+
+class Reading(NamedTuple):
+    """Of each image."""
+
+    ink: np.ndarray
+    """int `[B]`, the class whose ink the digit is drawn in; -1 where there is none."""
+    digit: np.ndarray
+    """uint8 `[B, 28, 28, 1]`, in white on black, for a classifier of digits."""
+    map: np.ndarray
+    """int `[B, 32, 32]`, 0 for ground, 1 + c for the ink of class c."""
+
+
+def read(images: np.ndarray) -> Reading:
+    """Reads painted digits, uint8 `[B, 32, 32, 3]`."""
+    luma, i, q = np.moveaxis(images / 255 @ TO_YIQ.T, -1, 0)
+    ink = luma > (INK + GROUND) / 2
+    of_pixels = _class_of(i, q)
+    of_images = _class_of((i * ink).sum((1, 2)), (q * ink).sum((1, 2)))
+    of_images = np.where(ink.any((1, 2)), of_images, -1)
+    dark = GROUND + (INK - GROUND) / 4  # lighter than all blots
+    return Reading(
+        of_images, _digit((luma - dark) / (INK - dark)), (1 + of_pixels) * ink
+    )
+
+
+def chalk(images: np.ndarray) -> np.ndarray:
+    """Digits in chalk, uint8 `[B, 32, 32, 3]`, as a classifier of digits takes them."""
+    return _digit(images.mean(-1) / 255)
+
+
+def _class_of(i, q):
+    turn = np.arctan2(q, i) / (2 * np.pi) % 1
+    return np.minimum((turn * 10).astype(np.int64), 9)  # a turn may round to 1
+
+
+def _digit(light):
+    inner = light[:, MARGIN:-MARGIN, MARGIN:-MARGIN, None]
+    return np.rint(np.clip(inner, 0, 1) * 255).astype(np.uint8)

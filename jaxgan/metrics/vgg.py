@@ -1,0 +1,100 @@
+"""VGG-19 (Simonyan and Zisserman, 2015, arXiv:1409.1556), for perceptual losses.
+
+Its weights come from a file of the user's, torchvision's; nothing is downloaded.
+"""
+
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jaxgan.metrics import weights
+from jaxgan.ops import conv
+from jaxgan.types import UsageError
+
+FILE, DIGEST = "vgg19-dcbb9e9d.pth", "dcbb9e9d"
+"""Torchvision's file, named by how its SHA-256 begins."""
+
+BLOCKS = ((0, 2), (5, 7), (10, 12, 14, 16), (19, 21, 23, 25), (28, 30, 32, 34))
+"""Convolutions between poolings, by their numbers in `features.N.weight`."""
+
+LAYERS = {"vgg22": 2, "vgg54": 5}
+"""SRGAN's features, by the pooling that they come before."""
+
+MEAN, DEVIATION = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]], np.float32)
+"""Of ImageNet's colours in 0 ... 1."""
+
+RESCALED = 12.75
+"""What features are divided by, which brings their errors to the range of pixels'
+(Ledig et al., 2017, arXiv:1609.04802, section 3.2)."""
+
+
+def features(params: Mapping[str, jax.Array], images, pooling: int):
+    """After the last activation before the pooling of this number, 1 to 5.
+
+    Args:
+        params: by torchvision's names, in its layouts, float32.
+        images: float `[B, H, W, 1 or 3]` in [-1, 1].
+        pooling: its number.
+
+    Returns:
+        Float32 `[B, h, w, C]`.
+
+    Raises:
+        UsageError: the images are too small to be pooled so often.
+    """
+    if min(images.shape[1:3]) < 1 << (pooling - 1):
+        h, w = images.shape[1:3]
+        raise UsageError(
+            f"VGG-19 before its pooling {pooling} needs images of {1 << (pooling - 1)} "
+            f"pixels or more each way, not {h}x{w}."
+        )
+    x = jnp.broadcast_to(images.astype(jnp.float32), (*images.shape[:3], 3))
+    x = ((x + 1) / 2 - MEAN[None, None, None]) / DEVIATION[None, None, None]
+    for block, layers in enumerate(BLOCKS[:pooling]):
+        if block:
+            window = (1, 2, 2, 1)
+            x = lax.reduce_window(x, -jnp.inf, lax.max, window, window, "VALID")
+        for layer in layers:
+            kernel = jnp.transpose(params[f"features.{layer}.weight"], (2, 3, 1, 0))
+            bias = params[f"features.{layer}.bias"]
+            x = conv(x, kernel, (1, 1), "SAME") + bias[None, None, None]
+            x = jnp.maximum(x, 0)
+    return x
+
+
+def content_loss(path: str, layer: str) -> Callable:
+    """SRGAN's VGG loss (equation 5): `(images, target) -> [B]`.
+
+    Args:
+        path: the user's file.
+        layer: of `LAYERS`.
+
+    Raises:
+        UsageError: the file is not torchvision's VGG-19.
+    """
+    try:
+        digest = weights.sha256(path)
+        if not digest.startswith(DIGEST):
+            raise UsageError(
+                f"{path} has SHA-256 {digest[:8]}..., not {DIGEST}...: it is not "
+                f"torchvision's {FILE}."
+            )
+        params = weights.state_dict(path)
+    except UsageError as error:
+        raise UsageError(f"--vgg-weights {error}") from None
+    pooling = LAYERS[layer]
+    names = [f"features.{n}" for block in BLOCKS[:pooling] for n in block]
+    needed = [f"{name}.{kind}" for name in names for kind in ("weight", "bias")]
+    if missing := [name for name in needed if name not in params]:
+        raise UsageError(f"--vgg-weights {path} has no {missing[0]}: it is no VGG-19.")
+    params = {name: params[name] for name in needed}
+
+    def loss(images, target):
+        both = (features(params, x, pooling) / RESCALED for x in (images, target))
+        a, b = both
+        return jnp.square(a - lax.stop_gradient(b)).mean((1, 2, 3))
+
+    return loss

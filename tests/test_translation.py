@@ -1,0 +1,286 @@
+"""Translations of data sets and of files, by translators that need no training."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import random
+from PIL import Image
+
+from jaxgan import data, image_files, tasks, translation, visual
+from jaxgan.recipes import Translator
+from jaxgan.types import TrainState, UsageError
+
+rng = np.random.default_rng(0)
+IMAGES = rng.integers(0, 256, (30, 6, 8, 3), np.uint8)
+OTHERS = rng.integers(0, 256, (20, 6, 8, 3), np.uint8)
+LABELS = np.arange(30) % 3
+
+
+def state():
+    empty = {name: {} for name in ("params", "stats", "opt", "ema", "memory")}
+    return TrainState(jnp.int32(7), **empty)
+
+
+def negative(task, back=None):
+    """Turns light to dark."""
+    of = {"init": None, "step": None, "back": back}
+    return Translator(task, translate=lambda s, x, key: -x, **of)
+
+
+def dataset(images=IMAGES, labels=LABELS, **more):
+    of = images.__getitem__, len(images), images.shape[1:]
+    made = data.make("some", *of, labels[: len(images)], tuple("abc"))
+    return made._replace(**more)
+
+
+def paired():
+    def fetch(index):
+        return {"image": IMAGES[index], "input": OTHERS[index % 20]}
+
+    return data.Dataset("pairs", 30, (6, 8, 3), (), fetch)
+
+
+def test_what_a_task_translates_and_to_what():
+    one = translation.sides(dataset(), tasks.colourization())
+    assert one.paired and one.sources is one.targets
+    there, back = (translation.sides(paired(), tasks.paired(r)) for r in (False, True))
+    assert there.paired and back.paired
+    index = np.array([3, 4])
+    np.testing.assert_array_equal(there.targets.fetch(index)["image"], IMAGES[3:5])
+    np.testing.assert_array_equal(back.targets.fetch(index)["image"], OTHERS[3:5])
+    unpaired = dataset(unpaired=dataset(OTHERS))
+    there, back = (translation.sides(unpaired, tasks.paired(r)) for r in (False, True))
+    assert not there.paired and not back.paired
+    assert (there.sources.size, back.sources.size) == (20, 30)
+    rows = there.sources.fetch(index)
+    assert set(rows) == {"input", "label"}
+    np.testing.assert_array_equal(rows["input"], OTHERS[3:5])
+    np.testing.assert_array_equal(there.targets.fetch(index)["image"], IMAGES[3:5])
+    np.testing.assert_array_equal(back.sources.fetch(index)["image"], IMAGES[3:5])
+    np.testing.assert_array_equal(back.targets.fetch(index)["image"], OTHERS[3:5])
+
+
+def test_data_that_lack_what_a_task_needs_are_refused():
+    with pytest.raises(UsageError, match="some has no input .* pairs:DIR"):
+        translation.check(negative(tasks.paired()), dataset())
+    with pytest.raises(UsageError, match="some has no map .* maps:DIR"):
+        translation.check(negative(tasks.of_maps(3)), dataset())
+    mapped = data.load("mapped_mnist", split="test")
+    translation.check(negative(tasks.of_maps(11)), mapped)
+    with pytest.raises(UsageError, match="class 10, .* --map-classes 11"):
+        translation.check(negative(tasks.of_maps(10)), mapped)
+    back = negative(tasks.paired(reverse=True))
+    with pytest.raises(UsageError, match="some has no input"):
+        translation.check(negative(tasks.edges(), back), dataset())
+
+
+def test_blocks_hold_what_was_shown_and_what_came_of_it(monkeypatch):
+    monkeypatch.setattr(translation, "PIXELS", 4 * 6 * 8)
+    model, index = negative(tasks.paired()), np.array([5, 1, 2, 9, 8, 7])
+    blocks = list(translation.translated(model, state(), paired(), index))
+    assert [block.n for block in blocks] == [4, 2]
+    assert all(block.output.shape == (4, 6, 8, 3) for block in blocks)
+    shown, output, plain = (
+        np.concatenate([getattr(b, name)[: b.n] for b in blocks])
+        for name in ("shown", "output", "plain")
+    )
+    np.testing.assert_array_equal(shown, OTHERS[index])
+    np.testing.assert_array_equal(plain, shown)
+    np.testing.assert_array_equal(output, 255 - OTHERS[index])
+
+
+def test_a_sheet_has_input_output_and_target_side_by_side():
+    sheet = translation.sheet(negative(tasks.paired()), paired(), 0)(state())
+    strip = 3 * 8 + 2 * 2
+    assert sheet.shape == (8 * 6 + 7 * 8, 3 * strip + 2 * 8, 3)
+    fourth = sheet[6 + 8 : 2 * 6 + 8]  # begins the second row
+    np.testing.assert_array_equal(fourth[:, :8], OTHERS[3])
+    np.testing.assert_array_equal(fourth[:, 10:18], 255 - OTHERS[3])
+    np.testing.assert_array_equal(fourth[:, 20:28], IMAGES[3])
+
+
+def test_a_sheet_shows_both_ways_of_unpaired_data():
+    model = negative(tasks.paired(), negative(tasks.paired(reverse=True)))
+    few = dataset(IMAGES[:6], unpaired=dataset(OTHERS[:3]))
+    sheet = translation.sheet(model, few, 0)(state())
+    strip = 2 * 8 + 2
+    assert sheet.shape == (3 * 6 + 2 * 8, 3 * strip + 2 * 8, 3)
+    np.testing.assert_array_equal(sheet[:6, :8], OTHERS[0])
+    np.testing.assert_array_equal(sheet[14:20, :8], IMAGES[0])
+    np.testing.assert_array_equal(sheet[14:20, 10:18], 255 - IMAGES[0])
+
+
+def test_gray_input_is_shown_beside_colours():
+    model = negative(tasks.colourization())
+    colour = lambda s, x, key: x.repeat(3, -1)  # noqa: E731
+    sheet = translation.sheet(model._replace(translate=colour), dataset(), 0)(state())
+    gray = np.rint(IMAGES[0] @ np.array(tasks.LUMA))
+    np.testing.assert_allclose(sheet[:6, :8, 0], gray, atol=1)
+    np.testing.assert_array_equal(sheet[:6, :8, 0], sheet[:6, :8, 2])
+
+
+# --- files
+
+
+def save(path, array, mode=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array, mode).save(path)
+    return path
+
+
+def translate(model, source, out, shape=(6, 8, 3), **options):
+    return image_files.translate(model, state(), shape, source, out, **options)
+
+
+def test_files_of_any_size_and_kind_are_translated(tmp_path):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    big = rng.integers(0, 256, (9, 5, 3), np.uint8)
+    save(folder / "a.png", IMAGES[0])
+    save(folder / "b.png", big)
+    save(folder / "c.png", IMAGES[1][..., 0])
+    alpha = rng.integers(0, 256, (6, 8, 1), np.uint8)
+    save(folder / "d.png", np.concatenate([IMAGES[2], alpha], -1))
+    save(folder / "e.bmp", IMAGES[3])
+    (folder / "notes.txt").write_text("no image")
+    (folder / ".hidden.png").write_text("no image")
+    written = translate(negative(tasks.paired()), folder, out, batch_size=2)
+    assert sorted(p.name for p in written) == [f"{n}.png" for n in "abcde"]
+    assert sorted(p.name for p in out.iterdir()) == [f"{n}.png" for n in "abcde"]
+    found = {p.stem: np.array(Image.open(p)) for p in written}
+    np.testing.assert_array_equal(found["a"], 255 - IMAGES[0])
+    np.testing.assert_array_equal(found["b"], 255 - big)
+    np.testing.assert_array_equal(found["c"], 255 - IMAGES[1][..., :1].repeat(3, -1))
+    np.testing.assert_array_equal(found["d"][..., 3:], alpha)
+    share = alpha / 255
+    on_white = IMAGES[2] * share + 255 * (1 - share)
+    np.testing.assert_allclose(found["d"][..., :3], 255 - on_white, atol=1.01)
+    np.testing.assert_array_equal(found["e"], 255 - IMAGES[3])
+
+
+def test_a_file_s_translation_has_the_name_that_is_asked_for(tmp_path):
+    source = save(tmp_path / "a.png", IMAGES[0])
+    model = negative(tasks.paired())
+    assert translate(model, source, tmp_path / "x" / "b.png")[0].name == "b.png"
+    assert translate(model, source, tmp_path / "y") == [tmp_path / "y" / "a.png"]
+
+
+def test_colours_enter_a_gray_network_as_gray(tmp_path):
+    source = save(tmp_path / "a.png", IMAGES[0])
+    (name,) = translate(negative(tasks.paired()), source, tmp_path / "o", (6, 8, 1))
+    gray = np.array(Image.fromarray(IMAGES[0]).convert("L"))
+    np.testing.assert_array_equal(np.array(Image.open(name)), 255 - gray)
+
+
+def test_what_a_derived_task_is_given_is_in_the_file_itself(tmp_path):
+    """Not a smaller copy of it, nor its edges."""
+    twice = lambda s, x, key: x.repeat(2, 1).repeat(2, 2)  # noqa: E731
+    larger = negative(tasks.super_resolution(2))._replace(translate=twice)
+    alpha = np.full((6, 8, 1), 99, np.uint8)
+    source = save(tmp_path / "a.png", np.concatenate([IMAGES[0], alpha], -1))
+    (name,) = translate(larger, source, tmp_path / "o", (32, 32, 3))
+    found = np.array(Image.open(name))
+    assert found.shape == (12, 16, 4) and (found[..., 3] == 99).all()
+    edges = save(tmp_path / "e.png", IMAGES[0][..., 0])
+    (name,) = translate(negative(tasks.edges()), edges, tmp_path / "o")
+    found = np.array(Image.open(name))
+    np.testing.assert_allclose(found, 255 - IMAGES[0][..., 0].astype(int), atol=1)
+
+
+def white(task):
+    def fill(state, given, key):
+        return task.finish(given, jnp.ones_like(given[..., :-1]))
+
+    return negative(task)._replace(translate=fill)
+
+
+def test_holes_are_where_a_file_is_transparent_or_where_it_is_said(tmp_path):
+    model = white(tasks.inpainting(tasks.square()))
+    alpha = np.full((6, 8, 1), 255, np.uint8)
+    alpha[2:4, 3:5] = 0
+    source = save(tmp_path / "a.png", np.concatenate([IMAGES[0], alpha], -1))
+    (name,) = translate(model, source, tmp_path / "o")
+    expected = np.where(alpha == 0, 255, IMAGES[0])
+    np.testing.assert_array_equal(np.array(Image.open(name)), expected)
+    hole = save(tmp_path / "hole.png", 255 - alpha[..., 0])
+    whole = save(tmp_path / "b.png", IMAGES[0])
+    (name,) = translate(model, whole, tmp_path / "o", hole=hole)
+    np.testing.assert_array_equal(np.array(Image.open(name)), expected)
+    with pytest.raises(UsageError, match=r"b\.png .*nothing in it is transparent"):
+        translate(model, whole, tmp_path / "o")
+    large = save(tmp_path / "c.png", IMAGES[0].repeat(2, 0))
+    with pytest.raises(UsageError, match=r"c\.png \(it is 12x8, and --hole .* 6x8"):
+        translate(model, large, tmp_path / "o", hole=hole)
+    with pytest.raises(UsageError, match="fills no holes"):
+        translate(negative(tasks.edges()), whole, tmp_path / "o", hole=hole)
+
+
+def test_maps_are_read_as_numbers(tmp_path):
+    numbers = rng.integers(0, 3, (6, 8), np.uint8)
+    task = tasks.of_maps(3)
+    model = negative(task)._replace(translate=lambda s, x, key: task.show(x))
+    source = save(tmp_path / "a.png", numbers)
+    (name,) = translate(model, source, tmp_path / "o")
+    shown = task.show(jnp.asarray(np.eye(3, dtype="float32")[numbers])[None])[0]
+    np.testing.assert_array_equal(np.array(Image.open(name)), visual.to_uint8(shown))
+    save(source, numbers + 1)
+    with pytest.raises(UsageError, match="class 3, beyond 0 ... 2"):
+        translate(model, source, tmp_path / "o")
+
+
+def test_broken_files_are_named_and_the_others_translated(tmp_path):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    save(folder / "a.png", IMAGES[0])
+    (folder / "b.png").write_bytes(b"nothing")
+    whole = save(folder / "c.png", rng.integers(0, 256, (40, 40, 3), np.uint8))
+    whole.write_bytes(whole.read_bytes()[:2000])
+    with pytest.raises(UsageError, match=r"2 of 3 files .*: .*b\.png \(not an image"):
+        translate(negative(tasks.paired()), folder, out)
+    assert [p.name for p in out.iterdir()] == ["a.png"]
+
+
+def test_files_too_small_for_a_network_are_named_before_anything_is_done(tmp_path):
+    def picky(state, given, key):
+        if given.shape[1] < 6:
+            raise UsageError("images of 6 pixels or more are needed.")
+        return given
+
+    model = negative(tasks.paired())._replace(translate=picky)
+    save(tmp_path / "in" / "a.png", IMAGES[0])
+    save(tmp_path / "in" / "b.png", IMAGES[0][:5])
+    with pytest.raises(UsageError, match=r"b\.png: images of 6 pixels"):
+        translate(model, tmp_path / "in", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_requests_that_cannot_be_met_are_refused(tmp_path):
+    model = negative(tasks.paired())
+    with pytest.raises(UsageError, match="is not there"):
+        translate(model, tmp_path / "none.png", tmp_path / "o")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="has no images"):
+        translate(model, tmp_path / "empty", tmp_path / "o")
+    source = save(tmp_path / "in" / "a.png", IMAGES[0])
+    with pytest.raises(UsageError, match="would overwrite --input"):
+        translate(model, source.parent, source.parent)
+    with pytest.raises(UsageError, match="--batch-size 0 must be 1 or more"):
+        translate(model, source, tmp_path / "o", batch_size=0)
+    save(tmp_path / "in" / "a.bmp", IMAGES[0])
+    with pytest.raises(UsageError, match="several images named a"):
+        translate(model, source.parent, tmp_path / "o")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot be written"):
+        translate(model, source, tmp_path / "file" / "b.png")
+
+
+def test_noise_is_the_seed_s(tmp_path):
+    def noisy(state, given, key):
+        return random.uniform(key, given.shape, minval=-1)
+
+    model = negative(tasks.paired())._replace(translate=noisy)
+    source = save(tmp_path / "a.png", IMAGES[0])
+    found = [
+        np.array(Image.open(translate(model, source, tmp_path / "o", seed=s)[0]))
+        for s in (0, 0, 1)
+    ]
+    np.testing.assert_array_equal(found[0], found[1])
+    assert (found[0] != found[2]).any()
