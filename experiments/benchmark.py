@@ -49,10 +49,15 @@ class Options:
     """Time jaxgan against the same GANs in PyTorch, in alternation."""
 
     models: tuple[
-        Literal["dcgan", "digits", "mlp", "ring", "plain", "r1", "wgan_gp"], ...
-    ] = ("dcgan", "digits", "mlp", "ring")
+        Literal[
+            *("dcgan", "digits", "mlp", "ring", "pix2pix", "cyclegan"),
+            *("plain", "r1", "wgan_gp"),
+        ],
+        ...,
+    ] = ("dcgan", "digits", "mlp", "ring", "pix2pix", "cyclegan")
     """DCGAN of two stages and width 64; what dcgan_mnist.py trains, of three stages and
-    width 32; MLP GAN on MNIST; MLP GAN on a ring of 2-D Gaussians. "plain", "r1" and
+    width 32; MLP GAN on MNIST; MLP GAN on a ring of 2-D Gaussians; pix2pix and CycleGAN
+    of the papers' widths, at 64x64, an image a step as there. "plain", "r1" and
     "wgan_gp" are the second of these with a D without BatchNorm, and each penalty:
     together they give its price, interleaved like the two sides."""
     rounds: int = 9
@@ -69,19 +74,22 @@ class Options:
 class Model(NamedTuple):
     title: str
     batch: int
-    latent_dim: int
     bar: float
     """The ratio that jaxgan promises."""
-    flops: int
-    """Of a step, by the count in the module's docstring."""
-    pair: Callable
-    """`() -> (G, D)`, jaxgan's."""
-    twins: Callable
-    """`() -> (G, D)`, PyTorch's."""
     data: Callable
-    """`() -> uint8 [N, H, W, C] or float32 [N, 2]`."""
+    """`() -> uint8 [N, H, W, C] or float32 [N, 2]`; of pairs, the images one after the
+    other along the channels."""
+    pair: Callable | None = None
+    """`() -> (G, D)`, jaxgan's."""
+    twins: Callable | None = None
+    """`() -> (G, D)`, PyTorch's."""
+    latent_dim: int = 0
+    flops: int | None = None
+    """Of a step, by the count in the module's docstring; None if not counted."""
     penalty: str | None = None
     """Of D: "r1" or "wgan_gp", of weight 10."""
+    translator: Literal["pix2pix", "cyclegan"] | None = None
+    """In place of a pair."""
 
 
 def step_flops(batch, g, d):
@@ -151,6 +159,11 @@ def ring():
     return rng.normal(centre, 0.02).astype(np.float32)
 
 
+def pairs():
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (64, 64, 64, 6), np.uint8)
+
+
 MODELS = {
     "dcgan": Model(
         "DCGAN, two stages, width 64",
@@ -208,6 +221,13 @@ MODELS = {
     ),
 }
 
+MODELS["pix2pix"] = Model(
+    "pix2pix, 64x64, width 64", batch=1, bar=1.2, data=pairs, translator="pix2pix"
+)
+MODELS["cyclegan"] = Model(
+    "CycleGAN, 64x64, 6 blocks", batch=1, bar=1.2, data=pairs, translator="cyclegan"
+)
+
 PENALIZED = ("plain", "r1", "wgan_gp")
 for _name in PENALIZED:  # FLOPs without the penalty's
     MODELS[_name] = MODELS["digits"]._replace(
@@ -238,7 +258,7 @@ def jaxgan_side() -> Side:
     import optax
     from jax import random
 
-    from jaxgan import models, recipes, regularizers, train
+    from jaxgan import models, recipes, regularizers, tasks, train
 
     penalties = {
         None: None,
@@ -246,21 +266,41 @@ def jaxgan_side() -> Side:
         "wgan_gp": regularizers.wgan_gp(10.0),
     }
 
-    def start(model, data, weights):
+    tx = optax.adam(LEARNING_RATE, b1=BETA1)
+
+    def net(name, module):
+        return models.flax_net(name, module)
+
+    def gan_of(model):
         G, D = model.pair()
-        gan = recipes.gan(
-            models.flax_net("G", G),
-            models.flax_net("D", D),
+        return recipes.gan(
+            net("G", G),
+            net("D", D),
             latent_dim=model.latent_dim,
-            g_tx=optax.adam(LEARNING_RATE, b1=BETA1),
-            d_tx=optax.adam(LEARNING_RATE, b1=BETA1),
+            g_tx=tx,
+            d_tx=tx,
             penalty=penalties[model.penalty],
         )
+
+    def translator_of(model):
+        D = models.pix2pix.PatchGAN()
+        if model.translator == "pix2pix":
+            G = net("G", models.pix2pix.UNet())
+            task = tasks.paired()
+            return recipes.pix2pix(G, net("D", D), task, g_tx=tx, d_tx=tx)
+        R = models.cyclegan.ResNetGenerator(blocks=6)
+        nets = net("G", R), net("F", R), net("D_a", D), net("D_b", D)
+        return recipes.cyclegan(*nets, shape=(64, 64, 3), g_tx=tx, d_tx=tx)
+
+    def start(model, data, weights):
+        gan = translator_of(model) if model.translator else gan_of(model)
 
         def batch(arrays, step, key):
             real = arrays[random.randint(key, (model.batch,), 0, len(arrays))]
             if real.dtype == jnp.uint8:
                 real = real.astype(jnp.float32) / 127.5 - 1
+            if model.translator:
+                return {"input": real[..., :3], "image": real[..., 3:]}
             return {"image": real}
 
         key, data = random.key(0), jax.device_put(data)
@@ -291,16 +331,38 @@ def jaxgan_side() -> Side:
 
 def torch_side() -> Side:
     import torch
+    import torch_translators as twins
     import torch_twin
 
     torch.set_num_threads(cores())
 
-    def start(model, data, weights):
+    def adam(parameters):
+        return torch.optim.Adam(parameters, LEARNING_RATE, betas=(BETA1, 0.999))
+
+    def gan_of(model, weights):
         g, d = model.twins()
         g.load_state_dict(torch_twin.from_flax(weights["G"], g), strict=False)
         d.load_state_dict(torch_twin.from_flax(weights["D"], d), strict=False)
-        g_opt = torch.optim.Adam(g.parameters(), LEARNING_RATE, betas=(BETA1, 0.999))
-        d_opt = torch.optim.Adam(d.parameters(), LEARNING_RATE, betas=(BETA1, 0.999))
+        g_opt, d_opt = adam(g.parameters()), adam(d.parameters())
+
+        def step(real):
+            z = torch.randn(model.batch, model.latent_dim)
+            return torch_twin.step(g, d, g_opt, d_opt, real, z, model.penalty)
+
+        return step
+
+    def translator_of(model, weights):
+        nets = {name: twins.weights(tree) for name, tree in weights.items()}
+        of = {name: twins.leaves(tree) for name, tree in nets.items()}
+        if model.translator == "pix2pix":
+            opts = {name: adam(parameters) for name, parameters in of.items()}
+            return lambda x: twins.pix2pix_step(nets, opts, x[:, :3], x[:, 3:])
+        opts = {"G": adam(of["G"] + of["F"]), "D": adam(of["D_a"] + of["D_b"])}
+        pools = {"a": twins.Pool(), "b": twins.Pool()}
+        return lambda x: twins.cyclegan_step(nets, opts, pools, x[:, :3], x[:, 3:])
+
+    def start(model, data, weights):
+        step = (translator_of if model.translator else gan_of)(model, weights)
         data = torch.from_numpy(data)
         if data.ndim == 4:
             data = data.permute(0, 3, 1, 2).contiguous()
@@ -312,9 +374,7 @@ def torch_side() -> Side:
                 real = data[torch.randint(len(data), (model.batch,))]
                 if real.dtype == torch.uint8:
                     real = real.float() / 127.5 - 1
-                z = torch.randn(model.batch, model.latent_dim)
-                pair = torch_twin.step(g, d, g_opt, d_opt, real, z, model.penalty)
-                totals += torch.stack(pair)
+                totals += torch.stack(step(real))
             seconds = time.perf_counter() - began
             return seconds, *(totals / steps).tolist()
 
@@ -435,12 +495,12 @@ def summary(model, ms, losses, peak):
 
     def of(side):
         median = statistics.median(ms[side])
-        gflops = model.flops / median / 1e6
+        gflops = model.flops and model.flops / median / 1e6
         return {
             "ms": median,
             "ms_of_rounds": ms[side],
             "gflops": gflops,
-            "share_of_peak": gflops / peak,
+            "share_of_peak": gflops and gflops / peak,
             "last_losses": losses[side],
         }
 
@@ -448,7 +508,7 @@ def summary(model, ms, losses, peak):
     return {
         "title": model.title,
         "batch": model.batch,
-        "gflop_of_step": model.flops / 1e9,
+        "gflop_of_step": model.flops and model.flops / 1e9,
         "jaxgan": of("jaxgan"),
         "torch": of("torch"),
         "ratio": statistics.median(ratios),
@@ -473,10 +533,10 @@ def table(results) -> str:
             ("torch", f"  batch {r['batch']}", ""),
         ):
             t = r[side]
-            lines.append(
-                f"{title:28}{side:9}{t['ms']:9.3f}{t['gflops']:9.1f}"
-                f"{t['share_of_peak']:9.1%}  {end}".rstrip()
-            )
+            counted = f"{'':18}"
+            if t["gflops"]:
+                counted = f"{t['gflops']:9.1f}{t['share_of_peak']:9.1%}"
+            lines.append(f"{title:28}{side:9}{t['ms']:9.3f}{counted}  {end}".rstrip())
     for name, price in results["prices"].items():
         each = ", ".join(f"{side} {times:.2f}x" for side, times in price.items())
         lines.append(f"A step with {name} takes as long as without: {each}")

@@ -71,9 +71,7 @@ def build(cfg: Config, shape, num_classes) -> recipes.Translator:
     D = models.pix2pix.PatchGAN(cfg.d_width, cfg.patch, cfg.norm, dtype=dtype)
 
     def adam(rate):
-        start = int(cfg.steps * min(cfg.decay_from, 1))
-        down = optax.linear_schedule(rate, 0.0, max(cfg.steps - start, 1), start)
-        return optax.adam(down, cfg.beta1)
+        return optax.adam(decaying(rate, cfg.steps, cfg.decay_from), cfg.beta1)
 
     return recipes.cyclegan(
         models.flax_net("G", G),
@@ -88,6 +86,12 @@ def build(cfg: Config, shape, num_classes) -> recipes.Translator:
         pool=cfg.pool,
         ema_decay=cfg.ema_decay,
     )
+
+
+def decaying(rate: float, steps: int, decay_from: float):
+    """A learning rate that goes down to 0, linearly, from this share of the steps."""
+    start = int(steps * min(decay_from, 1))
+    return optax.linear_schedule(rate, 0.0, max(steps - start, 1), start)
 
 
 if __name__ == "__main__":

@@ -151,13 +151,15 @@ class Comparison(NamedTuple):
 
     def _look(self, found, images, target, block, digits):
         figures, features = {}, None
-        if "similarity" in self.names:
-            figures |= similarity(images, target)
-        if "colours" in self.names:
-            figures["colour_spread"] = colour_spread(images)
-        if "classes" in self.names:
-            chalk = self.translator.task.target == "input"
-            figures |= classes(images, block.rows, digits, chalk)
+        for name in self.names:  # in this order: the first decides which is best
+            match name:
+                case "similarity":
+                    figures |= similarity(images, target)
+                case "colours":
+                    figures["colour_spread"] = colour_spread(images)
+                case "classes":
+                    chalk = self.translator.task.target == "input"
+                    figures |= classes(images, block.rows, digits, chalk)
         if self.distances:
             features = self.extractor.run(images)[0][: block.n]
         figures = {name: values[: block.n] for name, values in figures.items()}
@@ -228,7 +230,7 @@ def compare(comparison: Comparison, state) -> dict:
     c = comparison
     found, real = c.run(state), c.real()
     table = {column: of.means() for column, of in found.items()}
-    errors = found["value"].errors()
+    errors, notes = found["value"].errors(), []
     if c.distances:
         for column, of in found.items():
             table[column] |= evaluation.measure(
@@ -255,7 +257,7 @@ def compare(comparison: Comparison, state) -> dict:
         "counts": counts,
         "reference": c.reference.name,
         "extractor": evaluation.described(c.extractor),
-        "notes": [],
+        "notes": notes,
     }
 
 

@@ -164,7 +164,7 @@ def test_unpaired_translations_are_compared_with_the_other_domain():
 
 def test_what_cannot_be_measured_is_refused():
     model = by(tasks.colourization(), lambda x: x)
-    with pytest.raises(UsageError, match="--metrics score: .* there are fd, kid, sim"):
+    with pytest.raises(UsageError, match=r"--metrics score: .* there are fd, kid, sim"):
         comparison.check(model, FEW, ("score",), 200)
     with pytest.raises(UsageError, match="--evaluate-num 20 must be 100 or more"):
         comparison.check(model, FEW, ("fd",), 20, option="--evaluate-")
@@ -185,7 +185,7 @@ def test_a_judge_s_first_figure_is_that_of_the_first_name():
     for names, first, lower in (
         (("similarity", "fd"), "l1", True),
         (("fd", "similarity"), "fd_filters", True),
-        (("classes",), "digit_accuracy", False),
+        (("classes", "fd", "similarity"), "digit_accuracy", False),
     ):
         judge = comparison.judge(comparison.Comparison(*args, names, 200))
         assert next(iter(judge.of(state()))) == first

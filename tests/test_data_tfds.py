@@ -26,8 +26,11 @@ def _image(number, shape):
     return np.random.default_rng(number).integers(0, 256, shape, np.uint8)
 
 
-def _prepare(root, name, shapes, *, channels=3, label=lambda i: i % 2, key="image"):
+def _prepare(
+    root, name, shapes, *, channels=3, label=lambda i: i % 2, key="image", splits=None
+):
     """Writes splits train (all shapes) and test (the first) as array_record."""
+    splits = splits or {"train": shapes, "test": shapes[:1]}
     import tensorflow_datasets as tfds
 
     features = {
@@ -46,7 +49,7 @@ def _prepare(root, name, shapes, *, channels=3, label=lambda i: i % 2, key="imag
             return tfds.core.DatasetInfo(builder=self, features=described)
 
         def _split_generators(self, _):
-            return {"train": self._examples(shapes), "test": self._examples(shapes[:1])}
+            return {name: self._examples(some) for name, some in splits.items()}
 
         def _generate_examples(self):
             raise NotImplementedError
@@ -69,6 +72,14 @@ def prepared(tmp_path_factory):
         _prepare(root, "gray", [(6, 8)] * 3, channels=1, label=lambda i: -1)
         _prepare(root, "uneven", [(6, 8, 3), (9, 6, 3)], label=None)
         _prepare(root, "pictureless", [(6, 8, 3)], key="photo")
+        size = [(6, 8, 3)]
+        parts = {"trainA": 3, "trainB": 4, "testA": 1, "testB": 2}
+        parts = {name: size * n for name, n in parts.items()}
+        _prepare(root, "zebras", size, label=None, splits=parts)
+        shutil.copytree(root / "zebras/1.0.0", root / "cycle_gan/horse2zebra/1.0.0")
+        parts["trainA"] = [(5, 5, 3)]
+        _prepare(root, "maps", size, label=None, splits=parts)
+        shutil.copytree(root / "maps/1.0.0", root / "cycle_gan/maps/1.0.0")
         shutil.copytree(root / "even/1.0.0", root / "many/one/1.0.0")
         shutil.copytree(root / "even/1.0.0", root / "versions/1.9.0")
         shutil.copytree(root / "gray/1.0.0", root / "versions/1.10.0")
@@ -113,6 +124,24 @@ def test_reads_what_was_prepared(caplog):
     assert batch["label"].tolist() == [n % 2 for n in numbers]
     assert data.load("tfds:even", split="test").size == 1
     assert caplog.text == ""
+
+
+def test_cycle_gan_s_are_two_domains():
+    ours = data.load("tfds:cycle_gan/horse2zebra")
+    assert (ours.size, ours.unpaired.size) == (4, 3) and ours.fields == {
+        "image",
+        "input",
+    }
+    test = data.load("tfds:cycle_gan/horse2zebra", split="test")
+    assert (test.size, test.unpaired.size) == (2, 1)
+    assert data.has_test("tfds:cycle_gan/horse2zebra")
+    assert not data.has_test("tfds:even")
+    batch = ours.batch(0, 0, 2)
+    assert batch["input"].shape == batch["image"].shape == (2, 6, 8, 3)
+    _refusal("cycle_gan/maps", "images are 5x5x3 in", "--resize HxW")
+    sized = data.load("tfds:cycle_gan/maps", resize=(4, 4))
+    assert sized.shape == sized.unpaired.shape == (4, 4, 3)
+    _refusal("cycle_gan/horse2zebra", "no split 'trainA'", split="trainA")
 
 
 def test_gray_and_withheld_labels():

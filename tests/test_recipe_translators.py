@@ -7,7 +7,7 @@ import optax
 import pytest
 from jax import random
 
-from jaxgan import parallel, pool, recipes, spectral, tasks
+from jaxgan import checkpoint, parallel, pool, recipes, spectral, tasks
 from jaxgan.models import cyclegan, flax_net, pix2pix, spade, srgan
 from jaxgan.models.net import Net
 from jaxgan.types import example
@@ -355,6 +355,35 @@ def test_cyclegan_agrees_under_pmap_with_one_device():
         one.params,
         many.params,
     )
+
+
+# --- resuming
+
+
+@pytest.mark.parametrize("which", ("cyclegan's pool", "srgan's stages"))
+def test_a_run_that_is_saved_and_restored_goes_on_as_it_was(which, tmp_path):
+    """Bit for bit, through a checkpoint: before a pool is full, and between stages."""
+    model = numbers(pool=10) if "pool" in which else sr(3)
+    step, state = jax.jit(model.step), model.init(KEY, BATCH)
+    saved = checkpoint.writer(tmp_path / "saved")
+    with saved:
+        for t in range(5):
+            if t == 2:
+                checkpoint.save(saved, state)
+            state, _ = step(state, BATCH, random.fold_in(KEY, t))
+    mesh = parallel.mesh(jax.devices()[:1])
+    template = checkpoint.template(model, SHAPE, mesh)
+    with checkpoint.reader(tmp_path / "saved") as saved:
+        again = checkpoint.restore(saved, template)
+    assert int(again.step) == 2
+    for t in range(2, 5):
+        again, metrics = step(again, BATCH, random.fold_in(KEY, t))
+    same = jax.tree.map(np.array_equal, again, state)
+    assert all(jax.tree.leaves(same))
+    if "pool" in which:
+        assert int(state.memory["pool"]["count"]) == 10
+    else:
+        assert values(metrics)["distance"] is None  # the second stage
 
 
 # --- SPADE

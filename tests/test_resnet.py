@@ -1,5 +1,8 @@
 """Residual networks and their layers, against torch on the same weights."""
 
+import sys
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +11,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from jax import random
-from torch_weights import from_torch, nchw, to_torch
+from torch_weights import from_torch, nchw
+
+sys.path.append(str(Path(__file__).parents[1] / "experiments"))
+import torch_translators as twins
 
 from jaxgan import losses, recipes, spectral
 from jaxgan.models import flax_net, layers, resnet
@@ -118,7 +124,7 @@ def test_networks_are_torch_s_with_their_gradients(shape, classes):
         ),
         (logits, d_params, lambda p: torch_discriminator(p, nchw(x), label, 2, at)),
     ):
-        weights = to_torch(params)
+        weights = twins.weights(params)
         expected = twin(weights)
         got = function(params)
         np.testing.assert_allclose(got, expected.detach(), rtol=1e-4, atol=1e-4)

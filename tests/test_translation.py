@@ -61,16 +61,16 @@ def test_what_a_task_translates_and_to_what():
 
 
 def test_data_that_lack_what_a_task_needs_are_refused():
-    with pytest.raises(UsageError, match="some has no input .* pairs:DIR"):
+    with pytest.raises(UsageError, match=r"some has no input .* pairs:DIR"):
         translation.check(negative(tasks.paired()), dataset())
-    with pytest.raises(UsageError, match="some has no map .* maps:DIR"):
+    with pytest.raises(UsageError, match=r"some has no map .* maps:DIR"):
         translation.check(negative(tasks.of_maps(3)), dataset())
     mapped = data.load("mapped_mnist", split="test")
     translation.check(negative(tasks.of_maps(11)), mapped)
-    with pytest.raises(UsageError, match="class 10, .* --map-classes 11"):
+    with pytest.raises(UsageError, match=r"class 10, .* --map-classes 11"):
         translation.check(negative(tasks.of_maps(10)), mapped)
     back = negative(tasks.paired(reverse=True))
-    with pytest.raises(UsageError, match="some has no input"):
+    with pytest.raises(UsageError, match=r"some has no input"):
         translation.check(negative(tasks.edges(), back), dataset())
 
 
@@ -223,7 +223,7 @@ def test_maps_are_read_as_numbers(tmp_path):
     shown = task.show(jnp.asarray(np.eye(3, dtype="float32")[numbers])[None])[0]
     np.testing.assert_array_equal(np.array(Image.open(name)), visual.to_uint8(shown))
     save(source, numbers + 1)
-    with pytest.raises(UsageError, match="class 3, beyond 0 ... 2"):
+    with pytest.raises(UsageError, match=r"class 3, beyond 0 ... 2"):
         translate(model, source, tmp_path / "o")
 
 

@@ -1,89 +1,24 @@
 """Networks from image to image, against torch on the same weights."""
 
+import sys
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from jax import random
-from torch_weights import from_torch, nchw, to_torch
+from torch_weights import from_torch, nchw
+
+sys.path.append(str(Path(__file__).parents[1] / "experiments"))
+import torch_translators as twins
+from torch_translators import conv, norm, weights
 
 from jaxgan.models import cyclegan, flax_net, layers, pix2pix, spade, srgan
 from jaxgan.types import UsageError
 
 KEY = random.key(0)
-
-
-def conv(p, x, **options):
-    return F.conv2d(x, p["kernel"], p.get("bias"), **options)
-
-
-def up(p, x, size, k):
-    """Of stride 2, to `size`, by a kernel of k x k whose padding is 1 before."""
-    y = F.conv_transpose2d(x, p["kernel"], p.get("bias"), stride=2)
-    return y[..., 1 : 1 + size[0], 1 : 1 + size[1]]
-
-
-def same(x):
-    """Padded as a 4x4 convolution of stride 2 needs, to half of the size."""
-    h, w = x.shape[2:]
-    return F.pad(x, (1, 1 + w % 2, 1, 1 + h % 2))
-
-
-def norm(x):
-    return F.instance_norm(x) if x.shape[2] * x.shape[3] > 1 else x
-
-
-def numbered(params, kind):
-    return [
-        params[f"{kind}_{i}"] for i in range(sum(n.startswith(kind) for n in params))
-    ]
-
-
-def torch_unet(p, x, skip):
-    downs = [p[f"Conv_{i}"] for i in range(sum(n.startswith("Conv_") for n in p))]
-    ups = [p[n] for n in sorted(n for n in p if n.startswith("ConvTranspose"))]
-    seen, sizes = [], []
-    for i, layer in enumerate(downs):
-        sizes.append(x.shape[2:])
-        x = conv(layer, same(x if i == 0 else F.leaky_relu(x, 0.2)), stride=2)
-        x = norm(x) if 0 < i < len(downs) - 1 else x
-        seen.append(x)
-    for i, layer in enumerate(ups):
-        j = len(ups) - 1 - i
-        x = up(layer, F.relu(x), sizes[j], 4)
-        if j:
-            x = norm(x)
-            x = torch.cat([seen[j - 1], x], 1) if skip else x
-    return torch.tanh(x)
-
-
-def torch_patchgan(p, images, given, n):
-    x = torch.cat([images, given], 1)
-    convs = [p[f"Conv_{i}"] for i in range(len(p))]
-    for i, layer in enumerate(convs):
-        x = conv(layer, x, stride=2 if i < n else 1, padding=1 if n else 0)
-        x = norm(x) if 0 < i < len(convs) - 1 else x
-        x = F.leaky_relu(x, 0.2) if i < len(convs) - 1 else x
-    return x[:, 0]
-
-
-def torch_resnet(p, x, blocks):
-    def mirrored(x, n):
-        return F.pad(x, (n, n, n, n), mode="reflect")
-
-    convs = iter([p[f"Conv_{i}"] for i in range(4 + 2 * blocks)])
-    x = F.relu(norm(conv(next(convs), mirrored(x, 3))))
-    sizes = []
-    for _ in range(2):
-        sizes.append(x.shape[2:])
-        x = F.relu(norm(conv(next(convs), x, stride=2, padding=1)))
-    for _ in range(blocks):
-        y = F.relu(norm(conv(next(convs), mirrored(x, 1))))
-        x = x + norm(conv(next(convs), mirrored(y, 1)))
-    for i in range(2):
-        x = F.relu(norm(up(p[f"ConvTranspose_{i}"], x, sizes[1 - i], 3)))
-    return torch.tanh(conv(next(convs), mirrored(x, 3)))
 
 
 def torch_srresnet(p, x, blocks, ups):
@@ -168,23 +103,23 @@ NETWORKS = {
     "unet 9x14": (
         pix2pix.UNet(3, 3, dropout=0.0),
         (images(0, 9, 14, 1),),
-        lambda p, x: torch_unet(p, x, True),
+        twins.unet,
     ),
     "unet of 2 stages": (
         pix2pix.UNet(3, 3, stages=2, dropout=0.0),
         (images(0, 12, 12, 1),),
-        lambda p, x: torch_unet(p, x, True),
+        twins.unet,
     ),
     "encoder-decoder": (
         pix2pix.UNet(1, 4, skip=False, dropout=0.0),
         (images(0, 8, 8, 3),),
-        lambda p, x: torch_unet(p, x, False),
+        lambda p, x: twins.unet(p, x, skip=False),
     ),
     **{
         f"patchgan {patch}": (
             pix2pix.PatchGAN(3, patch),
             (images(0, 32, 35, 3), images(1, 32, 35, 1)),
-            lambda p, x, y, n=n: torch_patchgan(p, x, y, n),
+            lambda p, x, y, n=n: twins.patchgan(p, x, y, n),
         )
         for patch, n in pix2pix.LAYERS.items()
         if patch < 142
@@ -192,7 +127,7 @@ NETWORKS = {
     "resnet": (
         cyclegan.ResNetGenerator(3, 4, 2),
         (images(0, 16, 13, 3),),
-        lambda p, x: torch_resnet(p, x, 2),
+        twins.resnet,
     ),
     "srresnet": (
         srgan.SRResNet(3, 6, 2, 4),
@@ -236,7 +171,7 @@ def test_networks_are_torch_s_with_their_gradients(name):
         out = module.apply({"params": params, **stats}, *inputs, mutable=[*stats])[0]
         return jax.tree.leaves(out)
 
-    theirs = to_torch(params)
+    theirs = weights(params)
     given = [nchw(x) if x.ndim == 4 else torch.tensor(np.array(x)) for x in inputs]
     expected = twin(theirs, *(x.requires_grad_() for x in given))
     expected = expected if isinstance(expected, list) else [expected]
@@ -280,10 +215,10 @@ def test_multi_scale_is_a_patchgan_on_ever_smaller_images():
     both = images(0, 17, 20, 3), images(1, 17, 20, 1)
     params, _ = flax_net("D", D).init(KEY, *both)
     logits, features = D.apply({"params": params}, *both)
-    theirs = to_torch(params)
+    theirs = weights(params)
     x, y = map(nchw, both)
     for i, one in enumerate(logits):
-        their = torch_patchgan(theirs[f"PatchGAN_{i}"], x, y, 1).detach()
+        their = twins.patchgan(theirs[f"PatchGAN_{i}"], x, y, 1).detach()
         np.testing.assert_allclose(one, their, rtol=1e-4, atol=1e-5)
         pool = {"padding": 1, "count_include_pad": False}
         x, y = (F.avg_pool2d(t, 3, 2, **pool) for t in (x, y))

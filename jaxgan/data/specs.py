@@ -55,9 +55,10 @@ def load(
             `unpaired:A,B`: two domains, each a directory or a spec of its own;
             `npz:FILE`: arrays `images` and, optionally, `labels`, the format that
             `sample --npz` writes;
-            `tfds:NAME[/CONFIG][:VERSION]`: a prepared TFDS dataset, never downloaded.
-        split: `"train"` or `"test"` for what comes from MNIST and for idx, one of its
-            own for tfds; others have just `"train"`, all of it.
+            `tfds:NAME[/CONFIG][:VERSION]`: a prepared TFDS dataset, never downloaded;
+            those of `tfds:cycle_gan/CONFIG` are two domains.
+        split: `"train"` or `"test"` for what comes from MNIST, for idx and cycle_gan,
+            one of its own for tfds; others have just `"train"`, all of it.
         resize: the short side in pixels, keeping the aspect, or `(height, width)`;
             Lanczos, antialiased.
         crop: the side of a centred square, or `(height, width)`, after the resize.
@@ -95,6 +96,10 @@ def load(
             return read(spec, _path(path), how)
         case ("unpaired", _, both) if both.count(",") == 1:
             return _unpaired(spec, *both.split(","), split, how)
+        case ("tfds", _, name) if name.startswith("cycle_gan/"):
+            _check_split(spec, split, "train", "test")
+            sides = (tfds.load(spec, name, f"{split}{side}", how) for side in "AB")
+            return _two_domains(spec, *sides)
         case ("tfds", _, name) if name:
             return tfds.load(spec, name, split, how)
     raise UsageError(f"--data {spec}: there is no such dataset; give {_FORMS}")
@@ -102,7 +107,7 @@ def load(
 
 def has_test(spec: str) -> bool:
     """Whether there are test images besides those to train on."""
-    return spec in _EMBEDDED or spec.startswith("idx:")
+    return spec in _EMBEDDED or spec.startswith(("idx:", "tfds:cycle_gan/"))
 
 
 def _path(text):
@@ -169,7 +174,10 @@ def _unpaired(spec, a, b, split, how):
         text = text if is_spec else f"folder:{text}"
         return load(text, split=split, **how._asdict())
 
-    a, b = side(a), side(b)
+    return _two_domains(spec, side(a), side(b))
+
+
+def _two_domains(spec, a, b):
     if a.shape != b.shape:
         raise UsageError(
             f"--data {spec}: images are {'x'.join(map(str, a.shape))} in {a.name} and "

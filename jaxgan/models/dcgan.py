@@ -38,7 +38,7 @@ def stages(shape: Sequence[int], base: int = 4) -> list[tuple[int, int]]:
         sizes.append((-(-h // 2), -(-w // 2)))
     if len(sizes) == 1:
         raise UsageError(
-            f"DCGAN of base {base} draws images that are higher and wider than {base}, "
+            f"Networks of base {base} are for images higher and wider than {base}, "
             f"not {shape[0]}x{shape[1]}; resize them, such as --resize 32x32."
         )
     return sizes

@@ -1,0 +1,209 @@
+"""The experiments from image to image: built, refused, and run as a user would."""
+
+import json
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import random
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "experiments"))
+import colorize
+import cyclegan
+import inpaint
+import pix2pix
+import spade
+import srgan
+
+from jaxgan import checkpoint, cli, config, data
+from jaxgan.types import UsageError, example
+
+SHAPE = (32, 32, 3)
+SMALL = {
+    pix2pix: {"width": 2, "d_width": 2, "batch_size": 8},
+    srgan: {"width": 2, "blocks": 1, "d_width": 2, "hidden": 4, "batch_size": 8},
+    cyclegan: {"width": 2, "blocks": 1, "d_width": 2, "batch_size": 8, "pool": 3},
+    spade: {
+        "width": 1,
+        "hidden": 2,
+        "d_width": 2,
+        "scales": 1,
+        "latent_dim": 3,
+        "batch_size": 8,
+    },
+}
+SMALL |= {colorize: SMALL[pix2pix], inpaint: SMALL[pix2pix]}
+MODULES = pytest.mark.parametrize("module", SMALL, ids=lambda m: m.__name__)
+
+
+def small(module, **options):
+    return module.Config(**SMALL[module] | options)
+
+
+def traced(module, shape=SHAPE, **options):
+    """Shapes before and after a step, and its metrics."""
+    model = module.build(small(module, **options), shape, 10)
+    state = jax.eval_shape(model.init, random.key(0), example(shape))
+    after, metrics = jax.eval_shape(model.step, state, example(shape, 2), random.key(0))
+    assert jax.tree.structure(after) == jax.tree.structure(state)
+    return model, state, metrics
+
+
+@MODULES
+def test_options_are_in_range_and_a_step_keeps_the_state_s_structure(module):
+    config.check(module.Config())
+    traced(module)
+
+
+@MODULES
+def test_a_translation_is_of_its_target_s_shape_whatever_the_file_s_size(module):
+    model, state, _ = traced(module)
+    for one in filter(None, (model, model.back)):
+        for h, w in ((32, 32), (40, 56), (33, 47)):
+            batch = example((h, w, 3), 1)
+            given = lambda b, t=one.task: t.reads(b) if t.reads else t.given(b, KEY)  # noqa: E731
+            given = jax.eval_shape(given, batch)
+            drawn = jax.eval_shape(one.translate, state, given, random.key(0))
+            k = 4 if module is srgan else 1
+            assert drawn.shape == (1, k * h, k * w, 3)
+
+
+KEY = random.key(0)
+
+
+def test_options_reach_the_recipes():
+    _, state, metrics = traced(pix2pix, regression=True)
+    assert set(state.params) == {"G"} and "d_loss" not in metrics
+    _, plain, _ = traced(pix2pix)
+    _, without, _ = traced(pix2pix, encoder_decoder=True)
+    count = lambda s: sum(x.size for x in jax.tree.leaves(s.params["G"]))  # noqa: E731
+    assert count(without) < count(plain)
+    for option in ({"patch": 34}, {"norm": "none"}, {"d_width": 3}):
+        _, other, _ = traced(pix2pix, **option)
+        assert jax.tree.map(jnp.shape, other.params["D"]) != jax.tree.map(
+            jnp.shape, plain.params["D"]
+        )
+    _, state, _ = traced(cyclegan, pool=0)
+    assert "pool" not in state.memory
+    _, _, metrics = traced(cyclegan, identity=0.0)
+    assert "identity" not in metrics
+    _, state, metrics = traced(spade, encoder=True)
+    assert set(state.params) == {"G", "D", "E"} and "kl" in metrics
+    _, state, _ = traced(spade, map_classes=4)
+    model, _, _ = traced(srgan, factor=2)
+    given = jax.eval_shape(model.task.given, example(SHAPE, 1), KEY)
+    assert given.shape == (1, 16, 16, 3)
+    task = traced(inpaint, holes="free_form")[0].task
+    hole = task.given({"image": jnp.zeros((4, 32, 32, 3))}, KEY)[..., -1]
+    assert not np.array_equal(hole[0].any(0), hole[0].any(1)[::-1])  # no square
+    squares = traced(inpaint, share=0.0625)[0].task
+    hole = squares.given({"image": jnp.zeros((4, 32, 32, 3))}, KEY)[..., -1]
+    np.testing.assert_array_equal(hole.sum((1, 2)), 64)
+
+
+def test_the_learning_rate_goes_down_to_nothing():
+    """Of `cyclegan.py`, from halfway: 1/2 at three quarters, 0 at the end."""
+    schedule = cyclegan.decaying(2.0, 8, 0.5)
+    rates = [float(schedule(t)) for t in (0, 4, 6, 8)]
+    assert rates == [2, 2, 1, 0]
+    assert float(cyclegan.decaying(2.0, 8, 1.0)(7)) == 2
+
+
+def refused(module, match, shape=SHAPE, **options):
+    with pytest.raises(UsageError, match=match):
+        module.build(small(module, **options), shape, 10)
+
+
+def test_what_cannot_be_built_is_refused():
+    refused(colorize, "is gray: it has no colours", (32, 32, 1))
+    refused(srgan, "--factor 8 does not divide .* --crop 24x32", (30, 32, 3), factor=8)
+    refused(srgan, "--content vgg54 needs --vgg-weights", content="vgg54")
+    refused(srgan, "--vgg-weights goes with", vgg_weights="x.pth")
+    refused(pix2pix, "patches of 70 needs images of 24 pixels", (20, 20, 3), patch=70)
+    refused(cyclegan, "5 pixels or more each way, not 4x40", (4, 40, 3), patch=1)
+    refused(spade, "patches of 16 needs images of 6 pixels", (10, 10, 3), scales=2)
+
+
+def run(module, *argv):
+    """The command line, as `(exit code)`."""
+    name = f"{module.__name__}.py"
+    old, sys.argv[0] = sys.argv[0], name
+    try:
+        commands = cli.TRANSLATOR
+        cli.main(module.Config, module.build, list(map(str, argv)), commands=commands)
+        return 0
+    except SystemExit as error:
+        return error.code
+    finally:
+        sys.argv[0] = old
+
+
+def flags(module):
+    return [f"{config.flag(k)}={v}" for k, v in SMALL[module].items()]
+
+
+def test_a_run_is_trained_translated_with_and_measured(tmp_path, capsys):
+    """`colorize.py`, from the first command to the last."""
+    work = tmp_path / "run"
+    few = ("--steps", 3, "--sample-every", 2, "--log-every", 1)
+    follow = ("--evaluate-every", 3, "--evaluate-num", 200)
+    asked = ("--evaluate-metrics", "classes", "fd", "similarity")
+    args = (*few, *follow, *asked, "--workdir", work)
+    assert run(colorize, *flags(colorize), *args) == 0
+    sheets = sorted(p.name for p in (work / "samples").iterdir())
+    assert sheets == ["000000.png", "000002.png", "000003.png"]
+    sheet = np.array(Image.open(work / "samples" / sheets[0]))[::2, ::2]
+    real = data.load("painted_mnist", split="test").fetch(np.arange(1))["image"][0]
+    np.testing.assert_array_equal(sheet[:32, 68:100], real)
+    rows = [json.loads(x) for x in (work / "metrics.jsonl").read_text().splitlines()]
+    found = [r for r in rows if "fd_filters" in r]
+    assert len(found) == 1 and {"psnr", "colour_accuracy"} <= found[0].keys()
+    best = checkpoint.best(work)
+    assert best.step == 3 and best.value == found[0]["digit_accuracy"]
+
+    capsys.readouterr()
+    assert run(colorize, "evaluate", "--workdir", work, "--num", 100, "--best") == 0
+    table = capsys.readouterr().out
+    assert "colour_accuracy" in table and "real" in table
+    result = json.loads((work / "evaluation.json").read_text())
+    assert result["checkpoint"] == "best" and result["step"] == 3
+    assert result["metrics"]["psnr"]["real"] is None
+    assert result["metrics"]["digit_accuracy"]["real"] > 0.9
+
+    image = tmp_path / "a.png"
+    Image.fromarray(real).convert("L").save(image)
+    args = "--workdir", work, "--input", image, "--out", tmp_path / "out"
+    assert run(colorize, "translate", *args) == 0
+    out = np.array(Image.open(tmp_path / "out" / "a.png"))
+    assert out.shape == (32, 32, 3)
+    gray = np.array(Image.open(image)).astype(float)
+    away = np.abs(out @ np.array([0.299, 0.587, 0.114]) - gray)
+    assert np.median(away) < 1.5  # luma is kept
+    assert run(colorize, "translate", *args, "--back") == 2
+    assert "one way only" in capsys.readouterr().err
+    assert run(colorize, "translate", *args, "--live", "--batch-size", 0) == 2
+
+
+def test_mistakes_end_in_one_sentence(tmp_path, capsys):
+    for argv, needle in (
+        (("--data", "mnist"), "is gray"),
+        (("--evaluate-every", "1", "--evaluate-metrics", "score"), "there are fd"),
+    ):
+        assert run(colorize, *argv, "--workdir", tmp_path / "x") == 2
+        err = capsys.readouterr().err
+        assert needle in err and err.count("\n") == 1
+    assert (
+        run(cyclegan, *flags(cyclegan), "--data", "mnist", "--workdir", tmp_path / "x")
+        == 2
+    )
+    assert "has no input" in capsys.readouterr().err
+    assert (
+        run(spade, "--map-classes", 5, "--batch-size", 8, "--workdir", tmp_path / "x")
+        == 2
+    )
+    assert "class 10" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
