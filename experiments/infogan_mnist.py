@@ -98,8 +98,7 @@ def codes(options: Codes, loaded: cli.Loaded) -> None:
     _, gan, state, run = loaded
     cfg, columns = run.config, 10
     config.check_numbers(options)
-    if not 0 <= options.seed < 2**32:
-        raise UsageError(f"--seed {options.seed} must be 0 or more, and below 2**32.")
+    config.check_seed(options.seed)
     categories, continuous = cfg.categories, cfg.continuous
     if continuous and not 0 <= options.code < continuous:
         raise UsageError(f"--code {options.code} must be in 0 ... {continuous - 1}.")

@@ -15,6 +15,7 @@ from typing import Literal
 import pix2pix
 
 from jaxgan import cli, recipes, tasks
+from jaxgan.types import UsageError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,10 +27,12 @@ class Config(pix2pix.Config):
     holes: Literal["square", "free_form"] = "square"
     """A square anywhere, or strokes as of a brush."""
     share: float = 0.25
-    """Of the image's area, that a square takes."""
+    """Of the image's area, that a square takes; a brush's strokes vary."""
 
 
 def build(cfg: Config, shape, num_classes) -> recipes.Translator:
+    if not 0 < cfg.share < 1:
+        raise UsageError(f"--share {cfg.share} must be above 0 and below 1.")
     holes = tasks.square(cfg.share) if cfg.holes == "square" else tasks.free_form()
     return pix2pix.build_for(cfg, shape, tasks.inpainting(holes))
 

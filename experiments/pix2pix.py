@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan import cli, config, models, recipes, tasks
+from jaxgan.types import UsageError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Config(config.Config):
     """Images: pairs:DIR, or any others, of which the edges are given."""
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     """Which image of a pair is given, and which should come of it."""
-    steps: int = 3000
+    steps: int = 2000
     """How many steps to train, in all."""
     batch_size: int = 16
     """Images per step, over all devices together."""
@@ -40,7 +41,7 @@ class Config(config.Config):
     """Channels of D's first layer."""
     patch: Literal[1, 16, 34, 70, 142, 286] = 16
     """Side of the patches that D judges."""
-    norm: Literal["instance", "batch", "none"] = "instance"
+    norm: Literal["instance", "layer", "batch", "none"] = "instance"
     """Normalization of both networks."""
     dropout: float = 0.5
     """Of the U-Net's smallest stages: the noise."""
@@ -54,6 +55,10 @@ class Config(config.Config):
     """Adam's learning rate for G."""
     d_lr: float = 2e-4
     """Adam's learning rate for D."""
+    decay_from: int = config.or_none(0)
+    """The step from which learning rates go down, linearly."""
+    decay_until: int = config.or_none(0)
+    """The step at which they are 0; 0 for never."""
     beta1: float = 0.5
     """Adam's decay of the gradient's mean."""
     ema_decay: float = 0.999
@@ -62,6 +67,8 @@ class Config(config.Config):
 
 def build_for(cfg: Config, shape, task: tasks.Task) -> recipes.Translator:
     """pix2pix for a task, between images of `shape`."""
+    if cfg.dropout >= 1:
+        raise UsageError(f"--dropout {cfg.dropout} must be below 1.")
     dtype = jnp.dtype(cfg.dtype)
     stages = len(models.pix2pix.halved((1, *shape))) - 1
     G = models.pix2pix.UNet(
@@ -74,7 +81,7 @@ def build_for(cfg: Config, shape, task: tasks.Task) -> recipes.Translator:
         dtype,
     )
     D = models.pix2pix.PatchGAN(cfg.d_width, cfg.patch, cfg.norm, dtype=dtype)
-    G, g_tx = models.flax_net("G", G), optax.adam(cfg.g_lr, cfg.beta1)
+    G, g_tx = models.flax_net("G", G), optax.adam(decaying(cfg, cfg.g_lr), cfg.beta1)
     if cfg.regression:
         return recipes.regression(G, task, g_tx=g_tx, ema_decay=cfg.ema_decay)
     models.pix2pix.check_patch((1, *shape), cfg.patch)
@@ -83,14 +90,29 @@ def build_for(cfg: Config, shape, task: tasks.Task) -> recipes.Translator:
         models.flax_net("D", D),
         task,
         g_tx=g_tx,
-        d_tx=optax.adam(cfg.d_lr, cfg.beta1),
+        d_tx=optax.adam(decaying(cfg, cfg.d_lr), cfg.beta1),
         weight=cfg.weight,
         ema_decay=cfg.ema_decay,
     )
 
 
+def decaying(cfg, rate: float):
+    """A learning rate that goes down to 0 as `decay_from` and `decay_until` say."""
+    start, end = cfg.decay_from, cfg.decay_until
+    if not end and not start:
+        return rate
+    if end <= start:
+        raise UsageError(f"--decay-until {end} must be above --decay-from {start}.")
+    return optax.linear_schedule(rate, 0.0, end - start, start)
+
+
 def build(cfg: Config, shape, num_classes) -> recipes.Translator:
     paired = cfg.data.startswith("pairs:")
+    if cfg.direction == "BtoA" and not paired:
+        raise UsageError(
+            f"--direction BtoA is for --data pairs:DIR; of {cfg.data} the edges are "
+            "given."
+        )
     task = tasks.paired(cfg.direction == "BtoA") if paired else tasks.edges()
     return build_for(cfg, shape, task)
 

@@ -50,7 +50,7 @@ class Config(config.Config):
     matching: float = 10.0
     """Weight of the distance of D's features."""
     divergence: float = 0.05
-    """Weight of the encoder's KL divergence."""
+    """Weight of the KL divergence, with --encoder."""
     g_lr: float = 1e-4
     """Adam's learning rate for G."""
     d_lr: float = 4e-4

@@ -1,8 +1,8 @@
 """SRGAN (Ledig et al., 2017, arXiv:1609.04802): super-resolution.
 
     python experiments/srgan.py
-    python experiments/srgan.py --data folder:photos --random-crop 96 \\
-        --content vgg54 --vgg-weights vgg19-dcbb9e9d.pth
+    python experiments/srgan.py --data folder:photos --resize 128 --crop 128 \\
+        --random-crop 96 --content vgg54 --vgg-weights vgg19-dcbb9e9d.pth
     python experiments/srgan.py translate --input small.png --out large
 
 After `--pretrain` steps of mean squared error, which alone (`--pretrain` as many as
@@ -29,9 +29,9 @@ class Config(config.Config):
     """Images of the full size, as the target; their sides must divide by --factor."""
     factor: Literal[2, 4, 8] = 4
     """How many times larger each side becomes."""
-    steps: int = 3000
+    steps: int = 2000
     """How many steps to train, in all."""
-    pretrain: int = config.or_none(1000)
+    pretrain: int = config.or_none(700)
     """How many of them with the mean squared error alone."""
     batch_size: int = 16
     """Images per step, over all devices together."""

@@ -5,6 +5,7 @@ networks to. Networks are functions of their weights, trees of tensors as jaxgan
 them, and of images `[B, C, H, W]`, as PyTorch likes them.
 """
 
+import contextlib
 import random
 
 import numpy as np
@@ -121,6 +122,16 @@ def resnet(p, x):
     return torch.tanh(conv(last, mirrored(x, 3)))
 
 
+@contextlib.contextmanager
+def frozen(*nets):
+    """Leaves out the gradients of discriminators, as the papers' own code does."""
+    for x in (x for net in nets for x in leaves(net)):
+        x.requires_grad_(False)
+    yield
+    for x in (x for net in nets for x in leaves(net)):
+        x.requires_grad_(True)
+
+
 def pix2pix_step(nets, opts, given, target, dropout=0.5, weight=100.0):
     """A step of `recipes.pix2pix`: D, then G through the new D, on the same fakes.
 
@@ -144,9 +155,10 @@ def pix2pix_step(nets, opts, given, target, dropout=0.5, weight=100.0):
     opts["D"].zero_grad()
     d_loss.backward()
     opts["D"].step()
-    g_loss = bce(patchgan(D, fake, given), ones)
-    opts["G"].zero_grad()
-    (g_loss + weight * F.l1_loss(fake, target)).backward()
+    with frozen(D):
+        g_loss = bce(patchgan(D, fake, given), ones)
+        opts["G"].zero_grad()
+        (g_loss + weight * F.l1_loss(fake, target)).backward()
     opts["G"].step()
     return d_loss.detach(), g_loss.detach()
 
@@ -203,11 +215,12 @@ def cyclegan_step(nets, opts, pools, a, b, cycle=5.0, identity=0.5):
     d_loss.backward()
     opts["D"].step()
 
-    g_loss = towards(patchgan(nets["D_b"], fake_b), 1)
-    g_loss = g_loss + towards(patchgan(nets["D_a"], fake_a), 1)
-    home = F.l1_loss(resnet(to_a, fake_b), a) + F.l1_loss(resnet(to_b, fake_a), b)
-    same = F.l1_loss(resnet(to_b, b), b) + F.l1_loss(resnet(to_a, a), a)
-    opts["G"].zero_grad()
-    (g_loss + cycle * home + cycle * identity * same).backward()
+    with frozen(nets["D_a"], nets["D_b"]):
+        g_loss = towards(patchgan(nets["D_b"], fake_b), 1)
+        g_loss = g_loss + towards(patchgan(nets["D_a"], fake_a), 1)
+        home = F.l1_loss(resnet(to_a, fake_b), a) + F.l1_loss(resnet(to_b, fake_a), b)
+        same = F.l1_loss(resnet(to_b, b), b) + F.l1_loss(resnet(to_a, a), a)
+        opts["G"].zero_grad()
+        (g_loss + cycle * home + cycle * identity * same).backward()
     opts["G"].step()
     return d_loss.detach(), g_loss.detach()

@@ -99,6 +99,8 @@ def mlp(
 def step(g, d, g_opt, d_opt, real, z, penalty=None):
     """One step of D, then one of G through the new D, on the same fakes.
 
+    Like PyTorch's own DCGAN example, it does not spare G's step D's gradients.
+
     Args:
         g: the generator.
         d: the discriminator.

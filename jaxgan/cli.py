@@ -374,13 +374,8 @@ def compare(options: Compare, loaded: Loaded) -> None:
     out = _json(options, path)
     inception = options.inception_weights or cfg.inception_weights
     extractor = extractors.of_any(inception, parallel.mesh_of(state.step))
-    notes, reference = (), train.load(cfg)
-    if options.data or data.has_test(cfg.data):
-        split = {} if options.data else {"split": "test"}
-        dataset = train.load(cfg, options.data, **split)
-    else:
-        dataset = reference
-        notes = ("These are the images that it was trained on; --data gives others.",)
+    reference = train.load(cfg)
+    dataset, notes = _to_translate(options, cfg, reference)
     if dataset.shape != run.shape:
         raise UsageError(
             f"--data {dataset.name} has images of {dataset.shape}, the run of "
@@ -389,7 +384,7 @@ def compare(options: Compare, loaded: Loaded) -> None:
     translation.check(translator, dataset)
     names = options.metrics
     names = comparison.available(translator, dataset) if names is None else names
-    comparison.check(translator, dataset, names, options.num)
+    comparison.check(translator, dataset, reference, names, options.num)
     args = options.num, options.seed, workdir.cache("features")
     asked = comparison.Comparison(
         translator, dataset, reference, extractor, names, *args
@@ -397,10 +392,25 @@ def compare(options: Compare, loaded: Loaded) -> None:
     state = sampling.live(state) if options.live else state
     result = comparison.compare(asked, state)
     result["notes"] = [*dataset.notes, *notes, *result["notes"]]
+    result["way"] = "back" if options.back else "there"
     _report(options, loaded, result, out)
 
 
+def _to_translate(options, cfg, reference):
+    """The images, and notes on them."""
+    if options.data:
+        return train.load(cfg, options.data), ()
+    why = "--data gives others"
+    if data.has_test(cfg.data):
+        try:
+            return train.load(cfg, split="test"), ()
+        except UsageError as error:  # a folder of training files alone
+            why = f"there are no test images: {error}"
+    return reference, (f"These are the images that it was trained on; {why}.",)
+
+
 def _way(options, translator):
+    config.check_seed(options.seed)
     if not options.back:
         return translator
     if not translator.back:

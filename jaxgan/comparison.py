@@ -6,6 +6,7 @@ enlargement, a hole filled with the mean), and that of real images.
 
 import functools
 import math
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,8 @@ from jaxgan.types import UsageError
 LOWER_IS_BETTER = ("fd", "kid", "similarity")
 PAINTED = ("painted_mnist", "mapped_mnist", "unpaired_mnist")
 COLUMNS = ("value", "plain", "real")
+ROUNDING = 10 * math.log10(255**2 * 12)
+"""PSNR in dB of an error that is uniform within one level of 8 bits."""
 
 
 def available(translator: Translator, dataset: Dataset) -> tuple[str, ...]:
@@ -34,8 +37,18 @@ def available(translator: Translator, dataset: Dataset) -> tuple[str, ...]:
     return (*names, *(["classes"] if _painted(dataset) else []))
 
 
-def check(translator, dataset: Dataset, names, num: int, option="--") -> None:
+def check(
+    translator, dataset: Dataset, reference: Dataset, names, num: int, option="--"
+) -> None:
     """Refuses what cannot be measured.
+
+    Args:
+        translator: from a recipe.
+        dataset: what it is to translate.
+        reference: real images, maybe the same: then a half is compared with the other.
+        names: of `config.Metric`.
+        num: how many images.
+        option: begins the names of options.
 
     Raises:
         UsageError: there is no such figure of these images, or there are too few.
@@ -51,12 +64,22 @@ def check(translator, dataset: Dataset, names, num: int, option="--") -> None:
             )
     if num < evaluation.LEAST:
         raise UsageError(f"{option}num {num} must be {evaluation.LEAST} or more.")
-    size = translation.sides(dataset, translator.task).sources.size
-    if size < evaluation.LEAST:
+    if names[0] == "colours" and option != "--":
         raise UsageError(
-            f"{dataset.name} has {size} images; figures say nothing below "
-            f"{evaluation.LEAST}."
+            f"{option}metrics colours: the first decides which state is the best, and "
+            "the farthest from gray is not; name another first."
         )
+    for one, least in (
+        (translation.sides(dataset, translator.task), evaluation.LEAST),
+        (translation.sides(reference, translator.task), evaluation.LEAST),
+    ):
+        least = 2 * least if reference is dataset else least  # halves of it
+        if (size := min(one.sources.size, one.targets.size)) < least:
+            halves = ", half of them to compare with" if reference is dataset else ""
+            raise UsageError(
+                f"{dataset.name} has {size} images; figures say nothing below {least}"
+                f"{halves}."
+            )
     if "similarity" in names and min(dataset.shape[:2]) < WINDOW:
         h, w = dataset.shape[:2]
         raise UsageError(
@@ -85,11 +108,15 @@ class Found:
         return {name: float(x.mean()) for name, x in self.joined().items()}
 
     def errors(self) -> dict[str, float]:
-        """Standard errors of the means; NaN where one is infinite."""
-        with np.errstate(invalid="ignore"):
-            deviations = {name: x.std(ddof=1) for name, x in self.joined().items()}
-        count = sum(len(x) for x in next(iter(self.arrays.values()), ()))
-        return {name: float(x / count**0.5) for name, x in deviations.items()}
+        """Standard errors of the means."""
+        deviations = {name: x.std(ddof=1) for name, x in self.joined().items()}
+        return {name: float(x / self.count**0.5) for name, x in deviations.items()}
+
+    @property
+    def count(self) -> int:
+        """How many images were looked at."""
+        blocks = next(iter(self.arrays.values()), self.features)
+        return sum(map(len, blocks))
 
     def seen(self) -> evaluation.Seen:
         return evaluation.Seen(np.concatenate(self.features), None, np.zeros(0))
@@ -117,8 +144,15 @@ class Comparison(NamedTuple):
         if not self.distances:
             return None
         real = translation.sides(self.reference, self.translator.task).targets
-        index = np.random.default_rng(self.seed).permutation(real.size)[: self.num]
+        index = self._halves(real.size)[1][: self.num]
         return evaluation.see(self.extractor, real, index, "real", self.cache, False)
+
+    def _halves(self, size):
+        """Which images are translated, and which are compared with, in random order."""
+        order = np.random.default_rng(self.seed).permutation(size)
+        if self.reference is not self.dataset:
+            return order, order
+        return order[: size // 2], order[size // 2 :]
 
     @property
     def distances(self) -> tuple[str, ...]:
@@ -128,8 +162,7 @@ class Comparison(NamedTuple):
         """Translates, and looks at the images of each column."""
         digits = extractors.of_digits(parallel.mesh_of(state.step))
         of = translation.sides(self.dataset, self.translator.task)
-        rng = np.random.default_rng(self.seed)
-        index = rng.permutation(of.sources.size)[: self.num]
+        index = self._halves(of.sources.size)[0][: self.num]
         found = {column: Found() for column in columns}
         blocks = translation.translated(
             self.translator, state, of.sources, index, self.seed, "translating"
@@ -142,7 +175,7 @@ class Comparison(NamedTuple):
             for column in images.keys() & found.keys():
                 self._look(found[column], images[column], target, block, digits)
         if "real" in columns and not of.paired:
-            index = rng.permutation(of.targets.size)[: self.num]
+            index = self._halves(of.targets.size)[0][: self.num]
             for rows, n in data.blocks(index, self.extractor.block):
                 fetched = of.targets.fetch(rows)
                 block = translation.Block(n, fetched, *[fetched["image"]] * 3)
@@ -170,18 +203,23 @@ def similarity(images, target) -> dict[str, np.ndarray]:
     """Of uint8 images `[B, H, W, C]` and their targets, `[B]` each.
 
     Mean absolute distance in 0 ... 1, PSNR in dB and SSIM; of colours also the latter
-    two of luma Y (of full range, edges included).
+    two of luma Y (of full range, edges included). A PSNR counts as 58.9 at most, that
+    of rounding to 8 bits, so that a mean of several is finite.
     """
     away = np.abs(images.astype(np.int16) - target).mean((1, 2, 3)) / 255
     found = {
         "l1": away,
-        "psnr": metrics.psnr(images, target),
+        "psnr": _psnr(images, target),
         "ssim": metrics.ssim(images, target),
     }
     if images.shape[-1] == 3:
         a, b = ((x @ TO_YIQ[0])[..., None] for x in (images, target))
-        found |= {"psnr_y": metrics.psnr(a, b), "ssim_y": metrics.ssim(a, b)}
+        found |= {"psnr_y": _psnr(a, b), "ssim_y": metrics.ssim(a, b)}
     return found
+
+
+def _psnr(a, b):
+    return np.minimum(metrics.psnr(a, b), ROUNDING)
 
 
 def colour_spread(images) -> np.ndarray:
@@ -222,10 +260,9 @@ def compare(comparison: Comparison, state) -> dict:
     """Each figure of translations, of answers without learning and of real images.
 
     Returns:
-        "metrics": by figure `{"value", "error", "plain", "real"}`, None for what is not
-        finite, such as the PSNR of an image to itself; the error is a standard error,
-        of distances a rough one. Beside them the counts, the reference, the extractor
-        and "notes".
+        "metrics": by figure `{"value", "error", "plain", "real"}`, None for what there
+        is not; the error is a standard error, of distances a rough one. Beside them the
+        counts, the data, the reference, the extractor and "notes".
     """
     c = comparison
     found, real = c.run(state), c.real()
@@ -233,11 +270,15 @@ def compare(comparison: Comparison, state) -> dict:
     errors, notes = found["value"].errors(), []
     if c.distances:
         for column, of in found.items():
-            table[column] |= evaluation.measure(
-                c.extractor, real, of.seen(), c.distances
-            )
-        args = c.extractor, real, found["value"].seen(), c.distances
-        errors |= evaluation.errors(*args)
+            args = c.extractor, real, of.seen(), c.distances
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                table[column] |= evaluation.measure(*args)
+            if column == "value":
+                errors |= evaluation.errors(*args)
+                notes += [str(warning.message) for warning in caught]
+        if c.reference is c.dataset:
+            notes.append("Distances are between halves of these images.")
     figures = {
         name: {
             "value": _finite(value),
@@ -247,14 +288,10 @@ def compare(comparison: Comparison, state) -> dict:
         }
         for name, value in table["value"].items()
     }
-    counts = {
-        "images": min(
-            c.num, translation.sides(c.dataset, c.translator.task).sources.size
-        )
-    }
     return {
         "metrics": figures,
-        "counts": counts,
+        "counts": {"images": found["value"].count},
+        "data": c.dataset.name,
         "reference": c.reference.name,
         "extractor": evaluation.described(c.extractor),
         "notes": notes,

@@ -84,8 +84,8 @@ ITS_OWN = frozenset({"workdir", "init_from", "config"})
 
 MAY_CHANGE = frozenset(
     "steps workdir init_from platform tpu log_every sample_every checkpoint_every keep "
-    "evaluate_every evaluate_num evaluate_metrics inception_weights tensorboard wandb "
-    "config".split()
+    "evaluate_every evaluate_num evaluate_metrics inception_weights vgg_weights "
+    "tensorboard wandb config".split()
 )
 """Options that do not change what a step computes: a run may go on with others."""
 
@@ -104,13 +104,22 @@ def check(config: Config) -> None:
     check_numbers(config)
     if config.tpu and config.platform not in ("auto", "tpu"):
         raise UsageError(f"--tpu and --platform {config.platform} exclude each other.")
-    if not 0 <= config.seed < 2**32:
-        raise UsageError(f"--seed {config.seed} must be 0 or more, and below 2**32.")
+    check_seed(config.seed)
     if config.steps * config.batch_size >= 2**32:
         raise UsageError(
             f"--steps {config.steps} times --batch-size {config.batch_size} must be "
             "below 2**32 images."
         )
+
+
+def check_seed(seed: int) -> None:
+    """Refuses what is no seed.
+
+    Raises:
+        UsageError: it is negative, or too large.
+    """
+    if not 0 <= seed < 2**32:
+        raise UsageError(f"--seed {seed} must be 0 or more, and below 2**32.")
 
 
 def check_numbers(options) -> None:

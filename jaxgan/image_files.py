@@ -60,6 +60,8 @@ def translate(
     for size, paths in groups.items():
         _check_size(translator, state, (*size, shape[2]), paths[0])
     classes = translation.map_classes(task, shape) if task.file == "map" else None
+    inside = hole and _mask(hole)
+    order = {path: i for i, path in enumerate(names)}
     whole = parallel.replicated(parallel.mesh_of(state.step))
 
     @jax.jit
@@ -74,11 +76,11 @@ def translate(
             block = min(batch_size, len(paths))
             for start in range(0, len(paths), block):
                 some = paths[start : start + block]
-                found, why = _opened(some, size, task.file, shape[2], hole, classes)
+                found, why = _opened(some, size, task.file, shape[2], inside, classes)
                 failures |= why
                 if found:
                     batch = jax.device_put(_batch(found.values(), block), whole)
-                    key = random.fold_in(root, len(written))
+                    key = random.fold_in(root, order[some[0]])
                     images = visual.to_uint8(run(state, batch, key))
                     written += _save(names, found, images)
                 bar.update(len(some))
@@ -106,17 +108,19 @@ def _names(source, out):
         paths = [source]
     else:
         raise UsageError(f"--input {source} is not there; give an image or a folder.")
-    if source.is_file() and out.suffix.lower() == ".png":
-        return {source: out}
-    names = {}
-    for path in paths:
-        name = out / f"{path.stem}.png"
-        if name in names.values():
-            raise UsageError(
-                f"--input {source} has several images named {path.stem}, which would "
-                "all be written to one file; rename them."
-            )
-        names[path] = name
+    if source.is_file() and files.is_picture(out):
+        if out.suffix.lower() != ".png":
+            raise UsageError(f"--out {out}: PNG files are written; end it in .png.")
+        names = {source: out}
+    else:
+        names = {path: out / f"{path.stem}.png" for path in paths}
+    if len(set(names.values())) < len(names):
+        stems = [path.stem for path in paths]
+        twice = next(stem for stem in stems if stems.count(stem) > 1)
+        raise UsageError(
+            f"--input {source} has several images named {twice}, which would all be "
+            "written to one file; rename them."
+        )
     if any(
         path.exists() and name.exists() and name.samefile(path)
         for path, name in names.items()
@@ -154,19 +158,29 @@ def _check_size(translator, state, shape, path):
         raise UsageError(f"{path}: {error}") from None
 
 
-def _opened(paths, size, kind, channels, hole, classes):
+def _mask(path):
+    """Where an image is white, bool `[H, W]`."""
+    try:
+        with pixels.opened(path) as image:
+            return np.asarray(pixels.to_uint8(image, 1)) > 127
+    # Broken files meet decoders' errors of every type.
+    except Exception as error:
+        raise UsageError(f"--hole {path} cannot be read: {reason(error)}.") from None
+
+
+def _opened(paths, size, kind, channels, inside, classes):
     """By file, arrays as a data set has them and its alpha; and why others failed."""
     found, failures = {}, {}
     for path in paths:
         try:
-            found[path] = _open(path, size, kind, channels, hole, classes)
+            found[path] = _open(path, size, kind, channels, inside, classes)
         # Decoders meet broken files with errors of every type.
         except Exception as error:
             failures[path] = reason(error)
     return found, failures
 
 
-def _open(path, size, kind, channels, hole, classes):
+def _open(path, size, kind, channels, inside, classes):
     with pixels.opened(path) as image:
         if kind == "map":
             numbers = np.asarray(pixels.to_classes(image))
@@ -175,24 +189,22 @@ def _open(path, size, kind, channels, hole, classes):
                 raise ValueError(f"it has class {numbers.max()}, beyond 0 ... {most}")
             return {"map": numbers}, None
         alpha = pixels.alpha(image)
-        image = pixels.opaque(image) if kind == "hole" else image
+        cut_out = kind == "hole" and inside is None
+        image = pixels.opaque(image) if cut_out else image
         rows = {"image": pixels.to_array(pixels.to_uint8(image, channels))}
     rows["input"] = rows["image"]
     if kind != "hole":
         return rows, alpha
-    if hole:
-        with pixels.opened(hole) as image:
-            inside = np.asarray(pixels.to_uint8(image, 1)) > 127
-        if inside.shape != size:
+    if cut_out:
+        if alpha is None or not (alpha < 128).any():
             raise ValueError(
-                f"it is {fit.show(size)}, and --hole {hole} {fit.show(inside.shape)}"
+                "nothing in it is transparent; mark the hole so, or by --hole"
             )
-    elif alpha is None or not (alpha < 128).any():
-        raise ValueError("nothing in it is transparent; mark the hole so, or by --hole")
-    else:
-        inside = alpha < 128
+        inside, alpha = alpha < 128, None
+    elif inside.shape != size:
+        raise ValueError(f"it is {fit.show(size)}, but --hole {fit.show(inside.shape)}")
     rows["hole"] = inside[..., None]
-    return rows, None
+    return rows, alpha
 
 
 def _batch(opened, size):

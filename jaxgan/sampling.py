@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jax import random
 
-from jaxgan import checkpoint, data, parallel, visual, workdir
+from jaxgan import checkpoint, config, data, parallel, visual, workdir
 from jaxgan.types import UsageError
 
 BLOCK = 200
@@ -84,8 +84,7 @@ def samples(
     """
     if num < 1:
         raise UsageError(f"--num {num} must be 1 or more.")
-    if not 0 <= seed < 2**32:
-        raise UsageError(f"--seed {seed} must be 0 or more, and below 2**32.")
+    config.check_seed(seed)
     if label is not None and not gan.num_classes:
         raise UsageError(f"--label {label}: this run is not class-conditional.")
     if label is not None and not 0 <= label < gan.num_classes:

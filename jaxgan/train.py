@@ -76,10 +76,11 @@ def run(cfg: config.Config, build, experiment: str):
     change = _change(cfg, whole.shape)
     dataset = data.centred(whole, change.crop) if change.crop else whole
     gan = build(cfg, dataset.shape, dataset.num_classes)
-    draw = _sheet(cfg, gan, dataset)
+    held_out = _held_out(cfg, gan, dataset)
+    draw = _sheet(cfg, gan, held_out)
     record.check(cfg.tensorboard, cfg.wandb)
     donor = _donor(cfg, gan, dataset.shape, mesh)
-    judge = _judge(cfg, gan, dataset, mesh)
+    judge = _judge(cfg, gan, dataset, held_out, mesh)
     this = workdir.Run(experiment, cfg, dataset.shape, dataset.class_names)
     workdir.open_run(path, this)
     with contextlib.ExitStack() as stack:
@@ -296,11 +297,23 @@ def _program(gan, source, state, step_key, data_key, mesh):
     return jax.jit(loop, donate_argnums=(0, 1), out_shardings=(whole, whole)), zeros
 
 
-def _sheet(cfg, gan, dataset):
+def _held_out(cfg, gan, dataset):
+    """What a translator shows and measures: test images, or else those trained on."""
+    if not isinstance(gan, Translator):
+        return None
+    translation.check(gan, dataset)
+    if not data.has_test(cfg.data):
+        return dataset
+    try:
+        return load(cfg, split="test")
+    except UsageError:  # a folder of training files alone
+        return dataset
+
+
+def _sheet(cfg, gan, held_out):
     """`draw(state) -> uint8 [H, W, C]`: the same latents, or examples, always."""
     if isinstance(gan, Translator):
-        translation.check(gan, dataset)
-        return translation.sheet(gan, _held_out(cfg, dataset), cfg.seed)
+        return translation.sheet(gan, held_out, cfg.seed)
     classes = min(gan.num_classes, 10)  # a row for each
     columns = 10 if classes else 8
     n = classes * columns if classes else 64
@@ -315,12 +328,7 @@ def _sheet(cfg, gan, dataset):
     return lambda state: visual.grid(visual.to_uint8(images(state)), columns)
 
 
-def _held_out(cfg, dataset):
-    """Test images, where there are some; else those that are trained on."""
-    return load(cfg, split="test") if data.has_test(cfg.data) else dataset
-
-
-def _judge(cfg, gan, dataset, mesh):
+def _judge(cfg, gan, dataset, held_out, mesh):
     """What evaluates the run on its way, if that is asked for."""
     if not cfg.evaluate_every:
         return None
@@ -328,9 +336,8 @@ def _judge(cfg, gan, dataset, mesh):
     cache = workdir.cache("features")
     if isinstance(gan, Translator):
         extractor = extractors.of_any(cfg.inception_weights, mesh)
-        of = _held_out(cfg, dataset)
-        comparison.check(gan, of, names, num, option="--evaluate-")
-        args = gan, of, dataset, extractor, names, num, cfg.seed, cache
+        comparison.check(gan, held_out, dataset, names, num, option="--evaluate-")
+        args = gan, held_out, dataset, extractor, names, num, cfg.seed, cache
         return comparison.judge(comparison.Comparison(*args))
     extractor = extractors.choose(cfg.inception_weights, cfg.data, dataset.shape, mesh)
     judge = evaluation.judge(extractor, dataset, names, num, cfg.seed, cache)

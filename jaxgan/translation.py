@@ -1,5 +1,6 @@
 """Images of a data set, translated by a trained run."""
 
+import functools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from tqdm import tqdm
 
 from jaxgan import data, parallel, visual
 from jaxgan.recipes.translator import Translator
+from jaxgan.tasks import LUMA
 from jaxgan.types import UsageError, example
 
 PIXELS = 200 * 32 * 32
@@ -65,6 +67,8 @@ class Sides(NamedTuple):
 def sides(dataset: data.Dataset, task) -> Sides:
     """What a task translates, and to what."""
     there, others = task.target == "image", dataset.unpaired
+    if others and "input" not in task.needs:  # it makes pairs of B itself
+        dataset, others = dataset._replace(unpaired=None), None
     if not others:
         if there:
             return Sides(dataset, dataset, True)
@@ -119,19 +123,11 @@ def translated(
         seed: decides what the task and the network draw at random.
         label: of a progress bar; None for none.
     """
-    task, mesh = translator.task, parallel.mesh_of(state.step)
+    mesh = parallel.mesh_of(state.step)
     h, w, channels = sources.shape
-    size = parallel.rounded(max(1, min(200, PIXELS // (h * w))), mesh)
-    whole, divided = parallel.replicated(mesh), parallel.divided(mesh)
-
-    def draw(state, batch, key):
-        on_given, on_network = random.split(key)
-        given = task.given(batch, on_given)
-        shown = task.show(given)
-        plain = task.plain(given) if task.plain else shown
-        return shown, plain, translator.translate(state, given, on_network)
-
-    draw = jax.jit(draw, in_shardings=(whole, divided, whole), out_shardings=divided)
+    size = max(1, min(200, PIXELS // (h * w), len(index)))
+    size = parallel.rounded(size, mesh)
+    draw, divided = _drawer(translator, mesh), parallel.divided(mesh)
     root = random.key(seed)
     with tqdm(
         total=len(index), desc=label, unit="image", leave=False, disable=label is None
@@ -140,13 +136,31 @@ def translated(
             fetched = sources.fetch(rows)
             batch = jax.device_put(data.scaled(fetched), divided)
             found = draw(state, batch, random.fold_in(root, i))
-            yield Block(n, fetched, *(_coloured(x, channels) for x in found))
+            shown, plain, output = map(visual.to_uint8, found)
+            yield Block(n, fetched, shown, _of_channels(plain, channels), output)
             bar.update(n)
 
 
-def _coloured(images, channels):
-    """As uint8; gray images with as many channels as the others have."""
-    images = visual.to_uint8(images)
+@functools.lru_cache(8)
+def _drawer(translator, mesh):
+    """`(state, batch, key) -> (shown, plain, output)`, compiled once for each size."""
+    task = translator.task
+
+    def draw(state, batch, key):
+        on_given, on_network = random.split(key)
+        given = task.given(batch, on_given)
+        shown = task.show(given)
+        plain = task.plain(given) if task.plain else shown
+        return shown, plain, translator.translate(state, given, on_network)
+
+    whole, divided = parallel.replicated(mesh), parallel.divided(mesh)
+    return jax.jit(draw, in_shardings=(whole, divided, whole), out_shardings=divided)
+
+
+def _of_channels(images, channels):
+    """uint8 images of 1 or 3 channels, with as many."""
+    if images.shape[-1] > channels:
+        return np.rint(images @ np.array(LUMA))[..., None].astype(np.uint8)
     return images.repeat(channels, -1) if images.shape[-1] < channels else images
 
 
@@ -168,7 +182,9 @@ def sheet(translator: Translator, dataset: data.Dataset, seed: int):
                 columns = [block.shown, block.output]
                 if of.paired:
                     columns.append(block.rows[one.task.target])
-                rows = zip(*(x[: block.n] for x in columns), strict=True)
+                most = max(x.shape[-1] for x in columns)
+                columns = [_of_channels(x[: block.n], most) for x in columns]
+                rows = zip(*columns, strict=True)
                 strips += [visual.grid(np.stack(row), len(row)) for row in rows]
         return visual.grid(np.stack(strips), 3, gap=8)
 

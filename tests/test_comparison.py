@@ -36,9 +36,9 @@ def by(task, function):
     return Translator(task, None, None, lambda s, x, key: function(x))
 
 
-def compared(model, dataset=FEW, names=None, num=400, reference=None, **more):
+def compared(model, dataset=FEW, names=None, num=300, reference=TEST, **more):
     names = names or comparison.available(model, dataset)
-    args = model, dataset, reference or dataset, extractors.of_filters(), names, num
+    args = model, dataset, reference, extractors.of_filters(), names, num
     return comparison.compare(comparison.Comparison(*args, **more), state())
 
 
@@ -117,15 +117,24 @@ def test_a_perfect_translator_is_as_good_as_real_images():
     figures = result["metrics"]
     for name, row in figures.items():
         assert set(row) == {"value", "error", "plain", "real"}
-        if name not in ("kd_filters",):
-            assert row["value"] == pytest.approx(row["real"] or 0, abs=1e-9) or (
-                row["value"] is None
-            ), name
-    assert figures["psnr"]["value"] is None and figures["psnr"]["plain"] < 30
+        assert row["value"] == pytest.approx(row["real"], abs=1e-9), name
+    assert figures["psnr"]["value"] == pytest.approx(58.92, abs=0.01)
+    assert figures["psnr"]["plain"] < 30
     assert figures["colour_spread"]["plain"] < 1e-9 < figures["colour_spread"]["value"]
-    assert figures["fd_filters"]["plain"] > 20 * figures["fd_filters"]["value"]
+    far = figures["fd_filters"]
+    assert far["plain"] > 20 * far["value"] > 0  # against other real images
     text = evaluation.table(result)
     assert "colour_accuracy" in text and "plain" in text
+
+
+def test_of_one_data_set_halves_are_compared():
+    """Or the distance of real images would be 0."""
+    model = by(tasks.colourization(), lambda x: x.repeat(3, -1))
+    result = compared(model, reference=FEW, names=("fd",))
+    assert 0.05 < result["metrics"]["fd_filters"]["real"] < 1
+    assert result["notes"] == ["Distances are between halves of these images."]
+    few = compared(model, names=("fd",), num=152)["notes"]
+    assert "needs more than 192 samples; from 152 it is too large" in few[0]
 
 
 def test_means_and_errors_are_of_the_images():
@@ -134,10 +143,11 @@ def test_means_and_errors_are_of_the_images():
     result = compared(model, names=("similarity",), num=100, seed=3)
     index = np.random.default_rng(3).permutation(600)[:100]
     key = random.split(random.fold_in(random.key(3), 0))[0]
-    rows = data.scaled(FEW.fetch(np.concatenate([index, np.repeat(index[-1:], 100)])))
+    index = np.concatenate([index, np.repeat(index[-1:], -len(index) % 8)])
+    rows = data.scaled(FEW.fetch(index))
     given = task.given(jax.tree.map(jnp.asarray, rows), key)
     shown = np.rint((np.clip(given[:100, ..., :-1], -1, 1) + 1) * 127.5)
-    away = np.abs(shown - FEW.fetch(index)["image"]).mean((1, 2, 3)) / 255
+    away = np.abs(shown - FEW.fetch(index[:100])["image"]).mean((1, 2, 3)) / 255
     got = result["metrics"]["l1"]
     assert got["value"] == pytest.approx(away.mean(), rel=1e-3)
     assert got["error"] == pytest.approx(away.std(ddof=1) / 10, rel=1e-2)
@@ -150,13 +160,13 @@ def test_unpaired_translations_are_compared_with_the_other_domain():
     there = by(tasks.paired(), lambda x: x)
     names = comparison.available(there, unpaired)
     assert names == ("fd", "kid", "colours", "classes")
-    figures = compared(there, unpaired, num=300)["metrics"]
+    figures = compared(there, unpaired, reference=unpaired)["metrics"]
     same = figures["fd_filters"]
     assert same["value"] == pytest.approx(same["plain"]) and same["real"] < 0.5
     assert same["value"] > 20 * same["real"]
     assert figures["digit_accuracy"]["real"] > 0.97
     back = by(tasks.paired(reverse=True), lambda x: x)
-    figures = compared(back, unpaired, num=300)["metrics"]
+    figures = compared(back, unpaired, reference=unpaired)["metrics"]
     assert "colour_accuracy" not in figures
     assert figures["colour_spread"]["real"] < 1e-6 < figures["colour_spread"]["value"]
     assert figures["digit_accuracy"]["real"] > 0.97
@@ -165,17 +175,25 @@ def test_unpaired_translations_are_compared_with_the_other_domain():
 def test_what_cannot_be_measured_is_refused():
     model = by(tasks.colourization(), lambda x: x)
     with pytest.raises(UsageError, match=r"--metrics score: .* there are fd, kid, sim"):
-        comparison.check(model, FEW, ("score",), 200)
+        comparison.check(model, FEW, TEST, ("score",), 200)
     with pytest.raises(UsageError, match="--evaluate-num 20 must be 100 or more"):
-        comparison.check(model, FEW, ("fd",), 20, option="--evaluate-")
+        comparison.check(model, FEW, TEST, ("fd",), 20, option="--evaluate-")
     with pytest.raises(UsageError, match="names none"):
-        comparison.check(model, FEW, (), 200)
+        comparison.check(model, FEW, TEST, (), 200)
     tiny = FEW._replace(size=20)
     with pytest.raises(UsageError, match="20 images; figures say nothing below 100"):
-        comparison.check(model, tiny, ("fd",), 200)
+        comparison.check(model, tiny, TEST, ("fd",), 200)
+    with pytest.raises(UsageError, match=r"150 images; .* below 200, half of them"):
+        both = FEW._replace(size=150)
+        comparison.check(model, both, both, ("fd",), 200)
+    with pytest.raises(UsageError, match="20 images"):
+        comparison.check(model, FEW, tiny, ("fd",), 200)
+    with pytest.raises(UsageError, match="--evaluate-metrics colours: the first"):
+        args = ("colours", "fd"), 200
+        comparison.check(model, FEW, TEST, *args, option="--evaluate-")
     small = FEW._replace(shape=(8, 8, 3), name="small")
     with pytest.raises(UsageError, match="11 pixels or more each way, not 8x8"):
-        comparison.check(model, small, ("similarity",), 200)
+        comparison.check(model, small, TEST, ("similarity",), 200)
     assert "classes" not in comparison.available(model, small)
 
 

@@ -199,6 +199,12 @@ def test_the_centre_is_what_evaluation_sees():
     assert unpaired.shape == unpaired.unpaired.shape == (20, 16, 3)
 
 
+def test_pairs_in_splits_are_refused_with_advice(tmp_path):
+    save(tmp_path / "train" / "1.png", picture(6, 16))
+    save(tmp_path / "val" / "1.png", picture(6, 16))
+    refused(f"pairs:{tmp_path}", "look like splits", f"{tmp_path}/val")
+
+
 def test_painted_digits_can_be_read_off_their_colours():
     images, labels = npz.read_mnist("test")
     dataset = data.load("painted_mnist", split="test")

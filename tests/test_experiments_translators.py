@@ -93,24 +93,32 @@ def test_options_reach_the_recipes():
     assert "identity" not in metrics
     _, state, metrics = traced(spade, encoder=True)
     assert set(state.params) == {"G", "D", "E"} and "kl" in metrics
-    _, state, _ = traced(spade, map_classes=4)
+    given = jax.eval_shape(
+        traced(spade, map_classes=4)[0].task.given, example(SHAPE, 1), KEY
+    )
+    assert given.shape[-1] == 4
+    there, back = (
+        traced(pix2pix, data="pairs:x", direction=d)[0].task.target
+        for d in ("AtoB", "BtoA")
+    )
+    assert (there, back) == ("image", "input")
     model, _, _ = traced(srgan, factor=2)
     given = jax.eval_shape(model.task.given, example(SHAPE, 1), KEY)
     assert given.shape == (1, 16, 16, 3)
     task = traced(inpaint, holes="free_form")[0].task
     hole = task.given({"image": jnp.zeros((4, 32, 32, 3))}, KEY)[..., -1]
-    assert not np.array_equal(hole[0].any(0), hole[0].any(1)[::-1])  # no square
+    assert len(set(hole.sum((1, 2)).tolist())) == 4  # of squares all are alike
     squares = traced(inpaint, share=0.0625)[0].task
     hole = squares.given({"image": jnp.zeros((4, 32, 32, 3))}, KEY)[..., -1]
     np.testing.assert_array_equal(hole.sum((1, 2)), 64)
 
 
 def test_the_learning_rate_goes_down_to_nothing():
-    """Of `cyclegan.py`, from halfway: 1/2 at three quarters, 0 at the end."""
-    schedule = cyclegan.decaying(2.0, 8, 0.5)
-    rates = [float(schedule(t)) for t in (0, 4, 6, 8)]
-    assert rates == [2, 2, 1, 0]
-    assert float(cyclegan.decaying(2.0, 8, 1.0)(7)) == 2
+    """Of `cyclegan.py`."""
+    schedule = pix2pix.decaying(small(cyclegan, decay_from=4, decay_until=8), 2.0)
+    rates = [float(schedule(t)) for t in (0, 4, 6, 8, 9)]
+    assert rates == [2, 2, 1, 0, 0]
+    assert pix2pix.decaying(small(pix2pix), 2.0) == 2
 
 
 def refused(module, match, shape=SHAPE, **options):
@@ -123,7 +131,11 @@ def test_what_cannot_be_built_is_refused():
     refused(srgan, "--factor 8 does not divide .* --crop 24x32", (30, 32, 3), factor=8)
     refused(srgan, "--content vgg54 needs --vgg-weights", content="vgg54")
     refused(srgan, "--vgg-weights goes with", vgg_weights="x.pth")
+    refused(pix2pix, "--direction BtoA is for --data pairs:DIR", direction="BtoA")
+    refused(pix2pix, "--dropout 50.0 must be below 1", dropout=50.0)
+    refused(inpaint, "--share 25.0 must be above 0 and below 1", share=25.0)
     refused(pix2pix, "patches of 70 needs images of 24 pixels", (20, 20, 3), patch=70)
+    refused(cyclegan, "--decay-until 9 must be above", decay_from=9, decay_until=9)
     refused(cyclegan, "5 pixels or more each way, not 4x40", (4, 40, 3), patch=1)
     refused(spade, "patches of 16 needs images of 6 pixels", (10, 10, 3), scales=2)
 
@@ -171,7 +183,8 @@ def test_a_run_is_trained_translated_with_and_measured(tmp_path, capsys):
     assert "colour_accuracy" in table and "real" in table
     result = json.loads((work / "evaluation.json").read_text())
     assert result["checkpoint"] == "best" and result["step"] == 3
-    assert result["metrics"]["psnr"]["real"] is None
+    assert result["way"] == "there" and result["data"] == "painted_mnist"
+    assert "needs more than 192 samples" in result["notes"][0]
     assert result["metrics"]["digit_accuracy"]["real"] > 0.9
 
     image = tmp_path / "a.png"

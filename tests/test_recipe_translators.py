@@ -386,6 +386,22 @@ def test_a_run_that_is_saved_and_restored_goes_on_as_it_was(which, tmp_path):
         assert values(metrics)["distance"] is None  # the second stage
 
 
+def test_dropout_is_the_same_under_pmap_and_under_jit():
+    x = random.uniform(KEY, (8, 8, 8, 1))
+    given = {"input": x, "image": random.uniform(random.key(1), x.shape)}
+    tx = optax.sgd(1.0)
+    model = recipes.regression(unet(1, stages=2), tasks.paired(), g_tx=tx)
+    one = model.init(KEY, given)
+    many = parallel.replicate(one)
+    one, _ = jax.jit(model.step)(one, given, KEY)
+    many, _ = parallel.pmapped(model.step)(many, given, KEY)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+        one.params,
+        parallel.unreplicate(many).params,
+    )
+
+
 # --- SPADE
 
 

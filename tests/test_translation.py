@@ -60,6 +60,14 @@ def test_what_a_task_translates_and_to_what():
     np.testing.assert_array_equal(back.targets.fetch(index)["image"], OTHERS[3:5])
 
 
+def test_a_task_that_makes_its_pairs_does_so_of_unpaired_data_s_targets():
+    unpaired = dataset(unpaired=dataset(OTHERS))
+    of = translation.sides(unpaired, tasks.colourization())
+    assert of.paired and of.sources.size == of.targets.size == 30
+    rows = of.sources.fetch(np.array([3]))
+    np.testing.assert_array_equal(rows["image"][0], IMAGES[3])
+
+
 def test_data_that_lack_what_a_task_needs_are_refused():
     with pytest.raises(UsageError, match=r"some has no input .* pairs:DIR"):
         translation.check(negative(tasks.paired()), dataset())
@@ -117,6 +125,24 @@ def test_gray_input_is_shown_beside_colours():
     gray = np.rint(IMAGES[0] @ np.array(tasks.LUMA))
     np.testing.assert_allclose(sheet[:6, :8, 0], gray, atol=1)
     np.testing.assert_array_equal(sheet[:6, :8, 0], sheet[:6, :8, 2])
+
+
+def test_maps_in_colour_are_shown_beside_gray_images():
+    gray = IMAGES[..., :1]
+    mapped = data.Dataset(
+        "maps",
+        30,
+        (6, 8, 1),
+        (),
+        lambda i: {"image": gray[i], "map": gray[i, ..., 0] % 3},
+    )
+    task = tasks.of_maps(3)
+    model = negative(task)._replace(translate=lambda s, x, key: x[..., :1])
+    sheet = translation.sheet(model, mapped, 0)(state())
+    assert sheet.shape[2] == 3
+    np.testing.assert_array_equal(sheet[:6, 20:28], gray[0].repeat(3, -1))
+    (block,) = translation.translated(model, state(), mapped, np.arange(8))
+    assert block.plain.shape == (8, 6, 8, 1) and block.shown.shape == (8, 6, 8, 3)
 
 
 # --- files
@@ -202,13 +228,16 @@ def test_holes_are_where_a_file_is_transparent_or_where_it_is_said(tmp_path):
     expected = np.where(alpha == 0, 255, IMAGES[0])
     np.testing.assert_array_equal(np.array(Image.open(name)), expected)
     hole = save(tmp_path / "hole.png", 255 - alpha[..., 0])
+    soft = save(tmp_path / "soft.png", np.concatenate([IMAGES[0], alpha // 2], -1))
+    (name,) = translate(model, soft, tmp_path / "o", hole=hole)
+    np.testing.assert_array_equal(np.array(Image.open(name))[..., 3:], alpha // 2)
     whole = save(tmp_path / "b.png", IMAGES[0])
     (name,) = translate(model, whole, tmp_path / "o", hole=hole)
     np.testing.assert_array_equal(np.array(Image.open(name)), expected)
     with pytest.raises(UsageError, match=r"b\.png .*nothing in it is transparent"):
         translate(model, whole, tmp_path / "o")
     large = save(tmp_path / "c.png", IMAGES[0].repeat(2, 0))
-    with pytest.raises(UsageError, match=r"c\.png \(it is 12x8, and --hole .* 6x8"):
+    with pytest.raises(UsageError, match=r"c\.png \(it is 12x8, but --hole 6x8"):
         translate(model, large, tmp_path / "o", hole=hole)
     with pytest.raises(UsageError, match="fills no holes"):
         translate(negative(tasks.edges()), whole, tmp_path / "o", hole=hole)
@@ -267,6 +296,13 @@ def test_requests_that_cannot_be_met_are_refused(tmp_path):
     save(tmp_path / "in" / "a.bmp", IMAGES[0])
     with pytest.raises(UsageError, match="several images named a"):
         translate(model, source.parent, tmp_path / "o")
+    with pytest.raises(UsageError, match="would overwrite --input"):
+        translate(model, source, source)
+    with pytest.raises(UsageError, match=r"b\.jpg: PNG files are written"):
+        translate(model, source, tmp_path / "b.jpg")
+    holes = white(tasks.inpainting(tasks.square()))
+    with pytest.raises(UsageError, match=r"--hole .*none\.png cannot be read"):
+        translate(holes, source, tmp_path / "o", hole=tmp_path / "none.png")
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be written"):
         translate(model, source, tmp_path / "file" / "b.png")
@@ -284,3 +320,13 @@ def test_noise_is_the_seed_s(tmp_path):
     ]
     np.testing.assert_array_equal(found[0], found[1])
     assert (found[0] != found[2]).any()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "0.png").write_bytes(b"broken")
+    save(tmp_path / "in" / "a.png", IMAGES[0])
+    with pytest.raises(UsageError, match="1 of 2 files"):
+        translate(model, tmp_path / "in", tmp_path / "p")
+    other = np.array(Image.open(tmp_path / "p" / "a.png"))
+    (tmp_path / "in" / "0.png").unlink()
+    save(tmp_path / "in" / "0.png", IMAGES[0][:4])
+    translate(model, tmp_path / "in", tmp_path / "q")
+    np.testing.assert_array_equal(other, np.array(Image.open(tmp_path / "q" / "a.png")))

@@ -55,7 +55,7 @@ def torch_spade(p, x, label_map):
     seen = F.interpolate(label_map, size=x.shape[2:], mode="nearest")
     seen = F.relu(conv(p["Conv_0"], seen, padding=1))
     scale, shift = (conv(p[f"Conv_{i}"], seen, padding=1) for i in (1, 2))
-    return norm(x) * (1 + scale) + shift
+    return F.group_norm(x, 1) * (1 + scale) + shift
 
 
 def torch_spade_block(p, x, label_map):
@@ -202,6 +202,17 @@ def test_networks_are_torch_s_with_their_gradients(name):
     for ours, their in zip(to_inputs, given, strict=True):
         close(ours, their.grad.permute(0, 2, 3, 1) if their.ndim == 4 else their.grad)
     jax.tree.map(close, to_params, from_torch(theirs))
+
+
+def test_layer_normalization_is_torch_s_of_one_group():
+    x = images(0, 3, 5, 6) + images(1, 1, 1, 6)
+    layer = layers.normalization("layer", True)
+    params = layer.init(KEY, x)
+    got = layer.apply(params, x)
+    expected = F.group_norm(nchw(x), 1).permute(0, 2, 3, 1)
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+    even = np.abs(np.asarray(got).mean((1, 2)))  # which instance norm takes to 0
+    assert even.max() > 0.3
 
 
 def test_pixel_shuffle_is_torch_s():

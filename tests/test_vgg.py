@@ -60,15 +60,18 @@ def test_the_content_loss_is_srgan_s(net, tmp_path, monkeypatch):
 
 
 def test_other_files_are_refused(net, tmp_path, monkeypatch):
+    def loss(path):
+        vgg._weights.cache_clear()
+        return vgg.content_loss(str(path), "vgg54")(IMAGES, OTHERS)
+
     path = saved(net, tmp_path / "vgg.pth")
     with pytest.raises(UsageError, match=r"--vgg-weights .* not dcbb9e9d"):
-        vgg.content_loss(path, "vgg54")
+        loss(path)
     with pytest.raises(UsageError, match=r"--vgg-weights none\.pth cannot be read"):
-        vgg.content_loss("none.pth", "vgg54")
-    monkeypatch.setattr(vgg, "DIGEST", vgg.weights.sha256(path)[:8])
+        loss("none.pth")
     with pytest.raises(UsageError, match="16 pixels or more each way, not 8x32"):
-        vgg.content_loss(path, "vgg54")(jnp.zeros((1, 8, 32, 3)), 0)
+        vgg.features({}, jnp.zeros((1, 8, 32, 3)), 5)
     path = saved(net[:10], tmp_path / "half.pth")
     monkeypatch.setattr(vgg, "DIGEST", vgg.weights.sha256(path)[:8])
     with pytest.raises(UsageError, match=r"has no features\.10\.weight"):
-        vgg.content_loss(path, "vgg54")
+        loss(path)

@@ -51,7 +51,12 @@ def hidden(name: str) -> bool:
 
 
 def is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file()
+    return is_picture(path) and path.is_file()
+
+
+def is_picture(path: Path) -> bool:
+    """By its name."""
+    return path.suffix.lower() in SUFFIXES
 
 
 def no_images(spec: str, directory: Path) -> UsageError:

@@ -16,7 +16,7 @@ import numpy as np
 from jaxgan.data import dataset, files, fit
 from jaxgan.types import UsageError
 
-_SPLITS = {"train", "test", "val", "valid", "validation"}
+SPLITS = {"train", "test", "val", "valid", "validation"}
 
 
 class _Listing(NamedTuple):
@@ -69,7 +69,7 @@ def _scan(spec, directory):
         return _Listing(flat, None, (), ())
     if not classes:
         raise files.no_images(spec, directory)
-    if {name.lower() for name in classes} <= _SPLITS:
+    if {name.lower() for name in classes} <= SPLITS:
         raise UsageError(
             f"--data {spec}: the folders {files.some(list(classes))} look like splits,"
             f" not classes; give one of them, such as {spec.rstrip('/')}/{min(classes)}"

@@ -10,7 +10,7 @@
 
 from pathlib import Path
 
-from jaxgan.data import dataset, files, fit
+from jaxgan.data import dataset, files, fit, folder
 from jaxgan.types import UsageError
 
 
@@ -32,6 +32,11 @@ def load(spec: str, directory: Path, how: fit.Fit) -> dataset.Dataset:
     else:
         examples = [(name,) for name in names if files.is_image(directory / name)]
         beside = True
+        if splits := [n for n in names if n.lower() in folder.SPLITS]:
+            raise UsageError(
+                f"--data {spec}: the folders {files.some(splits)} look like splits; "
+                f"give one of them, such as {spec.rstrip('/')}/{splits[-1]}"
+            )
         if not examples:
             raise files.no_images(spec, directory)
     found = files.read(spec, directory, examples, how, beside=beside)

@@ -3,6 +3,7 @@
 Its weights come from a file of the user's, torchvision's; nothing is downloaded.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 
 import jax
@@ -68,13 +69,29 @@ def features(params: Mapping[str, jax.Array], images, pooling: int):
 def content_loss(path: str, layer: str) -> Callable:
     """SRGAN's VGG loss (equation 5): `(images, target) -> [B]`.
 
+    The file is read when the loss is first computed, so that what was trained with it
+    can be used without.
+
     Args:
         path: the user's file.
         layer: of `LAYERS`.
 
     Raises:
-        UsageError: the file is not torchvision's VGG-19.
+        UsageError: from the loss: the file is not torchvision's VGG-19.
     """
+    pooling = LAYERS[layer]
+
+    def loss(images, target):
+        params = _weights(path, pooling)
+        a, b = (features(params, x, pooling) / RESCALED for x in (images, target))
+        return jnp.square(a - lax.stop_gradient(b)).mean((1, 2, 3))
+
+    return loss
+
+
+@functools.cache
+def _weights(path, pooling):
+    """Those of the layers before a pooling."""
     try:
         digest = weights.sha256(path)
         if not digest.startswith(DIGEST):
@@ -85,16 +102,8 @@ def content_loss(path: str, layer: str) -> Callable:
         params = weights.state_dict(path)
     except UsageError as error:
         raise UsageError(f"--vgg-weights {error}") from None
-    pooling = LAYERS[layer]
     names = [f"features.{n}" for block in BLOCKS[:pooling] for n in block]
     needed = [f"{name}.{kind}" for name in names for kind in ("weight", "bias")]
     if missing := [name for name in needed if name not in params]:
         raise UsageError(f"--vgg-weights {path} has no {missing[0]}: it is no VGG-19.")
-    params = {name: params[name] for name in needed}
-
-    def loss(images, target):
-        both = (features(params, x, pooling) / RESCALED for x in (images, target))
-        a, b = both
-        return jnp.square(a - lax.stop_gradient(b)).mean((1, 2, 3))
-
-    return loss
+    return {name: params[name] for name in needed}

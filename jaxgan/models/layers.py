@@ -64,18 +64,22 @@ def batch_norm(train: bool, **kwargs) -> nn.BatchNorm:
     )
 
 
-Norm = Literal["batch", "instance", "none"]
+Norm = Literal["batch", "instance", "layer", "none"]
 
 
 def normalization(kind: Norm, train: bool, dtype=None) -> Callable:
     """`x -> x`, a layer of the kind: over the batch, over each image, or none.
 
-    Instance normalization: Ulyanov et al., 2016, arXiv:1607.08022; without scale and
-    shift, as in CycleGAN. An image of one pixel has none left of what it says, so there
-    is none for it.
+    Instance normalization (Ulyanov et al., 2016, arXiv:1607.08022) is of each channel
+    by itself, here without scale and shift, as in CycleGAN: what is even over an image
+    is lost. An image of one pixel would have nothing left, so there is none for it.
+    Layer normalization (Ba et al., 2016, arXiv:1607.06450) is of all channels together,
+    and keeps how they compare.
     """
     if kind == "batch":
         return batch_norm(train, dtype=dtype)
+    if kind == "layer":
+        return nn.GroupNorm(num_groups=1, epsilon=1e-5, dtype=dtype)
     if kind == "none":
         return lambda x: x
     plain = {"use_bias": False, "use_scale": False, "epsilon": 1e-5}

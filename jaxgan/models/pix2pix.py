@@ -12,7 +12,9 @@ from typing import Any
 
 import jax.numpy as jnp
 from flax import linen as nn
+from jax import random
 
+from jaxgan import axis
 from jaxgan.models.layers import (
     Conv,
     ConvTranspose,
@@ -75,7 +77,7 @@ class UNet(nn.Module):
         for i in range(last, 0, -1):
             x = norm()(up(width[i - 1], size=sizes[i], use_bias=False)(nn.relu(x)))
             if self.dropout and i > last - 3:
-                x = nn.Dropout(self.dropout, deterministic=False)(x)
+                x = dropped(self.make_rng("dropout"), x, self.dropout)
             x = jnp.concatenate([seen[i - 1], x], -1) if self.skip else x
         x = up(self.channels, size=sizes[0])(nn.relu(x))
         return jnp.tanh(full_precision(x))
@@ -146,6 +148,16 @@ class MultiScale(nn.Module):
             if i + 1 < self.scales:
                 images, *given = (pooled(x) for x in (images, *given))
         return logits, features
+
+
+def dropped(key, x, rate: float):
+    """Dropout, of the same elements however many devices share the batch."""
+
+    def keep(key, shape):
+        return random.bernoulli(key, 1 - rate, shape)
+
+    kept = axis.draw(keep, key, x.shape)
+    return jnp.where(kept, x / (1 - rate), 0)
 
 
 def pooled(x):

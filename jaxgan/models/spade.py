@@ -3,7 +3,9 @@
 G draws an image of a label map, which enters at every scale: normalized features are
 scaled and shifted, at each pixel, by what two convolutions make of the map. Its
 discriminator is pix2pix's `MultiScale`; `spectral.normalized` of each is the paper's.
-Normalization is of each image by itself, so that it does not depend on its batch.
+Normalization is of each image by itself, so that it does not depend on its batch; in G
+of all channels together, since of each alone it would take away what is even over an
+image, and with it what z says.
 """
 
 from functools import partial
@@ -29,7 +31,9 @@ class SPADE(nn.Module):
         conv = partial(Conv, kernel_size=(3, 3), kernel_init=glorot, dtype=self.dtype)
         seen = nn.relu(conv(self.hidden)(nearest(label_map, x.shape[1:3])))
         scale, shift = conv(x.shape[-1])(seen), conv(x.shape[-1])(seen)
-        return normalization("instance", True, self.dtype)(x) * (1 + scale) + shift
+        plain = {"use_bias": False, "use_scale": False, "epsilon": 1e-5}
+        norm = nn.GroupNorm(num_groups=1, dtype=self.dtype, **plain)
+        return norm(x) * (1 + scale) + shift
 
 
 class SPADEBlock(nn.Module):
