@@ -12,7 +12,7 @@ import dataclasses
 
 import pix2pix
 
-from jaxgan import cli, recipes, tasks
+from jaxgan import cli, config, recipes, tasks
 from jaxgan.types import UsageError
 
 
@@ -22,6 +22,20 @@ class Config(pix2pix.Config):
 
     data: str = "painted_mnist"
     """Images in colour, as the target; their gray copies are given."""
+    steps: int = 2500
+    """How many steps to train, in all."""
+    batch_size: int = 32
+    """Images per step, over all devices together."""
+    dropout: float = 0.0
+    """Of the U-Net's smallest stages, by which it knows what an image shows."""
+    g_lr: float = 5e-4
+    """Adam's learning rate for G."""
+    d_lr: float = 1e-4
+    """Adam's learning rate for D."""
+    decay_from: int = config.or_none(1250)
+    """The step from which learning rates go down, linearly."""
+    decay_until: int = config.or_none(2500)
+    """The step at which they are 0; 0 for never, with --decay-from 0."""
 
 
 def build(cfg: Config, shape, num_classes) -> recipes.Translator:

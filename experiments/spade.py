@@ -25,9 +25,9 @@ class Config(config.Config):
     """Images with label maps: maps:DIR, or mapped_mnist."""
     map_classes: int = 11
     """How many classes there are in the maps, 0 included."""
-    steps: int = 2000
+    steps: int = 1500
     """How many steps to train, in all."""
-    batch_size: int = 16
+    batch_size: int = 8
     """Images per step, over all devices together."""
     sample_every: int = 1000
     """Steps between sample sheets."""
@@ -37,7 +37,7 @@ class Config(config.Config):
     """Dimension of the noise z; 256 in the paper."""
     width: int = 16
     """Channels of G's last block; each smaller one has twice as many."""
-    hidden: int = 32
+    hidden: int = 16
     """Channels between a map and its scales and shifts; 128 in the paper."""
     encoder: bool = False
     """Take z of the target while training: an image encoder, for styles."""
@@ -47,11 +47,11 @@ class Config(config.Config):
     """Discriminators, each on images of half the size."""
     patch: Literal[1, 16, 34, 70, 142, 286] = 16
     """Side of the patches that they judge; 70 in the paper."""
-    matching: float = 10.0
-    """Weight of the distance of D's features."""
+    matching: float = 4.0
+    """Weight of the distance of D's features; 10 in the paper."""
     divergence: float = 0.05
     """Weight of the KL divergence, with --encoder."""
-    g_lr: float = 1e-4
+    g_lr: float = 4e-4
     """Adam's learning rate for G."""
     d_lr: float = 4e-4
     """Adam's learning rate for D."""
