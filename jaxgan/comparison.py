@@ -69,15 +69,13 @@ def check(
             f"{option}metrics colours: the first decides which state is the best, and "
             "the farthest from gray is not; name another first."
         )
-    for one, least in (
-        (translation.sides(dataset, translator.task), evaluation.LEAST),
-        (translation.sides(reference, translator.task), evaluation.LEAST),
-    ):
-        least = 2 * least if reference is dataset else least  # halves of it
-        if (size := min(one.sources.size, one.targets.size)) < least:
-            halves = ", half of them to compare with" if reference is dataset else ""
+    halves = ", half of them to compare with" if reference is dataset else ""
+    least = 2 * evaluation.LEAST if halves else evaluation.LEAST
+    for images in (dataset, reference):
+        of = translation.sides(images, translator.task)
+        if (size := min(of.sources.size, of.targets.size)) < least:
             raise UsageError(
-                f"{dataset.name} has {size} images; figures say nothing below {least}"
+                f"{images.name} has {size} images; figures say nothing below {least}"
                 f"{halves}."
             )
     if "similarity" in names and min(dataset.shape[:2]) < WINDOW:

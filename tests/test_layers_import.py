@@ -31,7 +31,10 @@ LAYERS = (
         "workdir",
         "feed",
     ),
-    ("train", "sampling", "evaluation", "cli", "experiments"),
+    (
+        *("train", "sampling", "evaluation", "cli", "experiments"),
+        *("translation", "comparison", "image_files"),
+    ),
 )
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 LAYER = {name: i for i, names in enumerate(LAYERS) for name in names}
@@ -44,7 +47,7 @@ HEAVY = {
     "wandb",
     "matplotlib",
 }
-ABOUT_TORCH = {"experiments.torch_twin"}  # is written in it
+ABOUT_TORCH = {"experiments.torch_twin", "experiments.torch_translators"}
 
 
 def _sources():
