@@ -129,13 +129,17 @@ def _geometries():
         yield stride, window, PADDINGS[i % len(PADDINGS)], SIZES[i % len(SIZES)]
 
 
-# Few outputs of many inputs, and the reverse: the sums of a weight gradient differ.
-CHANNELS = ((3, 2), (1, 7))
+# Forms differ with how many channels there are, beside one another and beside pixels.
+CHANNELS = ((3, 2), (1, 7), (6, 2), (2, 300))
 
 
 # Both use all three primitives, so each takes half (of all paddings: hence the 6).
 GEOMETRIES = [
-    (("conv", "conv_transpose")[(i + i // 6) % 2], g, CHANNELS[(i // 2) % 2])
+    (
+        ("conv", "conv_transpose")[(i + i // 6) % 2],
+        g,
+        CHANNELS[(i // 2) % len(CHANNELS)],
+    )
     for i, g in enumerate(_geometries())
 ]
 
@@ -176,10 +180,16 @@ def _has_minimal_form(geometry):
     return set(blocks) <= {2, 3}
 
 
+def take(monkeypatch, minimal):
+    """One of the CPU's forms alone, whatever the sizes."""
+    for bound in ("MANY", "POSITIONS"):
+        monkeypatch.setattr(cpu, bound, 0 if minimal else 10**9)
+
+
 @pytest.fixture(params=["patches", "minimal filtering"])
 def form(request, monkeypatch):
-    """Both of the CPU's forms, whatever the number of channels."""
-    monkeypatch.setattr(cpu, "MANY", 10**9 if request.param == "patches" else 0)
+    """Both of the CPU's forms, whatever the sizes."""
+    take(monkeypatch, minimal=request.param != "patches")
 
 
 @pytest.mark.parametrize(
@@ -192,7 +202,7 @@ def form(request, monkeypatch):
     ids=str,
 )
 def test_minimal_filtering_equals_torch_s_at_any_geometry(monkeypatch, name, geometry):
-    monkeypatch.setattr(cpu, "MANY", 0)
+    take(monkeypatch, minimal=True)
     with _x64():
         _compare(name, geometry, "float64", 1e-10)
 
@@ -200,7 +210,7 @@ def test_minimal_filtering_equals_torch_s_at_any_geometry(monkeypatch, name, geo
 @pytest.mark.parametrize("batch", (0, 1))
 @pytest.mark.parametrize("name", PAIRS)
 def test_minimal_filtering_of_a_single_pixel(monkeypatch, name, batch):
-    monkeypatch.setattr(cpu, "MANY", 0)
+    take(monkeypatch, minimal=True)
     ours, theirs = PAIRS[name]
     size = {"conv": 2, "conv_transpose": 1}[name]
     args = _normal((batch, size, size, 3), (4, 4, 3, 3), dtype="float32")
@@ -214,10 +224,10 @@ def test_minimal_filtering_of_a_single_pixel(monkeypatch, name, batch):
 
 
 @pytest.mark.parametrize("window", (3, 4))
-def test_many_channels_take_minimal_filtering_and_few_take_patches(window):
-    def products(channels, features, dtype="float32"):
-        """In the compiled convolution of 8x8 images at stride 4 - window."""
-        x = jnp.zeros((2, 8, 8, channels), dtype)
+def test_many_channels_and_pixels_take_minimal_filtering_and_few_patches(window):
+    def products(channels, features, dtype="float32", batch=16):
+        """In the compiled convolution of 8x8 images at stride window - 2."""
+        x = jnp.zeros((batch, 8, 8, channels), dtype)
         w = jnp.zeros((window, window, channels, features), dtype)
         stride = window - 2
         text = jax.jit(lambda x, w: ops.conv(x, w, stride)).lower(x, w).as_text()
@@ -228,6 +238,7 @@ def test_many_channels_take_minimal_filtering_and_few_take_patches(window):
     assert products(64, 3) == products(3, 64) == 1
     assert products(64, 64, "bfloat16") == 1  # its sums would round too early
     assert products(16, 64) == (1 if window == 3 else minimal)
+    assert products(64, 64, batch=3) == 1
 
 
 @pytest.mark.parametrize(("name", "geometry", "channels"), GEOMETRIES, ids=str)

@@ -1,8 +1,8 @@
 """The three bilinear forms of a convolution as matrix products, for CPU.
 
 Two ways. In general, one product of patches and kernel (im2col; Chellapilla, Puri and
-Simard, 2006). With many channels, kernels of two or three blocks (below) a side and at
-least single precision, Winograd's minimal filtering (Lavin and Gray, 2016,
+Simard, 2006). With many channels and pixels, kernels of two or three blocks (below) a
+side and at least single precision, Winograd's minimal filtering (Lavin and Gray, 2016,
 arXiv:1509.09308): its products have 9/16 of the multiplications for a 4×4 kernel at
 stride 2, and 4/9 for a 3×3 kernel at stride 1. Of finite values, the result is the same
 up to rounding.
@@ -26,6 +26,8 @@ from jax import lax
 MANY = 64
 """Channels, of blocks in and of pixels out, from which Winograd's form is faster."""
 
+POSITIONS = 256
+"""Pixels out, of all images together, from which it is: its kernels are larger."""
 
 MANY_TERMS = 16
 """Blocks that overlap, above which they are summed along each side in turn."""
@@ -48,7 +50,7 @@ def conv(x, w, *, stride, padding):
         swapped = {"stride": stride, "padding": _rest(w.shape, padding)}
         return conv_x(x, _swapped(w), **swapped, size=size)
     out = out_size(x.shape[1:3], w.shape[:2], stride, padding)
-    if _minimal(w.shape, stride, x.dtype):
+    if _minimal(w.shape, stride, x.dtype, len(x) * math.prod(out)):
         tiles = _tiles(x, w.shape[:2], stride, padding)
         return _outputs(_each(_dot, tiles, _filters(w, stride)), len(x), out)
     rows = _patches(x, w.shape[:2], stride, padding)
@@ -62,7 +64,7 @@ def conv_w(x, dy, *, stride, padding, window):
     if _few(shape, stride, padding):
         swapped = {"stride": stride, "padding": _rest(shape, padding)}
         return _swapped(conv_w(dy, x, **swapped, window=window))
-    if _minimal(shape, stride, x.dtype):
+    if _minimal(shape, stride, x.dtype, math.prod(dy.shape[:3])):
         tiles = _tiles(x, window, stride, padding)
         outputs = _outputs_t(dy, _blocks(window, stride))
         return _filters_t(
@@ -72,7 +74,7 @@ def conv_w(x, dy, *, stride, padding, window):
     cols = dy.reshape(-1, dy.shape[3])
     # Whichever of rowsᵀ @ cols and (colsᵀ @ rows)ᵀ transposes less, and that apart: up
     # to twice as fast. The barriers keep XLA from rewriting one into the other.
-    if rows.shape[1] < cols.shape[1]:
+    if rows.size < cols.size + rows.shape[1] * cols.shape[1]:
         dw = _dot(lax.optimization_barrier(rows.T), cols)
     else:
         dw = lax.optimization_barrier(_dot(lax.optimization_barrier(cols.T), rows)).T
@@ -84,27 +86,30 @@ def conv_x(dy, w, *, stride, padding, size):
     if _few(w.shape, stride, padding):
         swapped = {"stride": stride, "padding": _rest(w.shape, padding)}
         return conv(dy, _swapped(w), **swapped)
-    if _minimal(w.shape, stride, dy.dtype):
+    if _minimal(w.shape, stride, dy.dtype, math.prod(dy.shape[:3])):
         outputs = _outputs_t(dy, _blocks(w.shape[:2], stride))
         tiles = _each(lambda d, f: _dot(d, f.T), outputs, _filters(w, stride))
         shape = (len(dy), *size, w.shape[2])
         return _tiles_t(tiles, shape, w.shape[:2], stride, padding)
     # Every output pixel spreads a window; windows overlap block by block, not pixel by
     # pixel, so that the sum has r² terms instead of k².
-    (kh, kw, c, _), (sh, sw) = w.shape, stride
-    (oh, ow), (rh, rw) = dy.shape[1:3], _blocks(w.shape[:2], stride)
+    (kh, kw, c, features), (sh, sw) = w.shape, stride
+    rh, rw = _blocks(w.shape[:2], stride)
     w = jnp.pad(w, ((0, rh * sh - kh), (0, rw * sw - kw), (0, 0), (0, 0)))
+    w = w.reshape(rh, sh, rw, sw * c, features)
     many = rh * rw > MANY_TERMS
-    order = (2, 0, 1, 3, 4, 5) if many else (0, 2, 1, 3, 4, 5)
-    w = w.reshape(rh, sh, rw, sw, c, -1).transpose(order)
-    spread = _dot(dy.reshape(-1, dy.shape[3]), w.reshape(-1, dy.shape[3]).T)
+    order = (2, 0, 1, 3) if many else (0, 2, 1, 3)
+    # The kernel is brought into the order of blocks, or what it makes if that is less.
+    late = math.prod(dy.shape[:3]) < features
+    w = w if late else w.transpose(*order, 4)
+    spread = _dot(dy.reshape(-1, features), w.reshape(-1, features).T)
+    spread = spread.reshape(*dy.shape[:3], *w.shape[:4])
+    spread = spread.transpose(0, 1, 2, *(3 + i for i in order)) if late else spread
     if many:
-        spread = spread.reshape(len(dy), oh, ow, rw, rh, sh, sw * c)
         along = (_place(spread[:, :, :, j], 0, j, 0, rw - 1) for j in range(rw))
         rows = lax.optimization_barrier(sum(along))
         x = sum(_place(rows[:, :, :, i], i, 0, rh - 1, 0) for i in range(rh))
     else:
-        spread = spread.reshape(len(dy), oh, ow, rh, rw, sh, sw * c)
         x = sum(
             _place(spread[:, :, :, i, j], i, j, rh - 1, rw - 1)
             for i in range(rh)
@@ -214,12 +219,13 @@ AT = {
 }
 
 
-def _minimal(kernel, stride, dtype):
+def _minimal(kernel, stride, dtype, positions):
     """Whether Winograd's form applies, and pays."""
     *window, c, features = kernel
     many = min(stride[0] * stride[1] * c, features) >= MANY
     fits = all(r in BT for r in _blocks(window, stride))
-    return many and fits and jnp.finfo(dtype).bits >= 32
+    pays = many and positions >= POSITIONS
+    return pays and fits and jnp.finfo(dtype).bits >= 32
 
 
 def _t(matrix):
