@@ -3,6 +3,9 @@
     python experiments/spade.py
     python experiments/spade.py --data maps:DIR --map-classes 20 --resize 64x64
     python experiments/spade.py translate --input map.png --out drawn
+    python experiments/spade.py --encoder --workdir runs/styles
+    python experiments/spade.py translate --workdir runs/styles --input map.png \
+        --style photo.png
 
 `maps:DIR` holds images/ and maps/, whose files match by name; a map's pixels are
 numbers of classes. The default's are the ground and the ink of each digit.
@@ -40,7 +43,7 @@ class Config(config.Config):
     hidden: int = 16
     """Channels between a map and its scales and shifts; 128 in the paper."""
     encoder: bool = False
-    """Take z of the target while training: an image encoder, for styles."""
+    """Take z of the target while training: an image encoder, for translate --style."""
     d_width: int = 32
     """Channels of D's first layer."""
     scales: int = 2

@@ -105,6 +105,9 @@ class Translate:
     """The other way (CycleGAN)."""
     hole: str | None = None
     """For inpainting: an image that is white where the hole is."""
+    style: str | None = None
+    """An image whose style all take (SPADE with --encoder); default, as --seed draws
+    it."""
     batch_size: int = 8
     """Files of one size to translate at a time."""
     seed: int = 0
@@ -360,6 +363,7 @@ def translate(options: Translate, loaded: Loaded) -> None:
         Path(options.input),
         Path(options.out),
         hole=options.hole and Path(options.hole),
+        style=options.style and Path(options.style),
         batch_size=options.batch_size,
         seed=options.seed,
     )

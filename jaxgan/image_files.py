@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import random
 from PIL import Image
@@ -23,6 +24,7 @@ def translate(
     out: Path,
     *,
     hole: Path | None = None,
+    style: Path | None = None,
     batch_size: int = 8,
     seed: int = 0,
 ) -> list[Path]:
@@ -40,6 +42,8 @@ def translate(
         out: the folder to write to; for a single file, also a name that ends in .png.
         hole: for inpainting: an image that is white where the hole is, for all files;
             by default it is where a file is transparent.
+        style: an image whose style all take, where an encoder was trained; by default
+            styles are drawn at random.
         batch_size: how many files to translate at a time.
         seed: decides what the network draws at random.
 
@@ -55,18 +59,24 @@ def translate(
         raise UsageError(f"--batch-size {batch_size} must be 1 or more.")
     if hole and task.file != "hole":
         raise UsageError(f"--hole {hole}: this run fills no holes.")
+    if style and not translator.styled:
+        raise UsageError(f"--style {style}: this run has no encoder of styles.")
     names = _names(source, out)
     groups, failures = _by_size(names)
     for size, paths in groups.items():
         _check_size(translator, state, (*size, shape[2]), paths[0])
     classes = translation.map_classes(task, shape) if task.file == "map" else None
     inside = hole and _mask(hole)
+    look = style and _style(style, shape)
     order = {path: i for i, path in enumerate(names)}
     whole = parallel.replicated(parallel.mesh_of(state.step))
 
     @jax.jit
     def run(state, batch, key):
         given = task.reads(batch) if task.reads else task.given(batch, key)
+        if style:
+            looks = jnp.broadcast_to(look, (len(given), *shape))
+            return translator.styled(state, given, looks)
         return translator.translate(state, given, key)
 
     written, root = [], random.key(seed)
@@ -160,12 +170,22 @@ def _check_size(translator, state, shape, path):
 
 def _mask(path):
     """Where an image is white, bool `[H, W]`."""
+    return np.asarray(_read("--hole", path, 1)) > 127
+
+
+def _style(path, shape):
+    """An image, brought to (H, W), as a batch `[1, H, W, C]` of one."""
+    image = fit.apply(_read("--style", path, shape[2]), fit.Fit(shape[:2]))
+    return data.scaled({"image": pixels.to_array(image)[None]})["image"]
+
+
+def _read(flag, path, channels):
     try:
         with pixels.opened(path) as image:
-            return np.asarray(pixels.to_uint8(image, 1)) > 127
+            return pixels.to_uint8(image, channels)
     # Broken files meet decoders' errors of every type.
     except Exception as error:
-        raise UsageError(f"--hole {path} cannot be read: {reason(error)}.") from None
+        raise UsageError(f"{flag} {path} cannot be read: {reason(error)}.") from None
 
 
 def _opened(paths, size, kind, channels, inside, classes):

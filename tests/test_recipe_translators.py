@@ -10,7 +10,8 @@ from jax import random
 from jaxgan import checkpoint, parallel, pool, recipes, spectral, tasks
 from jaxgan.models import cyclegan, flax_net, pix2pix, spade, srgan
 from jaxgan.models.net import Net
-from jaxgan.types import example
+from jaxgan.recipes.translator import at_once
+from jaxgan.types import TrainState, example
 
 KEY = random.key(0)
 SHAPE = (8, 8, 3)
@@ -289,6 +290,17 @@ def test_a_step_of_cyclegan_is_by_hand():
     np.testing.assert_allclose([there, back], 0.25 * np.array(averages), rtol=1e-5)
 
 
+@pytest.mark.parametrize("norm", ("instance", "batch"))
+def test_batches_pass_a_network_at_once_without_mixing(norm):
+    G = flax_net("G", cyclegan.ResNetGenerator(3, 2, 1, norm=norm))
+    params, stats = G.init(KEY, BATCH["image"])
+    state = TrainState(jnp.int32(0), {"G": params}, {"G": stats}, {}, {}, {})
+    batches = BATCH["image"], BATCH["input"] * 0.1
+    found = at_once(G, state, *batches)
+    for one, images in zip(found, batches, strict=True):
+        np.testing.assert_allclose(one, G(state, images), atol=1e-5)
+
+
 def test_the_pool_is_the_one_of_the_paper():
     """Against a pool in plain Python, fed the same draws."""
     size, n = 3, 2
@@ -427,6 +439,12 @@ def test_spade_takes_finite_steps_and_draws_with_any_noise(encoder):
     after = state.stats["G"]["spectral"]
     pairs = zip(*map(jax.tree.leaves, (before, after)), strict=True)
     assert any((x != y).any() for x, y in pairs)
+    assert set(state.ema) == {"G"} | ({"E"} if encoder else set())
+    assert (model.styled is None) == (not encoder)
+    if encoder:
+        a = model.styled(state, given, BATCH["image"])
+        b = model.styled(state, given, BATCH["image"][::-1])
+        assert a.shape == IMAGES.shape and (a != b).any()
 
 
 def test_spade_s_losses_by_hand():

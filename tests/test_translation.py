@@ -308,6 +308,25 @@ def test_requests_that_cannot_be_met_are_refused(tmp_path):
         translate(model, source, tmp_path / "file" / "b.png")
 
 
+def test_a_style_is_an_image_of_any_size_and_all_files_take_it(tmp_path):
+    def styled(state, given, style):
+        assert style.shape == (len(given), 6, 8, 3)
+        return given * 0 + style.mean((1, 2), keepdims=True)
+
+    model = negative(tasks.paired())._replace(styled=styled)
+    for name in "ab":
+        save(tmp_path / "in" / f"{name}.png", IMAGES[0])
+    look = save(tmp_path / "look.png", np.full((20, 30, 3), (10, 130, 250), np.uint8))
+    for path in translate(model, tmp_path / "in", tmp_path / "o", style=look):
+        np.testing.assert_array_equal(np.array(Image.open(path))[2, 3], (10, 130, 250))
+    for why, which, given in (
+        ("no encoder of styles", negative(tasks.paired()), look),
+        (r"--style .*none\.png cannot be read", model, tmp_path / "none.png"),
+    ):
+        with pytest.raises(UsageError, match=why):
+            translate(which, tmp_path / "in", tmp_path / "p", style=given)
+
+
 def test_noise_is_the_seed_s(tmp_path):
     def noisy(state, given, key):
         return random.uniform(key, given.shape, minval=-1)

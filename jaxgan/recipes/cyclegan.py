@@ -9,7 +9,7 @@ from jaxgan import losses, tasks
 from jaxgan import pool as earlier
 from jaxgan.models.net import Net
 from jaxgan.phases import carry, ema, game, share, update
-from jaxgan.recipes.translator import Translator, l1
+from jaxgan.recipes.translator import Translator, at_once, l1
 from jaxgan.types import TrainState
 
 
@@ -59,7 +59,7 @@ def cyclegan(
             shown, found["pool"] = earlier.query(state.memory["pool"], shown, key)
         value = 0.0
         for D, real, fake in ((D_a, "input", "a"), (D_b, "image", "b")):
-            judged = D(state, batch[real]), D(state, shown[fake])
+            judged = at_once(D, state, batch[real], shown[fake])
             value = value + loss.d(*judged).mean()
         return value, found | {"d_loss": value}
 
@@ -67,11 +67,13 @@ def cyclegan(
         a, b, fake = batch["input"], batch["image"], batch["fake"]
         value = loss.g(D_b(state, b), D_b(state, fake["b"])).mean()
         value = value + loss.g(D_a(state, a), D_a(state, fake["a"])).mean()
-        home = l1(F(state, fake["b"]), a).mean() + l1(G(state, fake["a"]), b).mean()
+        (home_a, *same_a) = at_once(F, state, fake["b"], *([a] if identity else []))
+        (home_b, *same_b) = at_once(G, state, fake["a"], *([b] if identity else []))
+        home = l1(home_a, a).mean() + l1(home_b, b).mean()
         total = value + cycle * home
         found = {"g_loss": value, "cycle": home}
         if identity:
-            same = l1(G(state, b), b).mean() + l1(F(state, a), a).mean()
+            same = l1(*same_a, a).mean() + l1(*same_b, b).mean()
             total, found = total + cycle * identity * same, found | {"identity": same}
         return total, found
 

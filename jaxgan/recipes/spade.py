@@ -38,12 +38,12 @@ def spade(
         latent_dim: the dimension of z.
         g_tx: the optimizer of G and of the encoder.
         d_tx: D's optimizer.
-        encoder: `images -> (mean, log variance)` of z; without, z is noise in training
-            too.
+        encoder: `images -> (mean, log variance)` of z, which gives the translator its
+            `styled`; without, z is noise in training too.
         loss: what D and G minimize.
         matching: weight of the features' distance, the mean over layers and scales.
         divergence: weight of the encoder's KL divergence.
-        ema_decay: of G's averaged weights, per step.
+        ema_decay: of the averaged weights of G and of the encoder, per step.
     """
     latents = normal(latent_dim)
 
@@ -89,9 +89,17 @@ def spade(
         found = {G.name: (z, batch["given"]), D.name: (batch["target"], batch["given"])}
         return found | ({encoder.name: (batch["target"],)} if encoder else {})
 
-    def translate(state, given, key):
-        weights, stats = state.ema[G.name], state.stats[G.name]
-        return G.apply(weights, stats, latents(key, len(given)), given)[0]
+    def averaged(net, state, *inputs):
+        return net.apply(state.ema[net.name], state.stats[net.name], *inputs)[0]
 
-    nets, phases = (*drawers, D), (both, ema(G.name, ema_decay))
-    return assemble(nets, *phases, task=task, inputs=inputs, translate=translate)
+    def translate(state, given, key):
+        return averaged(G, state, latents(key, len(given)), given)
+
+    def styled(state, given, style):
+        mean, _ = averaged(encoder, state, style)
+        return averaged(G, state, mean, given)
+
+    phases = both, *(ema(name, ema_decay) for name in names)
+    of = {"task": task, "inputs": inputs, "translate": translate}
+    translator = assemble((*drawers, D), *phases, **of)
+    return translator._replace(styled=styled) if encoder else translator

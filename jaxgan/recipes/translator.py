@@ -27,6 +27,9 @@ class Translator(NamedTuple):
     the key is the networks' noise."""
     back: "Translator | None" = None
     """The way back, where it is learned too; it shares `init` and `step`."""
+    styled: Callable | None = None
+    """`(state, given, style) -> images`, each in the style of an image of `style`
+    [B, H, W, C], of averaged weights; where there is an encoder of styles."""
 
 
 def l1(images, target):
@@ -37,6 +40,18 @@ def l1(images, target):
 def l2(images, target):
     """Mean squared distance of each image from its target, `[B]`."""
     return jnp.square(images - target).mean((1, 2, 3))
+
+
+def at_once(net: Net, state, *batches):
+    """The network's outputs for each batch of images, by one pass over all of them.
+
+    Faster where batches are small. A network with BatchNorm, which would mix them, is
+    run on one after the other.
+    """
+    if "batch_stats" in state.stats[net.name]:
+        return [net(state, images) for images in batches]
+    out = net(state, jnp.concatenate(batches))
+    return jnp.split(out, len(batches))
 
 
 def translated(G: Net, task: Task) -> Callable:
