@@ -42,7 +42,8 @@ class Config(config.Config):
     patch: Literal[1, 16, 34, 70, 142, 286] = 16
     """Side of the patches that D judges."""
     norm: Literal["instance", "layer", "batch", "none"] = "instance"
-    """Normalization of both networks."""
+    """Normalization of both networks; with "batch", in translation as well, images
+    that pass together share their statistics."""
     dropout: float = 0.5
     """Of the U-Net's smallest stages: the noise."""
     encoder_decoder: bool = False
@@ -69,6 +70,11 @@ def build_for(cfg: Config, shape, task: tasks.Task) -> recipes.Translator:
     """pix2pix for a task, between images of `shape`."""
     if cfg.dropout >= 1:
         raise UsageError(f"--dropout {cfg.dropout} must be below 1.")
+    if cfg.direction == "BtoA" and "input" not in task.needs:
+        raise UsageError(
+            "--direction BtoA is for pix2pix.py --data pairs:DIR; here what is given "
+            f"is made of the images of {cfg.data}."
+        )
     dtype = jnp.dtype(cfg.dtype)
     stages = len(models.pix2pix.halved((1, *shape))) - 1
     G = models.pix2pix.UNet(
@@ -103,16 +109,16 @@ def decaying(cfg, rate: float):
         return rate
     if end <= start:
         raise UsageError(f"--decay-until {end} must be above --decay-from {start}.")
+    if cfg.steps > end:
+        raise UsageError(
+            f"--steps {cfg.steps}: learning rates are 0 from --decay-until {end} on; "
+            f"give --decay-until {cfg.steps}, too."
+        )
     return optax.linear_schedule(rate, 0.0, end - start, start)
 
 
 def build(cfg: Config, shape, num_classes) -> recipes.Translator:
     paired = cfg.data.startswith("pairs:")
-    if cfg.direction == "BtoA" and not paired:
-        raise UsageError(
-            f"--direction BtoA is for --data pairs:DIR; of {cfg.data} the edges are "
-            "given."
-        )
     task = tasks.paired(cfg.direction == "BtoA") if paired else tasks.edges()
     return build_for(cfg, shape, task)
 

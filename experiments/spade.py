@@ -3,9 +3,7 @@
     python experiments/spade.py
     python experiments/spade.py --data maps:DIR --map-classes 20 --resize 64x64
     python experiments/spade.py translate --input map.png --out drawn
-    python experiments/spade.py --encoder --workdir runs/styles
-    python experiments/spade.py translate --workdir runs/styles --input map.png \
-        --style photo.png
+    python experiments/spade.py translate --input map.png --style photo.png
 
 `maps:DIR` holds images/ and maps/, whose files match by name; a map's pixels are
 numbers of classes. The default's are the ground and the ink of each digit.
@@ -42,18 +40,18 @@ class Config(config.Config):
     """Channels of G's last block; each smaller one has twice as many."""
     hidden: int = 16
     """Channels between a map and its scales and shifts; 128 in the paper."""
-    encoder: bool = False
-    """Take z of the target while training: an image encoder, for translate --style."""
+    encoder: bool = True
+    """While training, take z of the target, by an encoder: for translate --style."""
     d_width: int = 32
     """Channels of D's first layer."""
     scales: int = 2
     """Discriminators, each on images of half the size."""
     patch: Literal[1, 16, 34, 70, 142, 286] = 16
     """Side of the patches that they judge; 70 in the paper."""
-    matching: float = 4.0
+    matching: float = 2.0
     """Weight of the distance of D's features; 10 in the paper."""
-    divergence: float = 0.05
-    """Weight of the KL divergence, with --encoder."""
+    divergence: float = 0.001
+    """Weight of the encoder's KL divergence; 0.05 in the paper."""
     g_lr: float = 4e-4
     """Adam's learning rate for G."""
     d_lr: float = 4e-4

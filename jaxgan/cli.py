@@ -308,9 +308,9 @@ def evaluate(options: Evaluate, loaded: Loaded) -> None:
     _report(options, loaded, result, out)
 
 
-def _json(options, path):
+def _json(options, path, name="evaluation.json"):
     """The file to write figures to, if it can be."""
-    out = path / "evaluation.json" if options.out is None else Path(options.out)
+    out = path / name if options.out is None else Path(options.out)
     workdir.writable(out.parent, "--out")
     if out.is_dir():
         raise UsageError(f"--out {out} is a folder; name a file.")
@@ -375,7 +375,8 @@ def compare(options: Compare, loaded: Loaded) -> None:
     """Prints a table and writes its figures as JSON."""
     path, translator, state, run = loaded
     cfg, translator = run.config, _way(options, translator)
-    out = _json(options, path)
+    name = "evaluation_back.json" if options.back else "evaluation.json"
+    out = _json(options, path, name)
     inception = options.inception_weights or cfg.inception_weights
     extractor = extractors.of_any(inception, parallel.mesh_of(state.step))
     reference = train.load(cfg)
@@ -402,10 +403,10 @@ def compare(options: Compare, loaded: Loaded) -> None:
 
 def _to_translate(options, cfg, reference):
     """The images, and notes on them."""
-    if options.data:
+    if options.data and options.data != cfg.data:
         return train.load(cfg, options.data), ()
     why = "--data gives others"
-    if data.has_test(cfg.data):
+    if not options.data and data.has_test(cfg.data):
         try:
             return train.load(cfg, split="test"), ()
         except UsageError as error:  # a folder of training files alone

@@ -32,7 +32,8 @@ def available(translator: Translator, dataset: Dataset) -> tuple[str, ...]:
     """Of `config.Metric`, what can be measured of a translator's images."""
     of = translation.sides(dataset, translator.task)
     names = ["fd", "kid"]
-    names += ["similarity"] if of.paired else []
+    large = min(dataset.shape[:2]) >= WINDOW
+    names += ["similarity"] if of.paired and large else []
     names += ["colours"] if dataset.shape[2] == 3 else []
     return (*names, *(["classes"] if _painted(dataset) else []))
 
@@ -56,6 +57,12 @@ def check(
     known = available(translator, dataset)
     if not names:
         raise UsageError(f"{option}metrics names none: there are {', '.join(known)}.")
+    if "similarity" in names and min(dataset.shape[:2]) < WINDOW:
+        h, w = dataset.shape[:2]
+        raise UsageError(
+            f"{option}metrics similarity needs images of {WINDOW} pixels or more each "
+            f"way, not {h}x{w}."
+        )
     for name in names:
         if name not in known:
             raise UsageError(
@@ -78,12 +85,6 @@ def check(
                 f"{images.name} has {size} images; figures say nothing below {least}"
                 f"{halves}."
             )
-    if "similarity" in names and min(dataset.shape[:2]) < WINDOW:
-        h, w = dataset.shape[:2]
-        raise UsageError(
-            f"{option}metrics similarity needs images of {WINDOW} pixels or more each "
-            f"way, not {h}x{w}."
-        )
 
 
 class Found:

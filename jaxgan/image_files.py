@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import random
-from PIL import Image
+from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from jaxgan import data, parallel, translation, visual
@@ -122,6 +122,8 @@ def _names(source, out):
         if out.suffix.lower() != ".png":
             raise UsageError(f"--out {out}: PNG files are written; end it in .png.")
         names = {source: out}
+    elif files.is_picture(out):
+        raise UsageError(f"--out {out}: --input is a folder, so give one here, too.")
     else:
         names = {path: out / f"{path.stem}.png" for path in paths}
     if len(set(names.values())) < len(names):
@@ -174,8 +176,8 @@ def _mask(path):
 
 
 def _style(path, shape):
-    """An image, brought to (H, W), as a batch `[1, H, W, C]` of one."""
-    image = fit.apply(_read("--style", path, shape[2]), fit.Fit(shape[:2]))
+    """The middle of an image, brought to (H, W), as a batch `[1, H, W, C]` of one."""
+    image = ImageOps.fit(_read("--style", path, shape[2]), shape[1::-1])
     return data.scaled({"image": pixels.to_array(image)[None]})["image"]
 
 

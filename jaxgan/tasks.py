@@ -58,9 +58,10 @@ def luma(images):
 
 
 def colourization() -> Task:
-    """From a gray copy to colours; the luma is kept as it is.
+    """From a gray copy to colours of the same luma, as far as such colours exist.
 
-    What is drawn counts by its differences between R, G and B alone.
+    What is drawn counts by its differences between R, G and B alone. Where they are too
+    large for the luma, the result leaves [-1, 1], and is cut off there when shown.
     """
 
     def finish(gray, drawn):

@@ -144,6 +144,10 @@ GEOMETRIES = [
 ]
 
 
+# Many terms of a sum, and fewer pixels than channels.
+GEOMETRIES += [(name, (1, (5, 5), 2, (5, 4)), (2, 300)) for name in PAIRS]
+
+
 def _shapes(name, window, size, channels=CHANNELS[0]):
     """Of x and w; a transposed convolution enlarges, so give it less."""
     few, many = channels

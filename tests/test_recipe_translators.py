@@ -290,6 +290,20 @@ def test_a_step_of_cyclegan_is_by_hand():
     np.testing.assert_allclose([there, back], 0.25 * np.array(averages), rtol=1e-5)
 
 
+def test_devices_keep_their_examples_of_batches_that_pass_at_once():
+    """What they exchange are sums of gradients alone."""
+    ab = cycle_pair(pool=0)
+    batch = {n: jnp.zeros((8, *SHAPE)) for n in ("input", "image")}
+    mesh = parallel.mesh(jax.devices()[:4])
+    whole, parts = parallel.replicated(mesh), parallel.divided(mesh)
+    step = jax.jit(ab.step, in_shardings=(whole, parts, whole), out_shardings=whole)
+    state = jax.eval_shape(ab.init, KEY, batch)
+    text = step.lower(state, batch, KEY).compile().as_text()
+    assert "all-reduce" in text
+    for exchange in ("all-to-all", "all-gather", "collective-permute"):
+        assert exchange not in text
+
+
 @pytest.mark.parametrize("norm", ("instance", "batch"))
 def test_batches_pass_a_network_at_once_without_mixing(norm):
     G = flax_net("G", cyclegan.ResNetGenerator(3, 2, 1, norm=norm))
@@ -447,8 +461,18 @@ def test_spade_takes_finite_steps_and_draws_with_any_noise(encoder):
         assert a.shape == IMAGES.shape and (a != b).any()
 
 
+def test_the_encoder_of_styles_sees_a_tint():
+    E = spade.Encoder(6, 4)
+    tint = jnp.float32([0.5, -0.2, 0.1])[None, None, None]
+    x = 0.3 * random.normal(KEY, (1, 16, 16, 3))
+    weights = E.init(KEY, x)
+    code, tinted, other = (E.apply(weights, v)[0] for v in (x, x + tint, x[:, ::-1]))
+    spread = jnp.linalg.norm(code - other)
+    assert jnp.linalg.norm(code - tinted) > 0.5 * spread
+
+
 def test_spade_s_losses_by_hand():
-    """D has two scales, whose logits and features are sums of weights times images."""
+    """D has two scales of two layers; logits and features are multiples of images."""
 
     def drawn(params, stats, z, given, train=True, rngs=None):
         return params["w"] * given, stats
@@ -456,7 +480,7 @@ def test_spade_s_losses_by_hand():
     def judged(params, stats, x, given, train=True, rngs=None):
         mean = x.mean((1, 2, 3))
         logits = [params["w"] * mean, 2 * params["w"] * mean]
-        return (logits, [x, 3 * x]), stats
+        return (logits, [x, 3 * x, x, x]), stats
 
     def encoded(params, stats, x, train=True, rngs=None):
         ones = jnp.ones((len(x), 2))
@@ -485,6 +509,6 @@ def test_spade_s_losses_by_hand():
     ]
     assert got["d_loss"] == pytest.approx(np.mean(hinge), rel=1e-4)
     assert got["g_loss"] == pytest.approx(-0.375 * mf.mean(), rel=1e-4)
-    assert got["matching"] == pytest.approx(2 * np.abs(real - fake).mean(), rel=1e-4)
+    assert got["matching"] == pytest.approx(3 * np.abs(real - fake).mean(), rel=1e-4)
     kl = (1.5**2 + 2 - 1 - np.log(2)) * 2 / 2  # of N(1.5, 2) from N(0, 1), twice
     assert got["kl"] == pytest.approx(kl, rel=1e-4)

@@ -13,7 +13,7 @@ from torch_weights import from_torch, nchw
 
 sys.path.append(str(Path(__file__).parents[1] / "experiments"))
 import torch_translators as twins
-from torch_translators import conv, norm, weights
+from torch_translators import conv, weights
 
 from jaxgan.models import cyclegan, flax_net, layers, pix2pix, spade, srgan
 from jaxgan.types import UsageError
@@ -85,7 +85,10 @@ def torch_encoder(p, x):
         h, w = x.shape[2:]
         # "SAME": an even side wants its one pixel of padding at the end.
         x = F.pad(x, (w % 2, 1, h % 2, 1))
-        x = norm(conv(p[f"Conv_{i}"], x, stride=2))
+        x = conv(p[f"Conv_{i}"], x, stride=2)
+        if i:
+            after = p[f"GroupNorm_{i - 1}"]
+            x = F.group_norm(x, 1, after["scale"], after["bias"])
     x = F.leaky_relu(x, 0.2).permute(0, 2, 3, 1).flatten(1)
     return [F.linear(x, p[n]["kernel"], p[n]["bias"]) for n in ("Dense_0", "Dense_1")]
 

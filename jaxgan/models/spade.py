@@ -92,7 +92,9 @@ class Generator(nn.Module):
 class Encoder(nn.Module):
     """`images [B, H, W, C] -> (mean, log variance)`, each `[B, latent_dim]`: figure 14.
 
-    Of a style image, for the generator's z.
+    Of a style image, for the generator's z. With layer norm, and none after the first
+    layer: the paper's instance norm takes from each channel what is even over an image,
+    such as a tint.
     """
 
     latent_dim: int = 256
@@ -102,16 +104,17 @@ class Encoder(nn.Module):
 
     @nn.compact
     def __call__(self, x):
+        norm = partial(normalization, "layer", True, self.dtype)
         for i in range(len(stages(x.shape[1:3], self.base)) - 1):
             x = Conv(
                 self.width * min(1 << i, 8),
                 (3, 3),
                 (2, 2),
-                use_bias=False,
+                use_bias=i == 0,
                 kernel_init=glorot,
                 dtype=self.dtype,
             )(x if i == 0 else nn.leaky_relu(x, 0.2))
-            x = normalization("instance", True, self.dtype)(x)
+            x = norm()(x) if i else x
         x = nn.leaky_relu(x, 0.2).reshape(len(x), -1)
         dense = partial(nn.Dense, self.latent_dim, dtype=self.dtype)
         return full_precision(dense()(x)), full_precision(dense()(x))
