@@ -91,8 +91,9 @@ def test_options_reach_the_recipes():
     assert "pool" not in state.memory
     _, _, metrics = traced(cyclegan, identity=0.0)
     assert "identity" not in metrics
-    _, state, metrics = traced(spade, encoder=True)
-    assert set(state.params) == {"G", "D", "E"} and "kl" in metrics
+    for encoder, names in ((True, {"G", "D", "E"}), (False, {"G", "D"})):
+        _, state, metrics = traced(spade, encoder=encoder)
+        assert set(state.params) == names and ("kl" in metrics) == encoder
     given = jax.eval_shape(
         traced(spade, map_classes=4)[0].task.given, example(SHAPE, 1), KEY
     )
