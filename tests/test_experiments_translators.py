@@ -192,7 +192,7 @@ def test_a_run_is_trained_translated_with_and_measured(tmp_path, capsys):
     assert "needs more than 192 samples" in result["notes"][0]
     assert result["metrics"]["digit_accuracy"]["real"] > 0.9
 
-    args = "--workdir", work, "--num", 50, "--data", "painted_mnist"
+    args = "--workdir", work, "--num", 100, "--data", "painted_mnist"
     assert run(colorize, "evaluate", *args, "--metrics", "fd") == 0
     result = json.loads((work / "evaluation.json").read_text())
     assert "it was trained on" in "".join(result["notes"])

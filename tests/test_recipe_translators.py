@@ -462,13 +462,17 @@ def test_spade_takes_finite_steps_and_draws_with_any_noise(encoder):
 
 
 def test_the_encoder_of_styles_sees_a_tint():
+    """More of it than of a texture: with instance norm, no more."""
     E = spade.Encoder(6, 4)
-    tint = jnp.float32([0.5, -0.2, 0.1])[None, None, None]
-    x = 0.3 * random.normal(KEY, (1, 16, 16, 3))
-    weights = E.init(KEY, x)
-    code, tinted, other = (E.apply(weights, v)[0] for v in (x, x + tint, x[:, ::-1]))
-    spread = jnp.linalg.norm(code - other)
-    assert jnp.linalg.norm(code - tinted) > 0.5 * spread
+    tints = jnp.float32([[0.5, -0.5, -0.5], [-0.5, -0.5, 0.5]])
+    red, blue = tints[:, None, None, None]
+    one, two = 0.2 * random.normal(KEY, (2, 1, 32, 32, 3))
+    weights = E.init(random.key(7), one)
+    code, tinted, textured = (
+        E.apply(weights, x)[0] for x in (one + red, one + blue, two + red)
+    )
+    by_tint, by_texture = (jnp.linalg.norm(code - x) for x in (tinted, textured))
+    assert by_tint > 2 * by_texture
 
 
 def test_spade_s_losses_by_hand():
