@@ -4,8 +4,8 @@
     python experiments/colorize.py --data folder:photos --resize 64 --crop 64
     python experiments/colorize.py translate --input old_photo.jpg --out coloured
 
-Luma is kept as it is; the network adds colours. With `--regression`, without D, they
-are the median of what might be: too gray.
+Luma is kept, as far as such colours exist; the network adds these. With
+`--regression`, without D, they are the median of what might be: too gray.
 """
 
 import dataclasses

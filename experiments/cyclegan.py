@@ -46,7 +46,8 @@ class Config(config.Config):
     patch: Literal[1, 16, 34, 70, 142, 286] = 16
     """Side of the patches that they judge; 70 in the paper."""
     norm: Literal["instance", "layer", "batch", "none"] = "instance"
-    """Normalization of all networks."""
+    """Normalization of all networks; with "batch" images that pass together share
+    their statistics: all of a step, but `translate` passes each by itself."""
     cycle: float = 5.0
     """λ of the distance after there and back; 5 is the paper's 10, where squares are
     not halved."""

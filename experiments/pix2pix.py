@@ -42,8 +42,8 @@ class Config(config.Config):
     patch: Literal[1, 16, 34, 70, 142, 286] = 16
     """Side of the patches that D judges."""
     norm: Literal["instance", "layer", "batch", "none"] = "instance"
-    """Normalization of both networks; with "batch", in translation as well, images
-    that pass together share their statistics."""
+    """Normalization of both networks; with "batch" images that pass together share
+    their statistics: all of a step, but `translate` passes each by itself."""
     dropout: float = 0.5
     """Of the U-Net's smallest stages: the noise."""
     encoder_decoder: bool = False
@@ -112,7 +112,7 @@ def decaying(cfg, rate: float):
     if cfg.steps > end:
         raise UsageError(
             f"--steps {cfg.steps}: learning rates are 0 from --decay-until {end} on; "
-            f"give --decay-until {cfg.steps}, too."
+            f"a run of {cfg.steps} steps has --decay-until {cfg.steps} from its start."
         )
     return optax.linear_schedule(rate, 0.0, end - start, start)
 

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan import cli, config, models, recipes, spectral, tasks
+from jaxgan.types import UsageError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Config(config.Config):
     hidden: int = 16
     """Channels between a map and its scales and shifts; 128 in the paper."""
     encoder: bool = True
-    """While training, take z of the target, by an encoder: for translate --style."""
+    """Train an encoder, too, which makes z of the target, and of translate --style;
+    without one z is noise."""
     d_width: int = 32
     """Channels of D's first layer."""
     scales: int = 2
@@ -65,6 +67,11 @@ class Config(config.Config):
 
 
 def build(cfg: Config, shape, num_classes) -> recipes.Translator:
+    if not cfg.encoder and cfg.divergence != Config.divergence:
+        raise UsageError(
+            f"--divergence {cfg.divergence} is of the encoder, which --no-encoder "
+            "leaves out."
+        )
     dtype = jnp.dtype(cfg.dtype)
     G = models.spade.Generator(shape[-1], cfg.width, cfg.hidden, shape[:2], dtype=dtype)
     D = models.pix2pix.MultiScale(cfg.scales, cfg.d_width, cfg.patch, dtype=dtype)

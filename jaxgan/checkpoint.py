@@ -132,7 +132,7 @@ def restore(
         step: the state of this step and no other.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or they are of other networks or optimizers.
     """
     candidates = sorted(checkpoints.all_steps(), reverse=True)
     for candidate in candidates if step is None else [step]:
@@ -141,6 +141,11 @@ def restore(
             return checkpoints.restore(candidate, args=args)
         # What a torn file raises depends on where it is torn.
         except Exception as error:
+            if "tree structures do not match" in str(error):
+                raise UsageError(
+                    f"{checkpoints.directory} holds states of other networks or "
+                    "optimizers than these options make."
+                ) from None
             reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
             text = f"Checkpoint {candidate} cannot be read ({reason[0]})"
             warn(f"{text}; trying an older one." if step is None else f"{text}.")

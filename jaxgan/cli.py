@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import jax
+import numpy as np
 import tyro
 
 from jaxgan import (
@@ -106,12 +107,12 @@ class Translate:
     hole: str | None = None
     """For inpainting: an image that is white where the hole is."""
     style: str | None = None
-    """An image whose style all take (SPADE with --encoder); default, as --seed draws
-    it."""
+    """An image, of which the middle is taken, whose style all take (SPADE, unless
+    trained with --no-encoder); default, each one as drawn of --seed and its name."""
     batch_size: int = 8
     """Files of one size to translate at a time."""
     seed: int = 0
-    """Decides the noise."""
+    """Decides the noise, with each file's name."""
     best: bool = False
     """By the best state that --evaluate-every found, instead of the newest."""
     live: bool = False
@@ -145,7 +146,8 @@ class Compare:
     live: bool = False
     """G's weights as they are, instead of their average."""
     out: str | None = None
-    """The JSON to write. Default WORKDIR/evaluation.json."""
+    """The JSON to write. Default WORKDIR/evaluation.json, of --back
+    evaluation_back.json."""
     seed: int = 0
     """Decides which images are taken, and the noise."""
     platform: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
@@ -362,8 +364,8 @@ def translate(options: Translate, loaded: Loaded) -> None:
         run.shape,
         Path(options.input),
         Path(options.out),
-        hole=options.hole and Path(options.hole),
-        style=options.style and Path(options.style),
+        hole=None if options.hole is None else Path(options.hole),
+        style=None if options.style is None else Path(options.style),
         batch_size=options.batch_size,
         seed=options.seed,
     )
@@ -403,15 +405,28 @@ def compare(options: Compare, loaded: Loaded) -> None:
 
 def _to_translate(options, cfg, reference):
     """The images, and notes on them."""
-    if options.data and options.data != cfg.data:
-        return train.load(cfg, options.data), ()
+    own = "These are the images that it was trained on"
+    if options.data:
+        dataset = train.load(cfg, options.data)
+        return (reference, (f"{own}.",)) if _same(dataset, reference) else (dataset, ())
     why = "--data gives others"
-    if not options.data and data.has_test(cfg.data):
+    if data.has_test(cfg.data):
         try:
             return train.load(cfg, split="test"), ()
         except UsageError as error:  # a folder of training files alone
             why = f"there are no test images: {error}"
-    return reference, (f"These are the images that it was trained on; {why}.",)
+    return reference, (f"{own}; {why}.",)
+
+
+def _same(a, b):
+    """Whether two data sets are one under two names, as some of their images tell."""
+    if a is None or b is None:
+        return a is b
+    if (a.size, a.shape) != (b.size, b.shape):
+        return False
+    index = np.linspace(0, a.size - 1, 64).astype(int)
+    images = [x.fetch(index)["image"] for x in (a, b)]
+    return np.array_equal(*images) and _same(a.unpaired, b.unpaired)
 
 
 def _way(options, translator):

@@ -57,7 +57,8 @@ def check(
     known = available(translator, dataset)
     if not names:
         raise UsageError(f"{option}metrics names none: there are {', '.join(known)}.")
-    if "similarity" in names and min(dataset.shape[:2]) < WINDOW:
+    paired = translation.sides(dataset, translator.task).paired
+    if "similarity" in names and paired and min(dataset.shape[:2]) < WINDOW:
         h, w = dataset.shape[:2]
         raise UsageError(
             f"{option}metrics similarity needs images of {WINDOW} pixels or more each "
@@ -187,6 +188,8 @@ class Comparison(NamedTuple):
             match name:
                 case "similarity":
                     figures |= similarity(images, target)
+                    if images is block.output and block.styled is not None:
+                        figures["style_l1"] = _l1(block.styled, target)
                 case "colours":
                     figures["colour_spread"] = colour_spread(images)
                 case "classes":
@@ -205,9 +208,8 @@ def similarity(images, target) -> dict[str, np.ndarray]:
     two of luma Y (of full range, edges included). A PSNR counts as 58.9 at most, that
     of rounding to 8 bits, so that a mean of several is finite.
     """
-    away = np.abs(images.astype(np.int16) - target).mean((1, 2, 3)) / 255
     found = {
-        "l1": away,
+        "l1": _l1(images, target),
         "psnr": _psnr(images, target),
         "ssim": metrics.ssim(images, target),
     }
@@ -215,6 +217,10 @@ def similarity(images, target) -> dict[str, np.ndarray]:
         a, b = ((x @ TO_YIQ[0])[..., None] for x in (images, target))
         found |= {"psnr_y": _psnr(a, b), "ssim_y": metrics.ssim(a, b)}
     return found
+
+
+def _l1(a, b):
+    return np.abs(a.astype(np.int16) - b).mean((1, 2, 3)) / 255
 
 
 def _psnr(a, b):
@@ -257,6 +263,9 @@ def classes(images, rows, of_digits: Extractor, chalk=False) -> dict[str, np.nda
 
 def compare(comparison: Comparison, state) -> dict:
     """Each figure of translations, of answers without learning and of real images.
+
+    Where styles are taken, `style_l1` is the distance from the target of a translation
+    in the target's own style, beside the `l1` of one in a random style.
 
     Returns:
         "metrics": by figure `{"value", "error", "plain", "real"}`, None for what there

@@ -85,10 +85,9 @@ ITS_OWN = frozenset({"workdir", "init_from", "config"})
 MAY_CHANGE = frozenset(
     "steps workdir init_from platform tpu log_every sample_every checkpoint_every keep "
     "evaluate_every evaluate_num evaluate_metrics inception_weights vgg_weights "
-    "tensorboard wandb config decay_from decay_until".split()
+    "tensorboard wandb config".split()
 )
-"""Options that do not change what the steps so far computed: a run may go on with
-others, for more steps with a schedule that lasts as long."""
+"""Options that do not change what a step computes: a run may go on with others."""
 
 
 def flag(name: str) -> str:

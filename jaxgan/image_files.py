@@ -1,9 +1,9 @@
 """A user's image files, translated by a trained run."""
 
+import zlib
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import random
 from PIL import Image, ImageOps
@@ -30,9 +30,10 @@ def translate(
 ) -> list[Path]:
     """Translates an image file, or all in a folder, to PNG files of the same names.
 
-    Files may differ in size; those of one size are translated together. Gray and colour
-    become what the run was trained on. What is transparent is shown to the network on
-    white and is as transparent in the result, unless it is the hole to fill.
+    Files may differ in size; those of one size are translated at a time, but each as if
+    alone, with noise by its name. Gray and colour become what the run was trained on.
+    What is transparent is shown to the network on white and is as transparent in the
+    result, unless it is the hole to fill.
 
     Args:
         translator: from a recipe.
@@ -42,8 +43,8 @@ def translate(
         out: the folder to write to; for a single file, also a name that ends in .png.
         hole: for inpainting: an image that is white where the hole is, for all files;
             by default it is where a file is transparent.
-        style: an image whose style all take, where an encoder was trained; by default
-            styles are drawn at random.
+        style: an image whose style all take, of its middle, where an encoder was
+            trained; by default styles are drawn at random.
         batch_size: how many files to translate at a time.
         seed: decides what the network draws at random.
 
@@ -51,33 +52,36 @@ def translate(
         The files that were written.
 
     Raises:
-        UsageError: there is nothing to translate, a file is smaller than the network
-            allows, or some could not be translated though the others were.
+        UsageError: there is nothing to translate, or files could not be translated:
+            they are broken, or smaller than the network allows. The others were.
     """
     task = translator.task
     if batch_size < 1:
         raise UsageError(f"--batch-size {batch_size} must be 1 or more.")
-    if hole and task.file != "hole":
+    if hole is not None and task.file != "hole":
         raise UsageError(f"--hole {hole}: this run fills no holes.")
-    if style and not translator.styled:
+    if style is not None and not translator.styled:
         raise UsageError(f"--style {style}: this run has no encoder of styles.")
-    names = _names(source, out)
+    names = _names(source, out, {"--hole": hole, "--style": style})
     groups, failures = _by_size(names)
-    for size, paths in groups.items():
-        _check_size(translator, state, (*size, shape[2]), paths[0])
+    for size in list(groups):
+        if why := _too_small(translator, state, (*size, shape[2])):
+            failures |= dict.fromkeys(groups.pop(size), why)
     classes = translation.map_classes(task, shape) if task.file == "map" else None
-    inside = hole and _mask(hole)
-    look = style and _style(style, shape)
-    order = {path: i for i, path in enumerate(names)}
+    inside = None if hole is None else _mask(hole)
+    look = None if style is None else _style(style, shape)
     whole = parallel.replicated(parallel.mesh_of(state.step))
 
     @jax.jit
-    def run(state, batch, key):
-        given = task.reads(batch) if task.reads else task.given(batch, key)
-        if style:
-            looks = jnp.broadcast_to(look, (len(given), *shape))
-            return translator.styled(state, given, looks)
-        return translator.translate(state, given, key)
+    def run(state, batch, keys, look):
+        def alone(row, key):
+            row = jax.tree.map(lambda x: x[None], row)
+            given = task.reads(row) if task.reads else task.given(row, key)
+            if look is not None:
+                return translator.styled(state, given, look)[0]
+            return translator.translate(state, given, key)[0]
+
+        return jax.vmap(alone)(batch, keys)
 
     written, root = [], random.key(seed)
     with tqdm(total=len(names), desc="translating", unit="image") as bar:
@@ -89,23 +93,23 @@ def translate(
                 found, why = _opened(some, size, task.file, shape[2], inside, classes)
                 failures |= why
                 if found:
-                    batch = jax.device_put(_batch(found.values(), block), whole)
-                    key = random.fold_in(root, order[some[0]])
-                    images = visual.to_uint8(run(state, batch, key))
+                    keys = _keys(root, found, block)
+                    args = _batch(found.values(), block), keys, look
+                    images = visual.to_uint8(run(state, *jax.device_put(args, whole)))
                     written += _save(names, found, images)
                 bar.update(len(some))
     if failures:
-        first = min(failures)
         others = f", the others are in {out}" if written else ""
+        each = "; ".join(f"{path} ({failures[path]})" for path in sorted(failures))
         raise UsageError(
             f"{len(failures)} of {len(names)} files could not be translated{others}: "
-            f"{first} ({failures[first]})."
+            f"{each}."
         )
     return written
 
 
-def _names(source, out):
-    """By file, what its translation is called."""
+def _names(source, out, read):
+    """By file, what its translation is called; never what is read by another option."""
     if source.is_dir():
         seen = [p for p in sorted(source.iterdir()) if not files.hidden(p.name)]
         paths = [p for p in seen if files.is_image(p)]
@@ -133,11 +137,12 @@ def _names(source, out):
             f"--input {source} has several images named {twice}, which would all be "
             "written to one file; rename them."
         )
-    if any(
-        path.exists() and name.exists() and name.samefile(path)
-        for path, name in names.items()
-    ):
-        raise UsageError(f"--out {out} would overwrite --input; give another folder.")
+    written = {name.resolve() for name in names.values()}
+    for option, file in [("--input", path) for path in names] + list(read.items()):
+        if file is not None and file.resolve() in written:
+            raise UsageError(
+                f"--out {out} would overwrite {option} {file}; give another folder."
+            )
     return names
 
 
@@ -154,8 +159,8 @@ def _by_size(paths):
     return groups, failures
 
 
-def _check_size(translator, state, shape, path):
-    """Names the file whose size the network does not take."""
+def _too_small(translator, state, shape):
+    """Why the network does not take files of a size, or None."""
     task = translator.task
     batch = example(shape, 1)
     key = random.key(0)
@@ -167,7 +172,7 @@ def _check_size(translator, state, shape, path):
     try:
         jax.eval_shape(run, state, batch)
     except UsageError as error:
-        raise UsageError(f"{path}: {error}") from None
+        return str(error).rstrip(".")
 
 
 def _mask(path):
@@ -227,6 +232,13 @@ def _open(path, size, kind, channels, inside, classes):
         raise ValueError(f"it is {fit.show(size)}, but --hole {fit.show(inside.shape)}")
     rows["hole"] = inside[..., None]
     return rows, alpha
+
+
+def _keys(root, paths, size):
+    """Each file's own, of its name alone, filled up with any."""
+    names = [zlib.crc32(path.name.encode()) for path in paths]
+    numbers = np.array(names + names[-1:] * (size - len(names)), np.uint32)
+    return jax.vmap(random.fold_in, (None, 0))(root, numbers)
 
 
 def _batch(opened, size):

@@ -103,6 +103,8 @@ class Block(NamedTuple):
     plain: np.ndarray
     """`Task.plain` of it."""
     output: np.ndarray
+    styled: np.ndarray | None = None
+    """Translations in their own target's style, where the translator takes styles."""
 
 
 def translated(
@@ -136,14 +138,14 @@ def translated(
             fetched = sources.fetch(rows)
             batch = jax.device_put(data.scaled(fetched), divided)
             found = draw(state, batch, random.fold_in(root, i))
-            shown, plain, output = map(visual.to_uint8, found)
-            yield Block(n, fetched, shown, _of_channels(plain, channels), output)
+            shown, plain, *drawn = map(visual.to_uint8, found)
+            yield Block(n, fetched, shown, _of_channels(plain, channels), *drawn)
             bar.update(n)
 
 
 @functools.lru_cache(8)
 def _drawer(translator, mesh):
-    """`(state, batch, key) -> (shown, plain, output)`, compiled once for each size."""
+    """`(state, batch, key) -> images` of a `Block`, compiled once for each size."""
     task = translator.task
 
     def draw(state, batch, key):
@@ -151,7 +153,11 @@ def _drawer(translator, mesh):
         given = task.given(batch, on_given)
         shown = task.show(given)
         plain = task.plain(given) if task.plain else shown
-        return shown, plain, translator.translate(state, given, on_network)
+        output = translator.translate(state, given, on_network)
+        if not translator.styled:
+            return shown, plain, output
+        styled = translator.styled(state, given, batch[task.target])
+        return shown, plain, output, styled
 
     whole, divided = parallel.replicated(mesh), parallel.divided(mesh)
     return jax.jit(draw, in_shardings=(whole, divided, whole), out_shardings=divided)

@@ -155,6 +155,16 @@ def test_means_and_errors_are_of_the_images():
     assert result["counts"] == {"images": 100}
 
 
+def test_a_translation_in_its_target_s_own_style_has_a_figure():
+    model = by(tasks.colourization(), lambda x: x.repeat(3, -1))
+    assert "style_l1" not in compared(model, names=("similarity",))["metrics"]
+    model = model._replace(styled=lambda s, given, style: jnp.clip(style, -1, 0))
+    found = compared(model, names=("similarity",), num=100)["metrics"]["style_l1"]
+    index = np.random.default_rng(0).permutation(600)[:100]
+    away = np.maximum(FEW.fetch(index)["image"] / 127.5 - 1, 0).mean() / 2
+    assert found["value"] == pytest.approx(away, rel=0.02) and found["plain"] is None
+
+
 def test_unpaired_translations_are_compared_with_the_other_domain():
     unpaired = data.load("unpaired_mnist", split="test")
     there = by(tasks.paired(), lambda x: x)

@@ -140,8 +140,9 @@ def test_what_cannot_be_built_is_refused():
     refused(pix2pix, "patches of 70 needs images of 24 pixels", (20, 20, 3), patch=70)
     refused(cyclegan, "--decay-until 9 must be above", decay_from=9, decay_until=9)
     for module in (colorize, cyclegan):
-        refused(module, "are 0 from .* give --decay-until 9999, too", steps=9999)
+        refused(module, "are 0 from .* has --decay-until 9999", steps=9999)
     refused(cyclegan, "5 pixels or more each way, not 4x40", (4, 40, 3), patch=1)
+    refused(spade, "--divergence 1.0 is of the enc", encoder=False, divergence=1.0)
     refused(spade, "patches of 16 needs images of 6 pixels", (10, 10, 3), scales=2)
 
 
@@ -195,7 +196,8 @@ def test_a_run_is_trained_translated_with_and_measured(tmp_path, capsys):
     args = "--workdir", work, "--num", 100, "--data", "painted_mnist"
     assert run(colorize, "evaluate", *args, "--metrics", "fd") == 0
     result = json.loads((work / "evaluation.json").read_text())
-    assert "it was trained on" in "".join(result["notes"])
+    own = "These are the images that it was trained on."
+    assert own in result["notes"]
     assert result["metrics"]["fd_filters"]["real"] > 0
 
     image = tmp_path / "a.png"
@@ -211,6 +213,42 @@ def test_a_run_is_trained_translated_with_and_measured(tmp_path, capsys):
     assert run(colorize, "translate", *args, "--back") == 2
     assert "one way only" in capsys.readouterr().err
     assert run(colorize, "translate", *args, "--live", "--batch-size", 0) == 2
+
+
+def test_spade_takes_a_style_from_the_command_line(tmp_path, capsys):
+    work, few = tmp_path / "run", ("--steps", 1, "--sample-every", 1)
+    assert run(spade, *flags(spade), *few, "--workdir", work) == 0
+    rows = data.load("mapped_mnist", split="test").fetch(np.arange(2))
+    Image.fromarray(rows["map"][0]).save(tmp_path / "map.png")
+    found = []
+    for i, image in enumerate(rows["image"]):
+        Image.fromarray(image).save(tmp_path / "look.png")
+        out = tmp_path / f"{i}.png"
+        args = "--workdir", work, "--input", tmp_path / "map.png", "--out", out
+        assert run(spade, "translate", *args, "--style", tmp_path / "look.png") == 0
+        found.append(np.array(Image.open(out)))
+    assert (found[0] != found[1]).any()
+    capsys.readouterr()
+    args = "--workdir", work, "--num", 100, "--metrics", "similarity"
+    assert run(spade, "evaluate", *args) == 0
+    assert "style_l1" in capsys.readouterr().out
+
+
+def test_back_has_figures_of_its_own_and_a_schedule_stays_as_it_was(tmp_path, capsys):
+    work, few = tmp_path / "run", ("--steps", 1, "--sample-every", 1)
+    args = *flags(cyclegan), *few, "--workdir", work
+    assert run(cyclegan, *args) == 0
+    for way in ((), ("--back",)):
+        more = "--workdir", work, "--num", 100, "--metrics", "colours"
+        assert run(cyclegan, "evaluate", *more, *way) == 0
+    assert {p.name for p in work.glob("*.json")} == {
+        "config.json",
+        "evaluation.json",
+        "evaluation_back.json",
+    }
+    capsys.readouterr()
+    assert run(cyclegan, *args, "--decay-from", 1) == 2
+    assert "decay_from is 1750 there, 1 here" in capsys.readouterr().err
 
 
 def test_mistakes_end_in_one_sentence(tmp_path, capsys):

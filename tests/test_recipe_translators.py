@@ -11,7 +11,7 @@ from jaxgan import checkpoint, parallel, pool, recipes, spectral, tasks
 from jaxgan.models import cyclegan, flax_net, pix2pix, spade, srgan
 from jaxgan.models.net import Net
 from jaxgan.recipes.translator import at_once
-from jaxgan.types import TrainState, example
+from jaxgan.types import TrainState, UsageError, example
 
 KEY = random.key(0)
 SHAPE = (8, 8, 3)
@@ -399,8 +399,11 @@ def test_a_run_that_is_saved_and_restored_goes_on_as_it_was(which, tmp_path):
             state, _ = step(state, BATCH, random.fold_in(KEY, t))
     mesh = parallel.mesh(jax.devices()[:1])
     template = checkpoint.template(model, SHAPE, mesh)
+    others = checkpoint.template(painter(True), SHAPE, mesh)
     with checkpoint.reader(tmp_path / "saved") as saved:
         again = checkpoint.restore(saved, template)
+        with pytest.raises(UsageError, match="states of other networks or optimizers"):
+            checkpoint.restore(saved, others)
     assert int(again.step) == 2
     for t in range(2, 5):
         again, metrics = step(again, BATCH, random.fold_in(KEY, t))
@@ -459,6 +462,8 @@ def test_spade_takes_finite_steps_and_draws_with_any_noise(encoder):
         a = model.styled(state, given, BATCH["image"])
         b = model.styled(state, given, BATCH["image"][::-1])
         assert a.shape == IMAGES.shape and (a != b).any()
+        live = state._replace(params=jax.tree.map(jnp.zeros_like, state.params))
+        np.testing.assert_array_equal(model.styled(live, given, BATCH["image"]), a)
 
 
 def test_the_encoder_of_styles_sees_a_tint():

@@ -1,5 +1,7 @@
 """Translations of data sets and of files, by translators that need no training."""
 
+from pathlib import Path
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -267,7 +269,7 @@ def test_broken_files_are_named_and_the_others_translated(tmp_path):
     assert [p.name for p in out.iterdir()] == ["a.png"]
 
 
-def test_files_too_small_for_a_network_are_named_before_anything_is_done(tmp_path):
+def test_files_too_small_for_a_network_are_named_and_the_others_translated(tmp_path):
     def picky(state, given, key):
         if given.shape[1] < 6:
             raise UsageError("images of 6 pixels or more are needed.")
@@ -276,9 +278,11 @@ def test_files_too_small_for_a_network_are_named_before_anything_is_done(tmp_pat
     model = negative(tasks.paired())._replace(translate=picky)
     save(tmp_path / "in" / "a.png", IMAGES[0])
     save(tmp_path / "in" / "b.png", IMAGES[0][:5])
-    with pytest.raises(UsageError, match=r"b\.png: images of 6 pixels"):
+    (tmp_path / "in" / "c.png").write_bytes(b"nothing")
+    why = r"2 of 3 .*b\.png \(images of 6 pixels .*\); .*c\.png \(not an image.*\)\.$"
+    with pytest.raises(UsageError, match=why):
         translate(model, tmp_path / "in", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["a.png"]
 
 
 def test_requests_that_cannot_be_met_are_refused(tmp_path):
@@ -310,18 +314,25 @@ def test_requests_that_cannot_be_met_are_refused(tmp_path):
 
 def test_a_style_is_an_image_of_any_size_and_all_files_take_it(tmp_path):
     def styled(state, given, style):
-        assert style.shape == (len(given), 6, 8, 3)
+        assert style.shape == (1, 6, 8, 3)
         return given * 0 + style.mean((1, 2), keepdims=True)
 
     model = negative(tasks.paired())._replace(styled=styled)
     for name in "ab":
         save(tmp_path / "in" / f"{name}.png", IMAGES[0])
-    look = save(tmp_path / "look.png", np.full((20, 30, 3), (10, 130, 250), np.uint8))
+    sides = np.zeros((6, 20, 3), np.uint8)
+    sides[:, 6:14] = 10, 130, 250
+    look = save(tmp_path / "look.png", sides)  # its middle is 6x8
     for path in translate(model, tmp_path / "in", tmp_path / "o", style=look):
         np.testing.assert_array_equal(np.array(Image.open(path))[2, 3], (10, 130, 250))
+    before = look.read_bytes()
+    with pytest.raises(UsageError, match=r"would overwrite --style .*look\.png"):
+        translate(model, tmp_path / "in" / "a.png", look, style=look)
+    assert look.read_bytes() == before
     for why, which, given in (
         ("no encoder of styles", negative(tasks.paired()), look),
         (r"--style .*none\.png cannot be read", model, tmp_path / "none.png"),
+        (r"--style .* cannot be read", model, Path()),
     ):
         with pytest.raises(UsageError, match=why):
             translate(which, tmp_path / "in", tmp_path / "p", style=given)
@@ -339,13 +350,15 @@ def test_noise_is_the_seed_s(tmp_path):
     ]
     np.testing.assert_array_equal(found[0], found[1])
     assert (found[0] != found[2]).any()
-    (tmp_path / "in").mkdir()
+    for name in "abcd":
+        save(tmp_path / "in" / f"{name}.png", IMAGES[0])
+    for size in (1, 3, 8):  # alone or among others
+        written = translate(model, tmp_path / "in", tmp_path / "p", batch_size=size)
+        images = [np.array(Image.open(path)) for path in written]
+        np.testing.assert_array_equal(images[0], found[0])
+        assert len({x.tobytes() for x in images}) == 4
     (tmp_path / "in" / "0.png").write_bytes(b"broken")
-    save(tmp_path / "in" / "a.png", IMAGES[0])
-    with pytest.raises(UsageError, match="1 of 2 files"):
-        translate(model, tmp_path / "in", tmp_path / "p")
-    other = np.array(Image.open(tmp_path / "p" / "a.png"))
-    (tmp_path / "in" / "0.png").unlink()
-    save(tmp_path / "in" / "0.png", IMAGES[0][:4])
-    translate(model, tmp_path / "in", tmp_path / "q")
-    np.testing.assert_array_equal(other, np.array(Image.open(tmp_path / "q" / "a.png")))
+    with pytest.raises(UsageError, match="1 of 5 files"):
+        translate(model, tmp_path / "in", tmp_path / "q")
+    again = np.array(Image.open(tmp_path / "q" / "a.png"))
+    np.testing.assert_array_equal(again, found[0])
