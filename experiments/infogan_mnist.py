@@ -4,9 +4,9 @@
     python experiments/infogan_mnist.py codes --out codes.png
 
 `codes` draws a row for each category with a continuous code along it, and says how well
-categories name digits: of 92.2, 87.1 and 99.9 % of the samples of seeds 0, 1 and 2,
-each in ten minutes on one CPU core. With `--weight 0` nothing makes G heed
-its category.
+categories name digits: of 100.0, 99.9 and 99.9 % of the samples of seeds 0, 1 and 2.
+With `--weight 0` G does not heed its category, with `--no-affine` several digits share
+some.
 """
 
 import dataclasses
@@ -20,6 +20,7 @@ import optax
 from jax import random
 
 from jaxgan import (
+    augment,
     cli,
     config,
     data,
@@ -38,10 +39,10 @@ from jaxgan.types import UsageError
 class Config(dcgan_mnist.Config):
     """InfoGAN with DCGAN's networks, on MNIST or any images."""
 
-    steps: int = 6000
+    steps: int = 3000
     """How many steps to train, in all."""
-    latent_dim: int = 2
-    """Dimension of the part of z that is no code: few, or noise tells digits apart."""
+    latent_dim: int = 62
+    """Dimension of the part of z that is no code."""
     categories: int = 10
     """Of the categorical code."""
     continuous: int = config.or_none(2)
@@ -50,6 +51,9 @@ class Config(dcgan_mnist.Config):
     """Units of a fully connected layer at G's start, and of one at D's end."""
     d_lr: float = 2e-4
     """Adam's learning rate for D."""
+    affine: bool = True
+    """Q is shown fakes sheared, scaled and moved at random; by --no-affine as they are:
+    then some categories tell slants of several digits apart."""
     weight: float = 1.0
     """λ of the information that images give on their category; 0 for none."""
     continuous_weight: float = 0.1
@@ -89,6 +93,7 @@ def build(cfg: Config, shape, num_classes) -> recipes.GAN:
         weight=(cfg.weight, cfg.continuous_weight),
         g_tx=optax.adam(cfg.g_lr, cfg.beta1),
         d_tx=optax.adam(cfg.d_lr, cfg.beta1),
+        augment=augment.diff_augment(augment.affine) if cfg.affine else None,
         ema_decay=cfg.ema_decay,
     )
 

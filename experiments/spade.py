@@ -42,8 +42,8 @@ class Config(config.Config):
     hidden: int = 16
     """Channels between a map and its scales and shifts; 128 in the paper."""
     encoder: bool = True
-    """Train an encoder, too, which makes z of the target, and of translate --style;
-    without one z is noise."""
+    """An encoder makes z of the target while training, and of translate --style; by
+    --no-encoder z is noise."""
     d_width: int = 32
     """Channels of D's first layer."""
     scales: int = 2

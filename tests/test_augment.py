@@ -60,8 +60,46 @@ def test_cutout_sets_one_rectangle_to_zero():
     np.testing.assert_array_equal(augment.cutout(X, KEY), kept)
 
 
+def test_affine_shears_scales_and_moves():
+    """Of images whose pixels say where they are, seen where no border is near."""
+    h, w, n = 40, 48, 64
+    rows, columns = np.mgrid[:h, :w].astype(np.float32)
+    image = np.stack([rows - (h - 1) / 2, columns - (w - 1) / 2], -1)
+    x = jnp.broadcast_to(image, (n, h, w, 2))
+    np.testing.assert_array_equal(augment.affine(x, KEY, 0, 0, 0), x)
+    inner = np.abs(image) < [h / 8, w / 8]
+    here = image[inner.all(-1)]
+    found = [
+        np.linalg.lstsq(np.c_[here, np.ones(len(here))], new[inner.all(-1)])
+        for new in np.array(augment.affine(x, KEY))
+    ]
+    assert max(residual.max() for _, residual, *_ in found) < 1e-6
+    of_rows, of_columns, moved = np.stack([fit[0] for fit in found], 1)
+    # The first pass moves columns by rows that the second has yet to move.
+    slant = of_rows[:, 1] / of_rows[:, 0]
+    for values, most in (
+        (of_rows[:, 0] - 1, 0.15),
+        (of_columns[:, 0], 0.4 / 3),
+        (slant, 0.4),
+        (of_columns[:, 1] - slant * of_columns[:, 0] - 1, 0.15),
+        (moved[:, 0], 0.07 * h),
+        (moved[:, 1] - slant * moved[:, 0], 0.07 * w),
+    ):
+        assert 0.85 * most < values.max() <= most * (1 + 1e-4)
+        assert -0.85 * most > values.min() >= -most * (1 + 1e-4)
+
+
+def test_affine_is_between_pixels_and_repeats_the_border():
+    image = np.arange(8.0, dtype=np.float32)[None, :, None].repeat(3, 0)
+    new = np.array(augment.affine(jnp.stack([image] * 32), KEY, 0, 0, 0.3))[..., 0]
+    by = np.median(new - np.arange(8), (1, 2))
+    expected = np.clip(np.arange(8) + by[:, None, None], 0, 7)
+    np.testing.assert_allclose(new, np.broadcast_to(expected, new.shape), atol=1e-5)
+
+
 def test_every_policy_lets_gradients_through_and_is_drawn_anew():
-    shown = augment.diff_augment()
+    policies = augment.color, augment.translation, augment.affine, augment.cutout
+    shown = augment.diff_augment(*policies)
 
     def total(x, key):
         return (shown(x, key) ** 2).sum()

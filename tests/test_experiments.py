@@ -273,6 +273,19 @@ def test_a_name_picks_defaults_and_a_folder(run, tmp_path):
     assert got == ["wasserstein", 2, 0.2]
 
 
+def test_infogan_shows_q_slanted_images_unless_told_otherwise():
+    small = {"width": 4, "hidden": 8, "batch_size": 8}
+    batch = {"image": random.uniform(random.key(0), (8, 12, 12, 1), minval=-1)}
+    found = []
+    for affine in (True, False):
+        cfg = infogan_mnist.Config(affine=affine, **small)
+        gan = infogan_mnist.build(cfg, (12, 12, 1), 0)
+        key = random.key(0)
+        _, metrics = jax.jit(gan.d_step)(gan.init(key, batch), batch, key)
+        found.append(metrics["information"].value())
+    assert found[0] != found[1]
+
+
 def test_infogan_s_codes_are_drawn_along_the_axes(run):
     small = "--data npz:data.npz --width 4 --batch-size 8 --steps 2 --categories 3"
     code, _, err = run(infogan_mnist, *small.split(), "--latent-dim", 4)

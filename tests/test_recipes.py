@@ -209,6 +209,26 @@ def test_each_code_of_infogan_counts_by_its_weight():
         assert abs(worth) > 0.1 or weight == (0.0, 0.0)
 
 
+def test_infogan_shows_q_what_augment_makes_of_fakes():
+    """And D the fakes themselves: here Q's are all one gray, which tells nothing."""
+    G, D = nets(outputs=3)
+    kinds = {"noise": 4, "categories": 3, "continuous": 0, "weight": (9.0, 0.0)}
+    gray = lambda x, key, step: x * 0 + step.astype(x.dtype) / 9  # noqa: E731
+    found = []
+    for shown_as in (None, gray):
+        gan = recipes.infogan(G, D, **kinds, g_tx=TX, d_tx=TX, augment=shown_as)
+        state = gan.init(KEY, BATCH)
+        _, metrics = gan.d_step(state._replace(step=jnp.int32(3)), BATCH, KEY)
+        found.append({name: mean.value() for name, mean in metrics.items()})
+    plain, shown = found
+    for name in ("D(real)", "D(fake)"):
+        assert plain[name] == shown[name]
+    assert plain["information"] != shown["information"]
+    away = plain["d_loss"] - shown["d_loss"]
+    worth = 9 * (shown["information"] - plain["information"])
+    assert away == pytest.approx(worth, rel=1e-3)
+
+
 def test_infogan_learns_its_codes_only_when_they_count():
     """G is a picture of its code; Q, which is D's second head, learns to read it."""
     told = {}

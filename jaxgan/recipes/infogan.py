@@ -38,9 +38,7 @@ def information(said, z, categories: int, continuous: int):
 
     Args:
         said: what Q says, `[B, categories + continuous]`: logits, and means.
-        z: `[B, Z]`, which ends in the codes.
-        categories: of the categorical code.
-        continuous: how many codes of U(-1, 1).
+        z: `[B, Z]`; codes are its end: `categories` one-hot, `continuous` of U(-1, 1).
     """
     code, rest = jnp.split(z[:, -(categories + continuous) :], (categories,), -1)
     logits, mean = jnp.split(said, (categories,), -1)
@@ -60,6 +58,7 @@ def infogan(
     continuous: int = 2,
     weight: tuple[float, float] = (1.0, 0.1),
     loss: losses.AdversarialLoss = losses.nonsaturating,
+    augment: Callable | None = None,
     ema_decay: float = 0.999,
 ) -> GAN:
     """A GAN with codes that mean something.
@@ -69,12 +68,11 @@ def infogan(
         D: `images -> (logits [B], what Q says [B, categories + continuous])`.
         g_tx: G's optimizer, an optax transform.
         d_tx: the optimizer of D and Q, which minimize both their losses in one step.
-        noise: the dimension of what is no code.
-        categories: of the one categorical code.
-        continuous: how many codes from U(-1, 1).
-        weight: λ of the category, and of the continuous codes, smaller (section 4):
-            else these tell digits apart. A code of weight 0 is noise like the rest.
+        noise, categories, continuous: how much of each is in z, as in `codes`.
+        weight: λ of the category, and, smaller (section 4), of the continuous codes.
         loss: of the GAN's own game.
+        augment: `(images, key, step) -> images`, what Q is shown of fakes. L_I stays a
+            bound, since these tell no more of c than the fakes themselves.
         ema_decay: of G's averaged weights, per step.
 
     Returns:
@@ -87,8 +85,11 @@ def infogan(
         return G(state, z), z
 
     def judge(state, batch, key):
-        fake, z = batch["fake"] if "fake" in batch else generate(state, batch, key)
-        (real, _), (fake, said) = D(state, batch["image"]), D(state, fake)
+        on_z, on_fake = random.split(key)
+        drawn, z = batch["fake"] if "fake" in batch else generate(state, batch, on_z)
+        (real, _), (fake, said) = D(state, batch["image"]), D(state, drawn)
+        if augment:
+            _, said = D(state, augment(drawn, on_fake, state.step))
         category, rest = information(said, z, categories, continuous)
         worth = weight[0] * category + weight[1] * rest
         return real, fake, worth, {"information": category, "continuous": rest}
@@ -106,5 +107,4 @@ def infogan(
 
     d_step, g_step = update(D.name, d_loss, d_tx), update(G.name, g_loss, g_tx)
     phases = share("fake", G.name, generate, d_step, g_step), ema(G.name, ema_decay)
-    alone, inputs = (d_step, g_step), (latents, images())
-    return assemble(G, D, *phases, alone=alone, inputs=inputs)
+    return assemble(G, D, *phases, alone=(d_step, g_step), inputs=(latents, images()))
