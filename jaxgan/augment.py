@@ -68,22 +68,18 @@ def affine(x, key, shear: float = 0.4, scale: float = 0.15, shift: float = 0.07)
     and `shift` of each side. What comes in repeats the border.
     """
     on_rows, on_columns = random.split(key)
-    x = _slanted(x, on_rows, shear, scale, shift)
-    return _slanted(x.swapaxes(1, 2), on_columns, shear / 3, scale, shift).swapaxes(
-        1, 2
-    )
+    x = _slanted(x, on_rows, shear, scale, shift).swapaxes(1, 2)
+    return _slanted(x, on_columns, shear / 3, scale, shift).swapaxes(1, 2)
 
 
 def _slanted(x, key, shear, scale, shift):
     """Each row stretched and moved, between pixels linearly."""
     _, h, w, _ = x.shape
     by = axis.draw(random.uniform, key, (len(x), 3, 1, 1), minval=-1.0)
-    slant, stretch, move = shear * by[:, 0], 1 + scale * by[:, 1], shift * by[:, 2]
+    slant, stretch, move = shear * by[:, 0], 1 + scale * by[:, 1], shift * w * by[:, 2]
     row = jnp.arange(h, dtype=by.dtype)[None, :, None] - (h - 1) / 2
     column = jnp.arange(w, dtype=by.dtype)[None, None] - (w - 1) / 2
-    place = jnp.clip(
-        slant * row + stretch * column + move * w, (1 - w) / 2, (w - 1) / 2
-    )
+    place = jnp.clip(slant * row + stretch * column + move, column.min(), column.max())
     near = jnp.maximum(1 - jnp.abs(place[..., None] - column[:, None]), 0)
     return jnp.einsum("bhvw,bhwc->bhvc", near.astype(x.dtype), x)
 

@@ -235,7 +235,7 @@ def _open(path, size, kind, channels, inside, classes):
 
 
 def _keys(root, paths, size):
-    """Each file's own, of its name alone, filled up with any."""
+    """Each file's own, of its name alone, filled up with the last."""
     names = [zlib.crc32(path.name.encode()) for path in paths]
     numbers = np.array(names + names[-1:] * (size - len(names)), np.uint32)
     return jax.vmap(random.fold_in, (None, 0))(root, numbers)

@@ -251,6 +251,22 @@ def test_back_has_figures_of_its_own_and_a_schedule_stays_as_it_was(tmp_path, ca
     assert "decay_from is 1750 there, 1 here" in capsys.readouterr().err
 
 
+def test_a_run_s_own_data_are_known_by_another_name():
+    images = np.random.default_rng(0).integers(0, 256, (9, 4, 4, 3), np.uint8)
+
+    def made(name, images=images, unpaired=None):
+        dataset = data.make(name, images.__getitem__, len(images), (4, 4, 3))
+        return dataset._replace(unpaired=unpaired)
+
+    own = made("folder:x")
+    assert cli._same(own, made("folder:x/"))
+    assert not cli._same(own, made("folder:x", images[::-1]))
+    assert not cli._same(own, made("folder:x", images[:8]))
+    assert not cli._same(own, made("folder:x", unpaired=own))
+    one, other = made("a", unpaired=own), made("a", unpaired=made("b", images[::-1]))
+    assert not cli._same(one, other) and cli._same(one, made("b", unpaired=own))
+
+
 def test_mistakes_end_in_one_sentence(tmp_path, capsys):
     for argv, needle in (
         (("--data", "mnist"), "is gray"),
