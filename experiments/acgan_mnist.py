@@ -12,7 +12,8 @@ import dcgan_mnist
 import jax.numpy as jnp
 import optax
 
-from jaxgan import cli, models, recipes
+from jaxgan import models, recipes
+from jaxgan.run import cli
 from jaxgan.types import UsageError
 
 

@@ -258,7 +258,8 @@ def jaxgan_side() -> Side:
     import optax
     from jax import random
 
-    from jaxgan import models, recipes, regularizers, tasks, train
+    from jaxgan import models, recipes, regularizers, tasks
+    from jaxgan.run import train
 
     penalties = {
         None: None,

@@ -12,7 +12,8 @@ import dataclasses
 
 import pix2pix
 
-from jaxgan import cli, config, recipes, tasks
+from jaxgan import recipes, tasks
+from jaxgan.run import cli, config
 from jaxgan.types import UsageError
 
 

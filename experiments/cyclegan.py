@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import optax
 import pix2pix
 
-from jaxgan import cli, config, models, recipes
+from jaxgan import models, recipes
+from jaxgan.run import cli, config
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,8 @@ import dataclasses
 import gan_mnist
 import jax.numpy as jnp
 
-from jaxgan import cli, config, models, recipes
+from jaxgan import models, recipes
+from jaxgan.run import cli, config
 from jaxgan.types import UsageError
 
 

@@ -14,8 +14,10 @@ from typing import Literal
 import jax.numpy as jnp
 import optax
 
-from jaxgan import augment, cli, config, losses, models, recipes, spectral
+from jaxgan import augment, losses, models, recipes
 from jaxgan import regularizers as reg
+from jaxgan.models import spectral
+from jaxgan.run import cli, config
 from jaxgan.types import UsageError
 
 LOSSES = {

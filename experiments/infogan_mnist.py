@@ -19,19 +19,9 @@ import numpy as np
 import optax
 from jax import random
 
-from jaxgan import (
-    augment,
-    cli,
-    config,
-    data,
-    extractors,
-    metrics,
-    models,
-    parallel,
-    recipes,
-    sampling,
-    visual,
-)
+from jaxgan import augment, data, metrics, models, parallel, recipes, visual
+from jaxgan.metrics import extractors
+from jaxgan.run import cli, config, sampling
 from jaxgan.types import UsageError
 
 

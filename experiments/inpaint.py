@@ -14,7 +14,8 @@ from typing import Literal
 
 import pix2pix
 
-from jaxgan import cli, recipes, tasks
+from jaxgan import recipes, tasks
+from jaxgan.run import cli
 from jaxgan.types import UsageError
 
 

@@ -25,21 +25,11 @@ from jax import random
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from jaxgan import (
-    config,
-    games,
-    losses,
-    metrics,
-    models,
-    phases,
-    recipes,
-    train,
-    visual,
-    workdir,
-)
+from jaxgan import games, losses, metrics, models, phases, recipes, visual
 from jaxgan import regularizers as reg
 from jaxgan.data import mixtures
 from jaxgan.models import mlp
+from jaxgan.run import config, train, workdir
 from jaxgan.types import UsageError
 
 MIXTURES = {"ring": mixtures.ring, "grid": mixtures.grid, "spiral": mixtures.spiral}

@@ -10,7 +10,8 @@ import dataclasses
 import jax.numpy as jnp
 import optax
 
-from jaxgan import cli, config, models, recipes
+from jaxgan import models, recipes
+from jaxgan.run import cli, config
 
 
 @dataclasses.dataclass(frozen=True)

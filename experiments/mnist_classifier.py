@@ -17,10 +17,11 @@ import tyro
 from jax import lax, random
 from tqdm import tqdm
 
-from jaxgan import data, models, parallel, train
-from jaxgan.feed import resident
+from jaxgan import data, models, parallel
+from jaxgan.data.feed import resident
 from jaxgan.metrics import mnist
 from jaxgan.phases import ema, game, update
+from jaxgan.run import train
 
 
 @dataclasses.dataclass(frozen=True)

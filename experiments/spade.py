@@ -15,7 +15,9 @@ from typing import Literal
 import jax.numpy as jnp
 import optax
 
-from jaxgan import cli, config, models, recipes, spectral, tasks
+from jaxgan import models, recipes, tasks
+from jaxgan.models import spectral
+from jaxgan.run import cli, config
 from jaxgan.types import UsageError
 
 

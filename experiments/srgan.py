@@ -16,8 +16,9 @@ from typing import Literal
 import jax.numpy as jnp
 import optax
 
-from jaxgan import cli, config, models, recipes, tasks
+from jaxgan import models, recipes, tasks
 from jaxgan.metrics import vgg
+from jaxgan.run import cli, config
 from jaxgan.types import UsageError
 
 

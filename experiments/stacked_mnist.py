@@ -13,7 +13,7 @@ import dataclasses
 
 import gan_mnist
 
-from jaxgan import cli, config
+from jaxgan.run import cli, config
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What everything else is made of: the train state, phases, metrics, errors."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -23,10 +24,50 @@ def example(shape, batch_size: int = 2) -> Batch:
 
 
 class UsageError(ValueError):
-    """A mistake in what the user asked for; its text is one sentence for the user.
+    """A mistake in what the user asked for, in one sentence for the user.
 
-    The command line prints it and exits with code 2.
+    The library words it in Python's names: `batch_size 0 must be 1 or more.` The
+    command line alone knows how an option is typed, see `worded`.
+
+    Args:
+        option: the argument or option at fault; None where no single one is.
+        value: what was given.
+        reason: the rest of the sentence, what would be right; where a colon should
+            follow the value, it begins with one. Names of other options stand in
+            backticks, `` `resize` ``.
     """
+
+    def __init__(self, option: str | None, value: Any = None, reason: str = ""):
+        if value is None and not reason:  # one sentence that names no option
+            option, reason = None, option
+        super().__init__(option, value, reason)
+        self.option, self.value, self.reason = option, value, reason
+
+    def __str__(self) -> str:
+        return self.worded(lambda name: name)
+
+    def worded(self, flag: Callable[[str], str]) -> str:
+        """The sentence, with options as `flag(name)` writes them."""
+        if self.option is None:
+            return _flagged(self.reason, flag)
+        value = "" if self.value is None else f" {self.value}"
+        reason = _flagged(self.reason, flag)
+        gap = "" if reason.startswith((":", ",")) else " "
+        return f"{flag(self.option)}{value}{gap}{reason}"
+
+    def renamed(self, option: str) -> "UsageError":
+        """The same of another option, by which the user gave the value."""
+        return UsageError(option, self.value, self.reason)
+
+
+def _flagged(text, flag):
+    """`` `name` `` as the option that it names; other things in backticks stay."""
+
+    def one(match):
+        written = flag(match[1])
+        return match[0] if written == match[1] else written
+
+    return re.sub(r"`([a-z][a-z_]*)`", one, text)
 
 
 class TrainState(NamedTuple):

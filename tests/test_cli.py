@@ -13,7 +13,8 @@ import optax
 import pytest
 from PIL import Image
 
-from jaxgan import cli, config, models, recipes, train
+from jaxgan import models, recipes
+from jaxgan.run import cli, config, train
 from jaxgan.types import UsageError
 
 ROOT = Path(__file__).parent.parent

@@ -8,10 +8,11 @@ import scipy.ndimage
 from jax import random
 from skimage.metrics import structural_similarity
 
-from jaxgan import comparison, data, evaluation, extractors, tasks
+from jaxgan import data, tasks
 from jaxgan.data import painted as paint
-from jaxgan.metrics import filters, painted
+from jaxgan.metrics import evaluation, extractors, filters, painted
 from jaxgan.recipes import Translator
+from jaxgan.run import comparison
 from jaxgan.types import TrainState, UsageError
 
 rng = np.random.default_rng(0)

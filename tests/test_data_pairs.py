@@ -6,9 +6,9 @@ import pytest
 from jax import random
 from PIL import Image
 
-from jaxgan import data, feed, parallel
-from jaxgan.data import npz, painted
-from jaxgan.feed import Change
+from jaxgan import data, parallel
+from jaxgan.data import feed, npz, painted
+from jaxgan.data.feed import Change
 from jaxgan.types import UsageError
 
 rng = np.random.default_rng(0)

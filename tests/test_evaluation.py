@@ -11,19 +11,10 @@ import torch
 from PIL import Image, ImageFilter
 from sklearn.datasets import load_digits
 
-from jaxgan import (
-    cli,
-    data,
-    evaluation,
-    extractors,
-    metrics,
-    models,
-    parallel,
-    recipes,
-    sampling,
-)
-from jaxgan.config import Config
-from jaxgan.metrics import mnist
+from jaxgan import data, metrics, models, parallel, recipes
+from jaxgan.metrics import evaluation, extractors, mnist
+from jaxgan.run import cli, sampling
+from jaxgan.run.config import Config
 from jaxgan.types import UsageError, merge
 
 torch.set_num_threads(1)

@@ -20,8 +20,10 @@ import gan_mnist
 import infogan_mnist
 import stacked_mnist
 
-from jaxgan import augment, cli, config, losses, models, recipes, spectral
+from jaxgan import augment, losses, models, recipes
 from jaxgan import regularizers as reg
+from jaxgan.models import spectral
+from jaxgan.run import cli, config
 from jaxgan.types import UsageError, example
 
 SMALL = {"g_width": 4, "d_width": 4, "latent_dim": 3}

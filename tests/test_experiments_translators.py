@@ -19,7 +19,8 @@ import pix2pix
 import spade
 import srgan
 
-from jaxgan import checkpoint, cli, config, data
+from jaxgan import data
+from jaxgan.run import checkpoint, cli, config
 from jaxgan.types import UsageError, example
 
 SHAPE = (32, 32, 3)

@@ -26,9 +26,10 @@ with warnings.catch_warnings():
         interpolate_bilinear_2d_like_tensorflow1x,
     )
 
-from jaxgan import cli, evaluation, extractors, models, recipes
-from jaxgan.config import Config
-from jaxgan.metrics import inception, weights
+from jaxgan import models, recipes
+from jaxgan.metrics import evaluation, extractors, inception, weights
+from jaxgan.run import cli
+from jaxgan.run.config import Config
 from jaxgan.types import UsageError
 
 

@@ -13,28 +13,11 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = (
     ("types", "axis"),
-    (
-        *("losses", "regularizers", "augment", "spectral"),
-        *("tasks", "pool", "ops", "models"),
-    ),
+    ("losses", "regularizers", "augment", "tasks", "pool", "ops", "models"),
     ("phases", "games"),
-    (
-        "recipes",
-        "parallel",
-        "checkpoint",
-        "data",
-        "metrics",
-        "extractors",
-        "visual",
-        "config",
-        "record",
-        "workdir",
-        "feed",
-    ),
-    (
-        *("train", "sampling", "evaluation", "cli", "experiments"),
-        *("translation", "comparison", "image_files"),
-    ),
+    ("recipes", "parallel", "data", "metrics", "visual"),
+    ("run",),
+    ("experiments",),
 )
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 LAYER = {name: i for i, names in enumerate(LAYERS) for name in names}

@@ -7,10 +7,11 @@ import optax
 import pytest
 from jax import random
 
-from jaxgan import checkpoint, parallel, pool, recipes, spectral, tasks
-from jaxgan.models import cyclegan, flax_net, pix2pix, spade, srgan
+from jaxgan import parallel, pool, recipes, tasks
+from jaxgan.models import cyclegan, flax_net, pix2pix, spade, spectral, srgan
 from jaxgan.models.net import Net
 from jaxgan.recipes.translator import at_once
+from jaxgan.run import checkpoint
 from jaxgan.types import TrainState, UsageError, example
 
 KEY = random.key(0)

@@ -10,9 +10,9 @@ import pytest
 import scipy.stats
 from jax import random
 
-from jaxgan import augment, losses, parallel, recipes, spectral
+from jaxgan import augment, losses, parallel, recipes
 from jaxgan import regularizers as reg
-from jaxgan.models import Net, dcgan, flax_net, mlp, packed, resnet
+from jaxgan.models import Net, dcgan, flax_net, mlp, packed, resnet, spectral
 from jaxgan.recipes.infogan import codes, information
 
 KEY = random.key(0)

@@ -16,8 +16,8 @@ from torch_weights import from_torch, nchw
 sys.path.append(str(Path(__file__).parents[1] / "experiments"))
 import torch_translators as twins
 
-from jaxgan import losses, recipes, spectral
-from jaxgan.models import flax_net, layers, resnet
+from jaxgan import losses, recipes
+from jaxgan.models import flax_net, layers, resnet, spectral
 from jaxgan.types import UsageError
 
 KEY = random.key(0)

@@ -9,9 +9,9 @@ import torch
 from flax import linen as nn
 from jax import random
 
-from jaxgan import losses, phases, recipes, spectral
+from jaxgan import losses, phases, recipes
 from jaxgan.metrics.float64 import enable_x64
-from jaxgan.models import flax_net, mlp
+from jaxgan.models import flax_net, mlp, spectral
 from jaxgan.models.layers import Conv
 
 torch.set_num_threads(1)

@@ -16,20 +16,12 @@ import optax
 import pytest
 from PIL import Image
 
-from jaxgan import (
-    checkpoint,
-    data,
-    evaluation,
-    extractors,
-    feed,
-    models,
-    parallel,
-    recipes,
-    sampling,
-    train,
-)
-from jaxgan.config import Config
-from jaxgan.feed import Change
+from jaxgan import data, models, parallel, recipes
+from jaxgan.data import feed
+from jaxgan.data.feed import Change
+from jaxgan.metrics import evaluation, extractors
+from jaxgan.run import checkpoint, sampling, train
+from jaxgan.run.config import Config
 from jaxgan.types import UsageError
 
 ROOT = Path(__file__).parent.parent

@@ -8,8 +8,9 @@ import pytest
 from jax import random
 from PIL import Image
 
-from jaxgan import data, image_files, tasks, translation, visual
+from jaxgan import data, tasks, visual
 from jaxgan.recipes import Translator
+from jaxgan.run import image_files, translation
 from jaxgan.types import TrainState, UsageError
 
 rng = np.random.default_rng(0)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from jaxgan.config import MAY_CHANGE, Config, from_dict
+from jaxgan.run.config import MAY_CHANGE, Config, from_dict
 from jaxgan.types import UsageError
 
 

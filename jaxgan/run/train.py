@@ -22,22 +22,19 @@ import numpy as np
 from jax import lax, random
 from tqdm import tqdm
 
-from jaxgan import (
+from jaxgan import data, parallel, visual
+from jaxgan.data.feed import Change, feed
+from jaxgan.metrics import evaluation, extractors
+from jaxgan.recipes.translator import Translator
+from jaxgan.run import (
     checkpoint,
     comparison,
     config,
-    data,
-    evaluation,
-    extractors,
-    parallel,
     record,
     sampling,
     translation,
-    visual,
     workdir,
 )
-from jaxgan.feed import Change, feed
-from jaxgan.recipes.translator import Translator
 from jaxgan.types import UsageError, example
 
 DISPATCH_SECONDS = 0.5

@@ -20,14 +20,12 @@ import jax
 import numpy as np
 import tyro
 
-from jaxgan import (
+from jaxgan import data, parallel
+from jaxgan.metrics import evaluation, extractors
+from jaxgan.run import (
     comparison,
     config,
-    data,
-    evaluation,
-    extractors,
     image_files,
-    parallel,
     sampling,
     train,
     translation,

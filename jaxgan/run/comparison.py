@@ -12,13 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgan import data, evaluation, extractors, metrics, parallel, translation
+from jaxgan import data, metrics, parallel
 from jaxgan.data import Dataset
 from jaxgan.data.painted import TO_YIQ
-from jaxgan.extractors import Extractor
-from jaxgan.metrics import painted
+from jaxgan.metrics import evaluation, extractors, painted
+from jaxgan.metrics.extractors import Extractor
 from jaxgan.metrics.similarity import WINDOW
 from jaxgan.recipes.translator import Translator
+from jaxgan.run import translation
 from jaxgan.types import UsageError
 
 LOWER_IS_BETTER = ("fd", "kid", "similarity")

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from jaxgan import __version__, metrics
 from jaxgan.data import Dataset, blocks, make
-from jaxgan.extractors import Extractor
+from jaxgan.metrics.extractors import Extractor
 from jaxgan.metrics.similarity import WINDOW
 from jaxgan.types import UsageError
 

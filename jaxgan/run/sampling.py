@@ -6,7 +6,8 @@ import jax
 import numpy as np
 from jax import random
 
-from jaxgan import checkpoint, config, data, parallel, visual, workdir
+from jaxgan import data, parallel, visual
+from jaxgan.run import checkpoint, config, workdir
 from jaxgan.types import UsageError
 
 BLOCK = 200

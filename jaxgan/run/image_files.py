@@ -9,10 +9,11 @@ from jax import random
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from jaxgan import data, parallel, translation, visual
+from jaxgan import data, parallel, visual
 from jaxgan.data import files, fit, pixels
 from jaxgan.data.dataset import reason
 from jaxgan.recipes.translator import Translator
+from jaxgan.run import translation
 from jaxgan.types import UsageError, example
 
 

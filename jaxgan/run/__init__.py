@@ -1,0 +1,1 @@
+"""The program around the library: command line, loop, work folders, files."""
