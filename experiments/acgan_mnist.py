@@ -8,40 +8,44 @@ D, which also classifies, has no other way to tell G of the class.
 
 import dataclasses
 
-import dcgan_mnist
 import jax.numpy as jnp
-import optax
 
-from jaxgan import models, recipes
-from jaxgan.run import cli
-from jaxgan.types import UsageError
+from jaxgan import models, recipes, run
+from jaxgan.run import presets
+from jaxgan.run.settings import Number
+from jaxgan.types import Model
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(dcgan_mnist.Config):
+class Config(run.Config):
     """AC-GAN with DCGAN's networks, on MNIST or any labelled images."""
 
-    class_weight: float = 1.0
+    class_weight: Number = 1.0
     """Of the classes' log-likelihood beside the source's."""
+    networks: presets.DCGAN = presets.DCGAN()
+    optimizers: presets.Optimizers = presets.Optimizers()
 
 
-def build(cfg: Config, shape, num_classes) -> recipes.GAN:
-    if not num_classes:
-        raise UsageError(f"--data {cfg.data} has no labels, which AC-GAN needs.")
-    dtype = jnp.dtype(cfg.dtype)
-    G, _ = models.dcgan.networks(shape, cfg.width, num_classes, dtype)
-    _, D = models.dcgan.networks(shape, cfg.width, dtype=dtype)
+PRESET = Config(steps=6000, sample_every=1000, checkpoint_every=2000)
+
+
+def build(cfg: Config, shape, num_classes) -> Model:
+    presets.labelled(cfg, num_classes, "AC-GAN")
+    width, dtype = cfg.networks.width, jnp.dtype(cfg.dtype)
+    G, _ = models.dcgan.networks(shape, width, num_classes, dtype)
+    _, D = models.dcgan.networks(shape, width, dtype=dtype)
+    g_tx, d_tx = presets.adams(cfg.optimizers, cfg.steps)
     return recipes.acgan(
         models.flax_net("G", G),
         models.flax_net("D", D.clone(outputs=num_classes)),
-        latent_dim=cfg.latent_dim,
+        latent_dim=cfg.networks.latent_dim,
         num_classes=num_classes,
         class_weight=cfg.class_weight,
-        g_tx=optax.adam(cfg.g_lr, cfg.beta1),
-        d_tx=optax.adam(cfg.d_lr, cfg.beta1),
-        ema_decay=cfg.ema_decay,
+        g_tx=g_tx,
+        d_tx=d_tx,
+        ema_decay=cfg.optimizers.ema_decay,
     )
 
 
 if __name__ == "__main__":
-    cli.main(Config, build)
+    run.main(PRESET, build)

@@ -9,36 +9,39 @@ asked for.
 
 import dataclasses
 
-import dcgan_mnist
 import jax.numpy as jnp
-import optax
 
-from jaxgan import models, recipes
-from jaxgan.run import cli
-from jaxgan.types import UsageError
+from jaxgan import models, recipes, run
+from jaxgan.run import presets
+from jaxgan.types import Model
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(dcgan_mnist.Config):
+class Config(run.Config):
     """DCGAN conditioned on the class, on MNIST or any labelled images."""
 
+    networks: presets.DCGAN = presets.DCGAN()
+    optimizers: presets.Optimizers = presets.Optimizers()
 
-def build(cfg: Config, shape, num_classes) -> recipes.GAN:
-    if not num_classes:
-        raise UsageError(
-            f"--data {cfg.data} has no labels, which a class-conditional GAN needs."
-        )
-    G, D = models.dcgan.networks(shape, cfg.width, num_classes, jnp.dtype(cfg.dtype))
+
+PRESET = Config(steps=6000, sample_every=1000, checkpoint_every=2000)
+
+
+def build(cfg: Config, shape, num_classes) -> Model:
+    presets.labelled(cfg, num_classes, "a class-conditional GAN")
+    width, dtype = cfg.networks.width, jnp.dtype(cfg.dtype)
+    G, D = models.dcgan.networks(shape, width, num_classes, dtype)
+    g_tx, d_tx = presets.adams(cfg.optimizers, cfg.steps)
     return recipes.gan(
         models.flax_net("G", G),
         models.flax_net("D", D),
-        latent_dim=cfg.latent_dim,
+        latent_dim=cfg.networks.latent_dim,
         num_classes=num_classes,
-        g_tx=optax.adam(cfg.g_lr, cfg.beta1),
-        d_tx=optax.adam(cfg.d_lr, cfg.beta1),
-        ema_decay=cfg.ema_decay,
+        g_tx=g_tx,
+        d_tx=d_tx,
+        ema_decay=cfg.optimizers.ema_decay,
     )
 
 
 if __name__ == "__main__":
-    cli.main(Config, build)
+    run.main(PRESET, build)

@@ -10,40 +10,35 @@ Luma is kept, as far as such colours exist; the network adds these. With
 
 import dataclasses
 
-import pix2pix
-
-from jaxgan import recipes, tasks
-from jaxgan.run import cli, config
-from jaxgan.types import UsageError
+from jaxgan import run, tasks
+from jaxgan.run.presets import paired
+from jaxgan.types import Model, UsageError
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(pix2pix.Config):
+class Config(paired.Config):
     """Colourization of painted digits, or of any images in colour."""
 
-    data: str = "painted_mnist"
-    """Images in colour, as the target; their gray copies are given."""
-    steps: int = 2500
-    """How many steps to train, in all."""
-    batch_size: int = 32
-    """Images per step, over all devices together."""
-    dropout: float = 0.0
-    """Of the U-Net's smallest stages, by which it knows what an image shows."""
-    g_lr: float = 5e-4
-    """Adam's learning rate for G."""
-    d_lr: float = 1e-4
-    """Adam's learning rate for D."""
-    decay_from: int = config.or_none(1250)
-    """The step from which learning rates go down, linearly."""
-    decay_until: int = config.or_none(2500)
-    """The step at which they are 0; 0 for never, with --decay-from 0."""
+
+PRESET = run.changed(
+    Config(),
+    data="painted_mnist",
+    steps=2500,
+    batch_size=32,
+    sample_every=1000,
+    dropout=0.0,  # by its smallest stages the U-Net knows what an image shows
+    g_lr=5e-4,
+    d_lr=1e-4,
+    decay_from=1250,
+    decay_until=2500,
+)
 
 
-def build(cfg: Config, shape, num_classes) -> recipes.Translator:
+def build(cfg: Config, shape, num_classes) -> Model:
     if shape[-1] != 3:
-        raise UsageError(f"--data {cfg.data} is gray: it has no colours to learn.")
-    return pix2pix.build_for(cfg, shape, tasks.colourization())
+        raise UsageError("data", cfg.data, "is gray: it has no colours to learn.")
+    return paired.build(cfg, shape, tasks.colourization())
 
 
 if __name__ == "__main__":
-    cli.main(Config, build, commands=cli.TRANSLATOR)
+    run.main(PRESET, build)

@@ -11,62 +11,50 @@ networks, conditional BatchNorm, projection, one update of D each, rates of 1e-4
 
 import dataclasses
 
-import gan_mnist
 import jax.numpy as jnp
 
-from jaxgan import models, recipes
-from jaxgan.run import cli, config
-from jaxgan.types import UsageError
+from jaxgan import models, run
+from jaxgan.run.presets import classic
+from jaxgan.types import Model, UsageError
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(gan_mnist.Config):
+class Config(classic.Config):
     """A GAN of ResNets on CIFAR-10, or on any images."""
 
-    data: str = "tfds:cifar10"
-    """Training images, as in gan_mnist.py."""
-    steps: int = 500000
-    """How many updates of D, in all."""
-    latent_dim: int = 128
-    """Dimension of the noise z."""
-    g_width: int = 256
-    """G's channels at its largest stage. Above 32 pixels, where channels double with
-    each halving, 64 is as published, for D as for G."""
-    d_width: int = 128
-    """D's channels in its first block."""
-    loss: gan_mnist.Loss = "hinge"
-    """What D and G minimize."""
-    n_critic: int = 5
-    """Updates of D for each of G."""
-    d_norm: gan_mnist.Norm = "spectral"
-    """D's normalization: ResNets have "none" or "spectral"."""
-    g_norm: gan_mnist.Norm = "batch"
-    """G's: "spectral" is beside its BatchNorm."""
     attention: bool = False
     """Self-attention in both networks."""
     conditional: bool = False
     """Give both networks the labels: conditional BatchNorm and projection."""
-    g_lr: float = 2e-4
-    """G's learning rate."""
-    d_lr: float = 2e-4
-    """D's learning rate."""
-    decay_steps: int = config.or_none(500000)
-    """Steps in which the learning rates fall to 0 along a line; 0: they do not."""
-    beta1: float = 0.0
-    """Adam's decay of the gradient's mean."""
-    beta2: float = 0.9
-    """The decay of the gradient's mean square."""
-    sample_every: int = 5000
-    """Steps between sample grids."""
-    checkpoint_every: int = 10000
-    """Steps between checkpoints; one is always made at the end."""
 
 
-GANS = {
-    "sngan": Config(),
-    "wgan_gp": Config(loss="wasserstein", wgan_gp=10.0, d_norm="none"),
-    "cgan_pd": Config(conditional=True),
-    "sagan": Config(
+# Widths are G's channels at its largest stage, and D's in its first block. Above 32
+# pixels, where channels double with each halving, 64 is as published for both.
+SNGAN = run.changed(
+    Config(),
+    data="tfds:cifar10",
+    steps=500000,
+    sample_every=5000,
+    checkpoint_every=10000,
+    latent_dim=128,
+    g_width=256,
+    d_width=128,
+    d_norm="spectral",
+    loss="hinge",
+    n_critic=5,
+    g_lr=2e-4,
+    d_lr=2e-4,
+    decay_steps=500000,
+    beta1=0.0,
+    beta2=0.9,
+)
+
+PRESETS = {
+    "sngan": SNGAN,
+    "wgan_gp": run.changed(SNGAN, loss="wasserstein", wgan_gp=10.0, d_norm="none"),
+    "cgan_pd": run.changed(SNGAN, conditional=True),
+    "sagan": run.changed(
+        SNGAN,
         conditional=True,
         attention=True,
         g_norm="spectral",
@@ -78,19 +66,23 @@ GANS = {
 }
 
 
-def build(cfg: Config, shape, num_classes) -> recipes.GAN:
-    if cfg.d_norm == "batch":
-        raise UsageError("--d-norm batch: ResNets' D has none; give none or spectral.")
-    if cfg.g_norm == "none":
-        raise UsageError("--g-norm none: ResNets' G has BatchNorm; give another.")
+def build(cfg: Config, shape, num_classes) -> Model:
+    nets = cfg.networks
+    if nets.d_norm == "batch":
+        raise UsageError(
+            "d_norm", "batch", ": ResNets' D has none; give none or spectral."
+        )
+    if nets.g_norm == "none":
+        raise UsageError("g_norm", "none", ": ResNets' G has BatchNorm; give another.")
     if cfg.conditional and not num_classes:
-        raise UsageError(f"--data {cfg.data} has no labels, which --conditional needs.")
+        reason = "has no labels, which `conditional` needs."
+        raise UsageError("data", cfg.data, reason)
     classes = num_classes if cfg.conditional else 0
-    widths, dtype = (cfg.g_width, cfg.d_width), jnp.dtype(cfg.dtype)
+    widths, dtype = (nets.g_width, nets.d_width), jnp.dtype(cfg.dtype)
     G, D = models.resnet.networks(shape, *widths, classes, cfg.attention, dtype)
     G, D = models.flax_net("G", G), models.flax_net("D", D)
-    return gan_mnist.recipe(cfg, G, D, classes)
+    return classic.recipe(cfg, G, D, classes)
 
 
 if __name__ == "__main__":
-    cli.main(Config, build, named=GANS)
+    run.main(PRESETS, build)

@@ -12,31 +12,37 @@ what might be there: blurred.
 import dataclasses
 from typing import Literal
 
-import pix2pix
-
-from jaxgan import recipes, tasks
-from jaxgan.run import cli
-from jaxgan.types import UsageError
+from jaxgan import run, tasks
+from jaxgan.run import settings
+from jaxgan.run.presets import paired
+from jaxgan.types import Model
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(pix2pix.Config):
+class Config(paired.Config):
     """Inpainting of painted digits, or of any images."""
 
-    data: str = "painted_mnist"
-    """Whole images, as the target."""
     holes: Literal["square", "free_form"] = "square"
     """A square anywhere, or strokes as of a brush."""
-    share: float = 0.25
+    share: settings.Share = 0.25
     """Of the image's area, that a square takes; a brush's strokes vary."""
 
 
-def build(cfg: Config, shape, num_classes) -> recipes.Translator:
-    if not 0 < cfg.share < 1:
-        raise UsageError(f"--share {cfg.share} must be above 0 and below 1.")
+PRESET = run.changed(
+    Config(),
+    data="painted_mnist",
+    steps=2000,
+    batch_size=16,
+    sample_every=1000,
+    g_lr=2e-4,
+    d_lr=2e-4,
+)
+
+
+def build(cfg: Config, shape, num_classes) -> Model:
     holes = tasks.square(cfg.share) if cfg.holes == "square" else tasks.free_form()
-    return pix2pix.build_for(cfg, shape, tasks.inpainting(holes))
+    return paired.build(cfg, shape, tasks.inpainting(holes))
 
 
 if __name__ == "__main__":
-    cli.main(Config, build, commands=cli.TRANSLATOR)
+    run.main(PRESET, build)

@@ -4,9 +4,9 @@
     python experiments/mixture_2d.py --data grid --gan r3gan
 
 Prints how many modes each seed covers, and writes a picture and a GIF of its samples
-over the modes. The seeds are one program, `jax.vmap` of the step. On the ring `vanilla`
-keeps 6, 8 and 7 modes of 8, on the grid 18, 16 and 15 of 25; `wgan_gp` and `r3gan` keep
-all of both.
+over the modes. The seeds are members of one program. On the ring `vanilla` keeps 6, 8
+and 7 modes of 8, on the grid 18, 16 and 15 of 25; `wgan_gp` and `r3gan` keep all of
+both.
 """
 
 import dataclasses
@@ -17,20 +17,22 @@ from pathlib import Path
 from typing import Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import tyro
-from jax import random
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from jaxgan import games, losses, metrics, models, phases, recipes, visual
+from jaxgan import games, losses, metrics, models, parallel, phases, recipes, visual
 from jaxgan import regularizers as reg
 from jaxgan.data import mixtures
+from jaxgan.data.feed import Feed
 from jaxgan.models import mlp
-from jaxgan.run import config, train, workdir
-from jaxgan.types import UsageError
+from jaxgan.run import hooks, program, settings, workdir
+from jaxgan.run.loop import Hook, Now, loop
+from jaxgan.run.members import AXES, Member
+from jaxgan.run.settings import Count, Fraction, Number
+from jaxgan.types import Model, UsageError
 
 MIXTURES = {"ring": mixtures.ring, "grid": mixtures.grid, "spiral": mixtures.spiral}
 
@@ -97,29 +99,29 @@ class Options:
     """What to learn."""
     gan: Literal[tuple(GANS)] = "r3gan"
     """How."""
-    steps: int = 6000
+    steps: Count = 6000
     """How many updates of D."""
-    batch_size: int = 256
+    batch_size: Count = 256
     """Points per step."""
-    width: int = 128
+    width: Count = 128
     """Of the three hidden layers of each network."""
-    latent_dim: int = 2
+    latent_dim: Count = 2
     """Dimension of the noise z."""
-    lr: float = 1e-3
+    lr: Number = 1e-3
     """Adam's learning rate of both, at first; it falls to 0 along a half cosine."""
-    beta1: float = 0.0
+    beta1: Fraction = 0.0
     """Adam's decay of the gradient's mean."""
-    seeds: int = 3
+    seeds: Count = 3
     """How many GANs, of seeds 0, 1, ..."""
-    num: int = 10000
+    num: Count = 10000
     """How many samples to judge each by."""
-    frames: int = 40
-    """Of the GIF."""
+    frames: Count = 40
+    """Of the GIF, about."""
     out: str = "runs/mixture_2d"
     """The folder for pictures: DATA_GAN.png and .gif."""
 
 
-def build(options: Options) -> recipes.GAN:
+def build(options: Options) -> Model:
     chosen, relu = GANS[options.gan], {"act": jax.nn.relu}
     hidden = (options.width,) * 3
     G = mlp.Generator((2,), hidden, output=lambda x: x, **relu)
@@ -157,56 +159,62 @@ def draw(mixture, points, size: int = 360) -> Image.Image:
     return image
 
 
+def sampler(model: Model, options: Options) -> Callable:
+    """`state -> points [seeds, num, 2]`, of the same noise always."""
+    of = model.draws["sample"]
+
+    def one(state, seed):
+        key = program.keys(seed).samples
+        return of.run(state, of.task.given({}, key, options.num), key)
+
+    if options.seeds == 1:
+        return lambda state: np.asarray(jax.jit(one)(state, 0))[None]
+    several, seeds = jax.jit(jax.vmap(one, (AXES, 0))), np.arange(options.seeds)
+    return lambda states: np.asarray(several(states, seeds))
+
+
+def fresh(mixture, batch_size: int) -> Feed:
+    """Points of the mixture, new ones in every step."""
+
+    def batch(arrays, step, key, seed):
+        return {"image": mixture.sample(key, batch_size)}
+
+    return Feed(lambda step: ((), None), batch, lambda: None)
+
+
+def run(options: Options, model: Model, mixture) -> tuple[np.ndarray, list]:
+    """Trains all members: their points, and the frames of the GIF."""
+    members = tuple(Member(seed, {}) for seed in range(options.seeds))
+    mesh = parallel.mesh(jax.devices()[:1])
+    source = fresh(mixture, options.batch_size)
+    state = program.start(lambda values: model, members, (2,), mesh).init()
+    steps, zeros = program.program(lambda values: model, members, source, state, mesh)
+    sample, frames = sampler(model, options), []
+
+    def show(now: Now):
+        points = sample(now.state)
+        if bad := np.flatnonzero(~np.isfinite(points).all((1, 2))).tolist():
+            where = f"diverged by step {now.step} with seeds {bad}"
+            raise UsageError("gan", options.gan, f"{where}; give a lower `lr`.")
+        sheet = np.stack([draw(mixture, p[:1000]) for p in points])
+        frames.append(Image.fromarray(visual.grid(sheet, options.seeds)))
+
+    with tqdm(total=options.steps, unit="step") as shown:
+        frame = Hook(-(-options.steps // options.frames), show)
+        between = [hooks.bar(shown), frame]
+        args = source.at, options.steps, between, lambda: False
+        state = loop(steps, state, zeros, *args)
+    return sample(state), frames
+
+
 def main(options: Options) -> None:
-    config.check_numbers(options)
+    settings.check(options)
     if options.batch_size % GANS[options.gan].pack:
-        raise UsageError(
-            f"--batch-size {options.batch_size} must be a multiple of "
-            f"{GANS[options.gan].pack}, which {options.gan} packs."
-        )
-    workdir.writable(Path(options.out), "--out")
-    mixture, gan = MIXTURES[options.data](), build(options)
-
-    def batch(arrays, step, key):
-        return {"image": mixture.sample(key, options.batch_size)}
-
-    def begin(seed):
-        weights, step, data, samples = random.split(random.key(seed), 4)
-        shapes = {"image": jnp.zeros((options.batch_size, 2))}
-        return gan.init(weights, shapes), step, data, samples
-
-    states, step_keys, data_keys, sample_keys = jax.vmap(begin)(
-        jnp.arange(options.seeds)
-    )
-
-    def several(state, step_key, data_key, n):
-        first = batch(None, 0, data_key)
-        shapes = jax.eval_shape(gan.step, state, first, step_key)[1]
-        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-        return train.looped(gan.step, batch, step_key, data_key)(state, zeros, None, n)
-
-    run = jax.jit(jax.vmap(several, (0, 0, 0, None)), donate_argnums=0)
-
-    @jax.jit
-    @jax.vmap
-    def sample(state, key):
-        return gan.sample(state, gan.latents(key, options.num))
-
-    frames, done = [], 0
-    with tqdm(total=options.steps, unit="step") as bar:
-        for frame in range(options.frames):
-            n = (frame + 1) * options.steps // options.frames - done
-            states, _ = run(states, step_keys, data_keys, n)
-            done += n
-            bar.update(n)
-            points = np.asarray(sample(states, sample_keys))
-            if bad := np.flatnonzero(~np.isfinite(points).all((1, 2))).tolist():
-                raise UsageError(
-                    f"--gan {options.gan} diverged by step {done} with seeds {bad}; "
-                    "give a lower --lr."
-                )
-            sheet = np.stack([draw(mixture, p[:1000]) for p in points])
-            frames.append(Image.fromarray(visual.grid(sheet, options.seeds)))
+        reason = f"must be a multiple of {GANS[options.gan].pack}, which {options.gan} "
+        raise UsageError("batch_size", options.batch_size, f"{reason}packs.")
+    workdir.writable(Path(options.out), "out")
+    mixture = MIXTURES[options.data]()
+    points, frames = run(options, build(options), mixture)
     for seed, p in enumerate(points):
         found = metrics.coverage(p, mixture.centers, 3 * mixture.deviation)
         print(
@@ -225,5 +233,5 @@ if __name__ == "__main__":
     try:
         main(tyro.cli(Options))
     except UsageError as error:
-        print(error, file=sys.stderr)
+        print(error.worded(settings.flag), file=sys.stderr)
         sys.exit(2)

@@ -6,49 +6,55 @@
 """
 
 import dataclasses
+from typing import Annotated
 
 import jax.numpy as jnp
-import optax
 
-from jaxgan import models, recipes
-from jaxgan.run import cli, config
+from jaxgan import models, recipes, run
+from jaxgan.run import presets
+from jaxgan.run.settings import Count, Range
+from jaxgan.types import Model
+
+Widths = Annotated[tuple[int, ...], Range(1)]
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(config.Config):
+class Networks:
+    """The networks."""
+
+    g_hidden: Widths = (256, 512, 1024)
+    """Widths of G's hidden layers."""
+    d_hidden: Widths = (512, 256)
+    """Widths of D's hidden layers."""
+    latent_dim: Count = 100
+    """Dimension of the noise z."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(run.Config):
     """A GAN of two multilayer perceptrons, on MNIST or any small images."""
 
-    steps: int = 20000
-    """How many steps to train, in all."""
-    g_hidden: tuple[int, ...] = (256, 512, 1024)
-    """Widths of G's hidden layers."""
-    d_hidden: tuple[int, ...] = (512, 256)
-    """Widths of D's hidden layers."""
-    latent_dim: int = 100
-    """Dimension of the noise z."""
-    g_lr: float = 2e-4
-    """Adam's learning rate for G."""
-    d_lr: float = 2e-4
-    """Adam's learning rate for D."""
-    beta1: float = 0.5
-    """Adam's decay of the gradient's mean."""
-    ema_decay: float = 0.999
-    """Of the averaged weights that samples are drawn with."""
+    networks: Networks = Networks()
+    optimizers: presets.Optimizers = presets.Optimizers()
 
 
-def build(cfg: Config, shape, num_classes) -> recipes.GAN:
-    dtype = jnp.dtype(cfg.dtype)
-    G = models.mlp.Generator(shape, cfg.g_hidden, dtype=dtype)
-    D = models.mlp.Discriminator(cfg.d_hidden, dtype=dtype)
+PRESET = Config(steps=20000, optimizers=presets.Optimizers(g_lr=2e-4, d_lr=2e-4))
+
+
+def build(cfg: Config, shape, num_classes) -> Model:
+    nets, dtype = cfg.networks, jnp.dtype(cfg.dtype)
+    G = models.mlp.Generator(shape, nets.g_hidden, dtype=dtype)
+    D = models.mlp.Discriminator(nets.d_hidden, dtype=dtype)
+    g_tx, d_tx = presets.adams(cfg.optimizers, cfg.steps)
     return recipes.gan(
         models.flax_net("G", G),
         models.flax_net("D", D),
-        latent_dim=cfg.latent_dim,
-        g_tx=optax.adam(cfg.g_lr, cfg.beta1),
-        d_tx=optax.adam(cfg.d_lr, cfg.beta1),
-        ema_decay=cfg.ema_decay,
+        latent_dim=nets.latent_dim,
+        g_tx=g_tx,
+        d_tx=d_tx,
+        ema_decay=cfg.optimizers.ema_decay,
     )
 
 
 if __name__ == "__main__":
-    cli.main(Config, build)
+    run.main(PRESET, build)

@@ -18,10 +18,8 @@ from jax import lax, random
 from tqdm import tqdm
 
 from jaxgan import data, models, parallel
-from jaxgan.data.feed import resident
 from jaxgan.metrics import mnist
 from jaxgan.phases import ema, game, update
-from jaxgan.run import train
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +36,8 @@ class Options:
     """Adam's, at first."""
     seed: int = 0
     """Decides weights, order and shifts."""
+    tested: int = 10000
+    """How many test images to measure the accuracy on."""
 
 
 def moved(images, key, most: int = 2):
@@ -53,8 +53,8 @@ def moved(images, key, most: int = 2):
     return jax.vmap(one)(padded, by)
 
 
-def main(options: Options) -> None:
-    C = models.flax_net("C", mnist.Classifier())
+def trained(C, digits, options: Options):
+    """Averaged weights of the network C, and its statistics of the live ones."""
     rate = optax.cosine_decay_schedule(options.learning_rate, options.steps)
 
     def loss(state, batch, key):
@@ -63,35 +63,45 @@ def main(options: Options) -> None:
         return value.mean(), {"loss": value.mean()}
 
     init, step = game((C,), update("C", loss, optax.adam(rate)), ema("C", 0.999))
-    weights_key, step_key, data_key, settle_key = train.keys(options.seed)
-    digits, mesh = data.load("mnist"), parallel.mesh()
+    weights_key, step_key = random.split(random.key(options.seed))
     state = init(weights_key, {"C": (jnp.zeros((1, *digits.shape)),)})
-    source = resident(digits, options.seed, options.batch_size, False, mesh)
-    arrays, _ = source.at(0)
-    shapes = jax.eval_shape(step, state, digits.batch(0, 0, 2), step_key)[1]
-    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-    run = jax.jit(train.looped(step, source.batch, step_key, data_key))
-    with tqdm(total=options.steps) as bar:
-        while bar.n < options.steps:
-            n = min(100, options.steps - bar.n)
-            state, totals = run(state, zeros, arrays, n)
-            bar.update(n)
-            bar.set_postfix(loss=totals["loss"].value())
+    step = parallel.jitted(step)
+    for i in (bar := tqdm(range(options.steps))):
+        batch = digits.batch(options.seed, i, options.batch_size)
+        state, metrics = step(state, batch, random.fold_in(step_key, i))
+        if i % 100 == 0:
+            bar.set_postfix(loss=metrics["loss"].value())
+    return state.ema["C"], state.stats["C"]
 
-    def inputs(i):
-        return (source.batch(arrays, i, settle_key)["image"],)
 
-    settle = jax.jit(
-        lambda state: models.standing(C, state.ema["C"], state.stats["C"], inputs, 100)
-    )
-    mnist.save(options.out, state.ema["C"], settle(state))
-    test = data.load("mnist", split="test").fetch(np.arange(10000))
-    variables = mnist.weights(options.out)
-    _, logits = jax.jit(mnist.classify)(variables, test["image"])
-    print(
-        f"{(logits.argmax(1) == test['label']).mean():.2%} of the test set",
-        file=sys.stderr,
-    )
+def settled(C, params, stats, digits, options: Options):
+    """Statistics of BatchNorm for averaged weights, of digits that are not moved."""
+    steps = range(min(100, options.steps))
+    seen = [digits.batch(options.seed, i, options.batch_size)["image"] for i in steps]
+
+    @jax.jit
+    def run(images):
+        return models.standing(C, params, stats, lambda i: (images[i],), len(seen))
+
+    return run(np.stack(seen))
+
+
+def accuracy(variables, rows) -> float:
+    """The share of images whose class is told right."""
+    classify = jax.jit(mnist.classify)
+    n = len(rows["image"])
+    blocks = (rows["image"][i : i + 1000] for i in range(0, n, 1000))
+    found = [classify(variables, block)[1].argmax(1) for block in blocks]
+    return float((np.concatenate(found) == rows["label"]).mean())
+
+
+def main(options: Options) -> None:
+    C, digits = models.flax_net("C", mnist.Classifier()), data.load("mnist")
+    params, stats = trained(C, digits, options)
+    mnist.save(options.out, params, settled(C, params, stats, digits, options))
+    rows = data.load("mnist", split="test").fetch(np.arange(options.tested))
+    share = accuracy(mnist.weights(options.out), rows)
+    print(f"{share:.2%} of {options.tested} test images", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -9,45 +9,28 @@ modes with a reverse KL of 0.19, 0.22 and 0.27 over 25,600 samples (seeds 0, 1, 
 `vanilla` 2 and 88 with 6.8 and 5.2 (seeds 0, 2).
 """
 
-import dataclasses
+from jaxgan import run
+from jaxgan.run.presets import classic
 
-import gan_mnist
+VANILLA = run.changed(
+    classic.Config(),
+    data="stacked_mnist",
+    steps=8000,
+    d_norm="none",
+    g_norm="none",
+    g_lr=5e-4,
+    d_lr=5e-4,
+    beta1=0.0,
+    beta2=0.99,
+    evaluate_every=2000,
+    evaluate_num=25600,
+    evaluate_metrics=("classes",),
+)
 
-from jaxgan.run import cli, config
-
-
-@dataclasses.dataclass(frozen=True)
-class Config(gan_mnist.Config):
-    """A GAN of DCGAN's networks on Stacked MNIST."""
-
-    data: str = "stacked_mnist"
-    """Training images: stacked_mnist, or as in gan_mnist.py."""
-    steps: int = 8000
-    """How many updates of D, in all."""
-    d_norm: gan_mnist.Norm = "none"
-    """D's normalization; penalties of its gradient need "none" or "spectral"."""
-    g_norm: gan_mnist.Norm = "none"
-    """G's normalization."""
-    g_lr: float = 5e-4
-    """G's learning rate."""
-    d_lr: float = 5e-4
-    """D's learning rate."""
-    beta1: float = 0.0
-    """Adam's decay of the gradient's mean."""
-    beta2: float = 0.99
-    """The decay of the gradient's mean square."""
-    evaluate_every: int = config.or_none(2000)
-    """Steps between evaluations, 0 for none."""
-    evaluate_num: int = 25600
-    """How many samples to evaluate."""
-    evaluate_metrics: tuple[config.Metric, ...] = ("classes",)
-    """What to measure of them, as in `evaluate --help`."""
-
-
-GANS = {
-    "vanilla": Config(),
-    "r3gan": Config(loss="relativistic_logistic", r1=1.0, r2=1.0),
+PRESETS = {
+    "vanilla": VANILLA,
+    "r3gan": run.changed(VANILLA, loss="relativistic_logistic", r1=1.0, r2=1.0),
 }
 
 if __name__ == "__main__":
-    cli.main(Config, gan_mnist.build, named=GANS)
+    run.main(PRESETS, classic.build)

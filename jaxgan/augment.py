@@ -1,16 +1,31 @@
-"""What D is shown in place of images: `(images, key, step) -> images`, differentiable.
+"""What D is shown in place of images, differentiable.
 
 Applied to real images and to fakes alike, in D's step and in G's, so that G is not
 taught to draw the augmentation (Zhao et al., 2020, arXiv:2006.10738). Images are
-`[B, H, W, C]` in [-1, 1].
+`[B, H, W, C]` in [-1, 1]. First policies, functions `(images, key) -> images`; then
+what recipes take, made of them.
 """
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import random
 
 from jaxgan import axis
+
+__all__ = [
+    "Augmentation",
+    "adaptive",
+    "affine",
+    "color",
+    "cutout",
+    "diff_augment",
+    "instance_noise",
+    "translation",
+]
+
+# --- policies
 
 
 def color(x, key):
@@ -84,7 +99,30 @@ def _slanted(x, key, shear, scale, shift):
     return jnp.einsum("bhvw,bhwc->bhvc", near.astype(x.dtype), x)
 
 
-def diff_augment(*policies: Callable) -> Callable:
+def _uniform(key, x):
+    return axis.draw(random.uniform, key, (len(x), 1, 1, 1), x.dtype)
+
+
+# --- augmentations
+
+
+def _kept(memory, real_logits):
+    return memory
+
+
+class Augmentation(NamedTuple):
+    """What D is shown in place of images."""
+
+    of: Callable
+    """`(images, key, step, memory) -> images`"""
+    memory: Any = ()
+    """What it remembers from one step to the next, at first."""
+    adapt: Callable = _kept
+    """`(memory, D's logits of real images [B]) -> memory`, after each judgement of
+    D's loss."""
+
+
+def diff_augment(*policies: Callable) -> Augmentation:
     """DiffAugment (Zhao et al., 2020, arXiv:2006.10738).
 
     Args:
@@ -92,26 +130,56 @@ def diff_augment(*policies: Callable) -> Callable:
     """
     policies = policies or (color, translation, cutout)
 
-    def augment(x, key, step=None):
+    def of(x, key, step, memory):
         for policy, k in zip(policies, random.split(key, len(policies)), strict=True):
             x = policy(x, k)
         return x
 
-    return augment
+    return Augmentation(of)
 
 
-def instance_noise(deviation: float = 0.1, steps: int = 10000) -> Callable:
+def instance_noise(deviation: float = 0.1, steps: int = 10000) -> Augmentation:
     """Gaussian noise that fades to nothing in `steps` steps.
 
     Sønderby et al., 2017, arXiv:1610.04490; Arjovsky and Bottou, arXiv:1701.04862.
     """
 
-    def augment(x, key, step):
+    def of(x, key, step, memory):
         left = jnp.maximum(1 - step.astype(x.dtype) / steps, 0)
         return x + deviation * left * axis.draw(random.normal, key, x.shape, x.dtype)
 
-    return augment
+    return Augmentation(of)
 
 
-def _uniform(key, x):
-    return axis.draw(random.uniform, key, (len(x), 1, 1, 1), x.dtype)
+def adaptive(
+    *policies: Callable, target: float = 0.6, images: int = 500_000
+) -> Augmentation:
+    """ADA: each policy on each image with probability p, which follows overfitting.
+
+    Karras et al., 2020, arXiv:2006.06676, section 3. p starts at 0 and rises while
+    r_t, the mean sign of D's logits of real images (eq. 1), is above the target, and
+    falls while it is below. The paper moves p every fourth step, here every step moves
+    it a fourth of that. The policies are DiffAugment's unless others are given, not the
+    paper's eighteen.
+
+    Args:
+        *policies: in this order; default `color`, `translation`, `cutout`.
+        target: of r_t, 0.6 in the paper.
+        images: how many images of training take p from 0 to 1 at the fastest.
+    """
+    policies = policies or (color, translation, cutout)
+
+    def of(x, key, step, p):
+        for policy, k in zip(policies, random.split(key, len(policies)), strict=True):
+            on_policy, on_coin = random.split(k)
+            shape = len(x), *[1] * (x.ndim - 1)
+            coin = axis.draw(random.uniform, on_coin, shape, x.dtype)
+            x = jnp.where(coin < p.astype(x.dtype), policy(x, on_policy), x)
+        return x
+
+    def adapt(p, real_logits):
+        signs = axis.gather(jnp.sign(real_logits))
+        toward = jnp.sign(signs.mean() - target).astype(p.dtype)
+        return jnp.clip(p + toward * (len(signs) / images), 0, 1)
+
+    return Augmentation(of, jnp.float32(0), adapt)

@@ -12,6 +12,8 @@ from contextvars import ContextVar
 import jax
 from jax import lax
 
+__all__ = ["draw", "gather", "mapped", "mean", "name", "share"]
+
 _name: ContextVar[str | None] = ContextVar("jaxgan_axis", default=None)
 
 

@@ -20,7 +20,9 @@ import jax.numpy as jnp
 from jax import random
 
 from jaxgan import axis
-from jaxgan.types import Loss, Phase, merge
+from jaxgan.types import Loss, Phase, Schedule, at, merge
+
+__all__ = ["consensus", "extragradient", "lookahead"]
 
 
 def extragradient(phase: Phase) -> Phase:
@@ -50,17 +52,18 @@ def extragradient(phase: Phase) -> Phase:
         }
         return merge(after, params=params), metrics
 
-    return Phase(phase.init, step, {n: tx * 2 for n, tx in phase.trains.items()})
+    trains = {n: tx * 2 for n, tx in phase.trains.items()}
+    return phase._replace(step=step, trains=trains)
 
 
-def consensus(weight: float, losses: dict[str, Loss]) -> dict[str, Loss]:
+def consensus(weight: Schedule, losses: dict[str, Loss]) -> dict[str, Loss]:
     """Players' losses, each with γ ½ |v|², v being the gradients of all players.
 
     They then agree to make the whole field of gradients small: Mescheder, Nowozin and
     Geiger, 2017, arXiv:1705.10461, algorithm 2, where all update at once (`together`).
 
     Args:
-        weight: γ.
+        weight: γ, or a function of the step.
         losses: by network, what it minimizes.
 
     Returns:
@@ -79,9 +82,10 @@ def consensus(weight: float, losses: dict[str, Loss]) -> dict[str, Loss]:
 
     def with_term(loss):
         def of(state, batch, key):
-            value, metrics = loss(state, batch, key)
+            value, metrics, *memory = loss(state, batch, key)
             term = field(state, batch, key)
-            return value + weight * term, metrics | {"consensus": term}
+            value = value + at(weight, state.step) * term
+            return value, metrics | {"consensus": term}, *memory
 
         return of
 
@@ -123,4 +127,4 @@ def lookahead(phase: Phase, period: int = 5, rate: float = 0.5) -> Phase:
         params = jax.tree.map(back, slow, went)
         return merge(state, params=params, memory={"lookahead": slow}), metrics
 
-    return Phase(init, step, phase.trains)
+    return Phase(init, step, phase.trains, phase.writes | {("memory", "lookahead")})

@@ -1,4 +1,4 @@
-"""Adversarial losses, as pairs: what D minimizes and what G minimizes.
+"""Adversarial losses, as pairs: what D minimizes and what G minimizes; and distances.
 
 Losses take logits of any shape, real and fake ones of the same shape, and return
 per-example values of that shape; the caller takes the mean. Both members of a pair
@@ -12,6 +12,22 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.nn import softplus
+
+__all__ = [
+    "AdversarialLoss",
+    "hinge",
+    "l1",
+    "l2",
+    "least_squares",
+    "minimax",
+    "nonsaturating",
+    "one_sided",
+    "relativistic",
+    "relativistic_hinge",
+    "relativistic_least_squares",
+    "relativistic_logistic",
+    "wasserstein",
+]
 
 
 class AdversarialLoss(NamedTuple):
@@ -128,3 +144,13 @@ relativistic_least_squares = relativistic(lambda t: (t - 1) ** 2)
 
 relativistic_hinge = relativistic(lambda t: jnp.maximum(1 - t, 0))
 """RpHingeGAN: arXiv:1807.00734, with f(t) = max(0, 1 - t)."""
+
+
+def l1(images, target):
+    """Mean absolute distance of each image from its target, `[B]`."""
+    return jnp.abs(images - target).mean((1, 2, 3))
+
+
+def l2(images, target):
+    """Mean squared distance of each image from its target, `[B]`."""
+    return jnp.square(images - target).mean((1, 2, 3))

@@ -20,6 +20,11 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxgan import axis
 from jaxgan.types import UsageError
 
+__all__ = [
+    *("AXIS", "check_batch_size", "devices", "divided", "jitted", "mesh", "mesh_of"),
+    *("pmapped", "replicate", "replicated", "rounded", "sharded", "unreplicate"),
+]
+
 AXIS = "data"
 
 
@@ -37,18 +42,20 @@ def devices(platform: str = "auto") -> list:
     try:
         every = jax.devices()
     except RuntimeError as error:
-        raise UsageError(
-            f"JAX finds no device to run on: {str(error).splitlines()[0]}"
-        ) from None
+        why = str(error).splitlines()[0]
+        reason = f"JAX finds no device to run on: {why}"
+        raise UsageError(None, None, reason) from None
     try:
         return every if platform == "auto" else jax.devices(platform)
     except RuntimeError:
         seen = sorted({f"{d.platform} ({d.device_kind})" for d in every})
         extra = {"tpu": "tpu", "gpu": "cuda13"}[platform]
         raise UsageError(
-            f"--platform {platform}: JAX sees no {platform.upper()} here, only "
+            "platform",
+            platform,
+            f": JAX sees no {platform.upper()} here, only "
             f"{', '.join(seen)}; on a machine that has one, "
-            f"pip install 'jaxgan[{extra}]'."
+            f"pip install 'jaxgan[{extra}]'.",
         ) from None
 
 
@@ -87,13 +94,14 @@ def check_batch_size(batch_size: int, num_devices: int) -> None:
         UsageError: it is not a positive multiple of `num_devices`.
     """
     if batch_size < 1 and num_devices == 1:
-        raise UsageError(f"--batch-size {batch_size} must be 1 or more.")
+        raise UsageError("batch_size", batch_size, "must be 1 or more.")
     if batch_size < 1 or batch_size % num_devices:
         below = max(batch_size // num_devices, 1) * num_devices
         raise UsageError(
-            f"--batch-size {batch_size} must be a positive multiple of the "
-            f"{num_devices} devices that share it, such as {below} or "
-            f"{below + num_devices}."
+            "batch_size",
+            batch_size,
+            f"must be a positive multiple of the {num_devices} devices that share it, "
+            f"such as {below} or {below + num_devices}.",
         )
 
 

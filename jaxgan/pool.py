@@ -9,6 +9,8 @@ from jax import lax, random
 
 from jaxgan import axis
 
+__all__ = ["empty", "query"]
+
 
 def empty(size: int, shape, names: str = "ab") -> dict:
     """Room for `size` images of `shape` (H, W, C) of each name, for `phases.carry`."""

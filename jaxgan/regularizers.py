@@ -1,8 +1,9 @@
-"""Penalties that keep D's gradient, or its opinions, within bounds.
+"""Penalties that keep D's gradient, or its logits, within bounds.
 
-First the terms as the papers write them: functions of D as a function of images,
+First as the papers write them: functions of D as a function of images,
 `D(x [B, ...]) -> logits [B]`, that return one value per example. Then the same as
-`Penalty`, weighed, as `recipes.gan` takes them.
+`Term`, weighed, as the recipes take them. Weights are numbers, or functions of the
+step.
 """
 
 from collections.abc import Callable
@@ -13,8 +14,28 @@ import jax.numpy as jnp
 from jax import lax, random
 
 from jaxgan import axis
+from jaxgan.augment import Augmentation
+from jaxgan.types import Schedule, at
 
-# --- terms
+__all__ = [
+    "Judged",
+    "Term",
+    "around",
+    "between",
+    "consistency",
+    "dragan",
+    "input_gradient",
+    "lecam",
+    "lecam_penalty",
+    "one_centered",
+    "r1",
+    "r2",
+    "total",
+    "wgan_gp",
+    "zero_centered",
+]
+
+# --- as functions of D
 
 
 def input_gradient(D: Callable, x):
@@ -81,109 +102,143 @@ def lecam(real_logits, fake_logits, real_anchor, fake_anchor):
     """(D(x) - α_F)² + (D(G(z)) - α_R)².
 
     Tseng et al., 2021, arXiv:2104.03310, eq. 4; the anchors are moving averages of D's
-    opinions of real images (R) and of fakes (F).
+    logits of real images (R) and of fakes (F).
     """
     return (real_logits - fake_anchor) ** 2 + (fake_logits - real_anchor) ** 2
 
 
-# --- penalties
+# --- as terms of D's loss
 
 
 class Judged(NamedTuple):
-    """What a penalty may look at: D, what it has seen, and what it said."""
+    """What a term may look at: D, the images it was shown, and what it said.
+
+    Images are raw; D augments them first, where a recipe has an augmentation, as ADA
+    and R3GAN have it. Keys of `D` decide how.
+    """
 
     D: Callable
-    """images `[B, H, W, C]` -> logits `[B]`"""
+    """`(images [B, H, W, C], key) -> logits [B]`; of patches and scales, their mean."""
     real: jax.Array
     fake: jax.Array
     real_logits: jax.Array
     fake_logits: jax.Array
     key: jax.Array
+    """For what a term draws."""
+    real_key: jax.Array | None = None
+    """`real_logits` are `D(real, real_key)`."""
+    fake_key: jax.Array | None = None
+    """`fake_logits` are `D(fake, fake_key)`."""
 
 
-class Penalty(NamedTuple):
+class Term(NamedTuple):
     """A term of D's loss."""
 
     of: Callable
-    """`(Judged, memory) -> ([B], memory)`"""
+    """`(judged, memory, step) -> ([B], memory)`"""
     memory: Any = ()
     """What it remembers from one step to the next, at first."""
 
 
-def _of(term: Callable) -> Penalty:
-    return Penalty(lambda judged, memory: (term(judged), memory))
-
-
-def r1(gamma: float = 10.0) -> Penalty:
-    """γ/2 |∇D(x)|² at real images (arXiv:1801.04406, eq. 9)."""
-    return _of(lambda j: gamma / 2 * zero_centered(j.D, j.real))
-
-
-def r2(gamma: float = 10.0) -> Penalty:
-    """γ/2 |∇D(x)|² at fakes (arXiv:1801.04406, eq. 10)."""
-    return _of(lambda j: gamma / 2 * zero_centered(j.D, j.fake))
-
-
-def wgan_gp(weight: float = 10.0) -> Penalty:
-    """λ (|∇D(x̂)| - 1)² between real images and fakes.
-
-    Gulrajani et al., 2017, arXiv:1704.00028, eq. 3.
-    """
-    return _of(
-        lambda j: weight * one_centered(j.D, between(j.real, j.fake, j.key)),
+def _weighed(weight: Schedule, of: Callable) -> Term:
+    """`weight · of(judged)`, without memory."""
+    return Term(
+        lambda judged, memory, step: (at(weight, step) * of(judged), memory),
     )
 
 
-def dragan(weight: float = 10.0) -> Penalty:
+def _half(gamma: Schedule) -> Schedule:
+    return (lambda step: gamma(step) / 2) if callable(gamma) else gamma / 2
+
+
+def r1(gamma: Schedule = 10.0) -> Term:
+    """γ/2 |∇D(x)|² at real images (arXiv:1801.04406, eq. 9)."""
+    return _weighed(
+        _half(gamma), lambda j: zero_centered(lambda x: j.D(x, j.real_key), j.real)
+    )
+
+
+def r2(gamma: Schedule = 10.0) -> Term:
+    """γ/2 |∇D(x)|² at fakes (arXiv:1801.04406, eq. 10)."""
+    return _weighed(
+        _half(gamma), lambda j: zero_centered(lambda x: j.D(x, j.fake_key), j.fake)
+    )
+
+
+def wgan_gp(weight: Schedule = 10.0) -> Term:
+    """λ (|∇D(x̂)| - 1)² at points x̂ between real images and fakes.
+
+    Gulrajani et al., 2017, arXiv:1704.00028, eq. 3. Points are augmented as fakes.
+    """
+
+    def of(j):
+        points = between(j.real, j.fake, j.key)
+        return one_centered(lambda x: j.D(x, j.fake_key), points)
+
+    return _weighed(weight, of)
+
+
+def dragan(weight: Schedule = 10.0) -> Term:
     """λ (|∇D(x̂)| - 1)² around real images (Kodali et al., 2017, arXiv:1705.07215)."""
-    return _of(lambda j: weight * one_centered(j.D, around(j.real, j.key)))
+
+    def of(j):
+        points = around(j.real, j.key)
+        return one_centered(lambda x: j.D(x, j.real_key), points)
+
+    return _weighed(weight, of)
 
 
-def lecam_penalty(weight: float = 0.3, decay: float = 0.99) -> Penalty:
+def lecam_penalty(weight: Schedule = 0.3, decay: float = 0.99) -> Term:
     """λ times `lecam`, with anchors of that decay (arXiv:2104.03310)."""
 
-    def of(j, anchors):
+    def of(j, anchors, step):
         means = {"real": j.real_logits.mean(), "fake": j.fake_logits.mean()}
         means = lax.stop_gradient(axis.mean(means))
         new = jax.tree.map(lambda a, m: decay * a + (1 - decay) * m, anchors, means)
         value = lecam(j.real_logits, j.fake_logits, new["real"], new["fake"])
-        return weight * value, new
+        return at(weight, step) * value, new
 
-    return Penalty(of, {"real": jnp.float32(0), "fake": jnp.float32(0)})
+    return Term(of, {"real": jnp.float32(0), "fake": jnp.float32(0)})
 
 
 def consistency(
-    transform: Callable, real_weight: float = 10.0, fake_weight: float = 10.0
-) -> Penalty:
+    transform: Augmentation,
+    real_weight: Schedule = 10.0,
+    fake_weight: Schedule = 10.0,
+) -> Term:
     """λ_real (D(x) - D(T(x)))² + λ_fake (D(G(z)) - D(T(G(z))))².
 
     Balanced consistency (bCR), Zhao et al., 2020, arXiv:2002.04724, algorithm 1.
 
     Args:
-        transform: T, `(images, key) -> images`, such as `augment.diff_augment()`.
+        transform: T, such as `augment.diff_augment()`; one without memory.
         real_weight: λ_real.
         fake_weight: λ_fake.
     """
+    if jax.tree.leaves(transform.memory):
+        raise ValueError("consistency: transform has a memory, which nothing adapts.")
 
-    def term(j):
+    def of(j, memory, step):
         on_real, on_fake = random.split(j.key)
-        real = j.D(transform(j.real, on_real)) - j.real_logits
-        fake = j.D(transform(j.fake, on_fake)) - j.fake_logits
-        return real_weight * real**2 + fake_weight * fake**2
+        real = transform.of(j.real, on_real, step, transform.memory)
+        fake = transform.of(j.fake, on_fake, step, transform.memory)
+        real = j.D(real, j.real_key) - j.real_logits
+        fake = j.D(fake, j.fake_key) - j.fake_logits
+        return at(real_weight, step) * real**2 + at(fake_weight, step) * fake**2, memory
 
-    return _of(term)
+    return Term(of)
 
 
-def total(*penalties: Penalty) -> Penalty:
+def total(*terms: Term) -> Term:
     """Their sum: R3GAN has `total(r1(γ), r2(γ))`."""
 
-    def of(judged, memory):
-        keys = random.split(judged.key, len(penalties))
+    def of(judged, memory, step):
+        keys = random.split(judged.key, len(terms))
         found = [
-            p.of(judged._replace(key=k), m)
-            for p, k, m in zip(penalties, keys, memory, strict=True)
+            term.of(judged._replace(key=k), m, step)
+            for term, k, m in zip(terms, keys, memory, strict=True)
         ]
         values, memories = zip(*found, strict=True)
         return sum(values), memories
 
-    return Penalty(of, tuple(p.memory for p in penalties))
+    return Term(of, tuple(term.memory for term in terms))

@@ -1,15 +1,62 @@
-"""What everything else is made of: the train state, phases, metrics, errors."""
+"""What everything else is made of: the train state, phases, models, errors."""
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 
+if TYPE_CHECKING:
+    from jaxgan.tasks import Task
+
+__all__ = [
+    "Apply",
+    "Batch",
+    "Begin",
+    "Draw",
+    "Init",
+    "Loss",
+    "Mean",
+    "Metrics",
+    "Model",
+    "Phase",
+    "Produce",
+    "Schedule",
+    "Step",
+    "TrainState",
+    "UsageError",
+    "at",
+    "example",
+    "merge",
+    "silent",
+]
+
 Batch = Mapping[str, Any]
 """Arrays by name: `image` float32 `[B, H, W, C]` in [-1, 1], `label` int32 `[B]`; of
 pairs also `input`, like `image`, and with label maps `map` int32 `[B, H, W]`."""
+
+
+class Init(Protocol):
+    """The first weights of a network."""
+
+    def __call__(self, key: jax.Array, *inputs: Any) -> tuple[Any, dict]:
+        """`(params, stats)`, inputs as the network takes them: arrays or their shapes.
+
+        Params are a pytree of arrays, such as nested dicts; stats is a dict of
+        collections, empty where there is nothing but params.
+        """
+        ...
+
+
+class Apply(Protocol):
+    """A pass through a network."""
+
+    def __call__(
+        self, params: Any, stats: dict, *inputs: Any, train: bool = True, rngs=None
+    ) -> tuple[Any, dict]:
+        """`(outputs, new stats)`; `rngs`, keys by stream, only if a caller has some."""
+        ...
 
 
 def example(shape, batch_size: int = 2) -> Batch:
@@ -37,9 +84,7 @@ class UsageError(ValueError):
             backticks, `` `resize` ``.
     """
 
-    def __init__(self, option: str | None, value: Any = None, reason: str = ""):
-        if value is None and not reason:  # one sentence that names no option
-            option, reason = None, option
+    def __init__(self, option: str | None, value: Any, reason: str):
         super().__init__(option, value, reason)
         self.option, self.value, self.reason = option, value, reason
 
@@ -55,7 +100,7 @@ class UsageError(ValueError):
         gap = "" if reason.startswith((":", ",")) else " "
         return f"{flag(self.option)}{value}{gap}{reason}"
 
-    def renamed(self, option: str) -> "UsageError":
+    def renamed(self, option: str | None) -> "UsageError":
         """The same of another option, by which the user gave the value."""
         return UsageError(option, self.value, self.reason)
 
@@ -102,7 +147,7 @@ class Mean(NamedTuple):
     """
 
     total: jax.Array
-    count: jax.Array
+    count: jax.Array  # type: ignore[assignment]  # in place of tuple's, unused here
 
     @classmethod
     def of(cls, value) -> "Mean":
@@ -111,7 +156,7 @@ class Mean(NamedTuple):
             return value
         return cls(jnp.mean(jnp.asarray(value, jnp.float32)), jnp.float32(1))
 
-    def __add__(self, other: "Mean") -> "Mean":
+    def __add__(self, other: "Mean") -> "Mean":  # type: ignore[override]  # no appending
         return Mean(self.total + other.total, self.count + other.count)
 
     def value(self) -> float | None:
@@ -120,8 +165,54 @@ class Mean(NamedTuple):
 
 
 Metrics = dict[str, Mean]
-Loss = Callable[[TrainState, Batch, jax.Array], tuple[jax.Array, dict[str, Any]]]
-"""`loss(state, batch, key) -> (scalar, metrics)`; networks enter by closure."""
+
+
+class Begin(Protocol):
+    """Makes the first state of a model."""
+
+    def __call__(self, key: jax.Array, batch: Batch, /) -> TrainState:
+        """`(key, batch) -> TrainState`; of the batch only shapes and dtypes matter."""
+        ...
+
+
+class Step(Protocol):
+    """One step of training, whole or in part. Pure; knows nothing of devices."""
+
+    def __call__(
+        self, state: TrainState, batch: Batch, key: jax.Array, /
+    ) -> tuple[TrainState, Metrics]:
+        """`(state, batch, key) -> (state, metrics)`"""
+        ...
+
+
+class Loss(Protocol):
+    """What an update minimizes. Networks enter by closure: `D(state, images)`."""
+
+    def __call__(
+        self, state: TrainState, batch: Batch, key: jax.Array, /
+    ) -> tuple[jax.Array, dict] | tuple[jax.Array, dict, dict]:
+        """`(state, batch, key) -> (scalar, metrics)` or `(scalar, metrics, memory)`.
+
+        `memory` has new entries of `state.memory`, by name; see `phases.carry`.
+        """
+        ...
+
+
+class Produce(Protocol):
+    """Arrays that are made of a state and a batch, such as fakes."""
+
+    def __call__(self, state: TrainState, batch: Batch, key: jax.Array, /) -> Any:
+        """`(state, batch, key) -> arrays`"""
+        ...
+
+
+Schedule = float | Callable[[jax.Array], Any]
+"""A number, or a function of the step (int32) that gives one."""
+
+
+def at(schedule: Schedule, step: jax.Array):
+    """The value of a schedule on a step."""
+    return schedule(step) if callable(schedule) else schedule
 
 
 class Phase(NamedTuple):
@@ -129,7 +220,52 @@ class Phase(NamedTuple):
 
     init: Callable[[TrainState], TrainState]
     """Adds to a state what this phase keeps in it."""
-    step: Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]
-    """Pure; knows nothing of devices."""
+    step: Step
     trains: Mapping[str, tuple] = {}
     """By network, the optimizer of each of its updates."""
+    writes: frozenset[tuple[str, str]] = frozenset()
+    """`(field, name)` of each entry of the state that it writes, beside `params` and
+    `opt` of the networks that it trains: `("ema", "G")`."""
+
+
+class Draw(NamedTuple):
+    """One way of drawing images with a model, by averaged weights."""
+
+    task: "Task"
+    """What the drawing network is given."""
+    run: Callable
+    """`(state, given, key) -> images [N, H, W, C]` in [-1, 1]; `given` is what
+    `task.given` returns, the key is for networks that draw noise of their own."""
+    encode: Mapping[str, Callable] = {}
+    """By name, `(state, given, images) -> given`: the same, in the style of images."""
+
+
+def _unchanged(state: TrainState, key: jax.Array) -> TrainState:
+    return state
+
+
+class Model(NamedTuple):
+    """A GAN, or whatever else draws images, as pure functions."""
+
+    init: Begin
+    step: Step
+    """All of a training step: D, then G, then averages; it counts `state.step`."""
+    parts: Mapping[str, Step]
+    """Updates by themselves: `"D"` and `"G"`. They draw fakes of their own, and move
+    neither `state.step` nor averages."""
+    draws: Mapping[str, Draw]
+    """`"sample"` of noise, `"translate"` of images, `"back"` of CycleGAN."""
+    settle: Callable[[TrainState, jax.Array], TrainState] = _unchanged
+    """`(state, key) -> state` with BatchNorm statistics that fit the averaged weights
+    of what draws from noise; do it once before sampling."""
+
+
+def silent(iterable: Iterable, total: int = 0, label: str = "") -> Iterable:
+    """A `progress` that shows nothing.
+
+    Args:
+        iterable: what is gone through.
+        total: how many items it has.
+        label: what they are, in a word or two.
+    """
+    return iterable

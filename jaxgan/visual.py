@@ -1,10 +1,10 @@
-"""Images for people: from [-1, 1] to uint8, grids, PNG files."""
+"""Images for people: from [-1, 1] to uint8, and grids of them."""
 
 import math
-from pathlib import Path
 
 import numpy as np
-from PIL import Image
+
+__all__ = ["grid", "to_uint8"]
 
 
 def to_uint8(images) -> np.ndarray:
@@ -32,11 +32,3 @@ def grid(images: np.ndarray, columns: int | None = None, gap: int = 2) -> np.nda
         y, x = i // columns * (h + gap), i % columns * (w + gap)
         sheet[y : y + h, x : x + w] = image
     return sheet
-
-
-def save_png(path: Path | str, image: np.ndarray, scale: int = 1) -> None:
-    """Writes uint8 `[H, W, C]` as a PNG, each pixel `scale` wide; makes its folder."""
-    image = image.repeat(scale, 0).repeat(scale, 1)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(path, "PNG")

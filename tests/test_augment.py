@@ -9,6 +9,7 @@ from jax import random
 from jaxgan import augment
 
 KEY = random.key(0)
+STEP = jnp.int32(0)
 X = random.uniform(random.key(1), (64, 12, 16, 3), minval=-1)
 
 
@@ -102,19 +103,51 @@ def test_every_policy_lets_gradients_through_and_is_drawn_anew():
     shown = augment.diff_augment(*policies)
 
     def total(x, key):
-        return (shown(x, key) ** 2).sum()
+        return (shown.of(x, key, STEP, ()) ** 2).sum()
 
     gradient = jax.grad(total)(X, KEY)
     assert np.isfinite(gradient).all() and (gradient != 0).mean() > 0.5
-    a, b = shown(X, KEY), shown(X, random.key(2))
+    a, b = (shown.of(X, key, STEP, ()) for key in (KEY, random.key(2)))
     assert (a != b).any()
     one = augment.diff_augment(augment.translation)
     np.testing.assert_array_equal(
-        one(X, KEY), augment.translation(X, random.split(KEY, 1)[0])
+        one.of(X, KEY, STEP, ()), augment.translation(X, random.split(KEY, 1)[0])
     )
 
 
 @pytest.mark.parametrize(("step", "left"), ((0, 1), (500, 0.5), (1000, 0), (2000, 0)))
 def test_instance_noise_fades(step, left):
-    noise = augment.instance_noise(0.2, 1000)(X, KEY, jnp.int32(step)) - X
+    noise = augment.instance_noise(0.2, 1000).of(X, KEY, jnp.int32(step), ()) - X
     assert float(noise.std()) == pytest.approx(0.2 * left, rel=0.05)
+
+
+def test_ada_shows_each_image_each_policy_with_probability_p():
+    policies = (lambda x, key: x + 10, lambda x, key: x + 100)
+    ada = augment.adaptive(*policies)
+    x = jnp.zeros((4000, 1, 1, 1))
+    for p in (0.0, 0.3, 1.0):
+        new = np.array(ada.of(x, KEY, STEP, jnp.float32(p)))[:, 0, 0, 0]
+        assert {*np.unique(new)} <= {0.0, 10.0, 100.0, 110.0}
+        first, second = new % 100 == 10, new >= 100
+        for shown in (first, second):
+            assert shown.mean() == pytest.approx(p, abs=0.03)
+        assert (first & second).mean() == pytest.approx(p * p, abs=0.03)
+
+
+def test_ada_s_p_follows_the_sign_of_d_s_real_logits():
+    """arXiv:2006.06676, eq. 1: r_t is .6 where four in five logits are positive."""
+    ada = augment.adaptive(target=0.6, images=1000)
+    assert ada.memory == 0
+    of = lambda positive: jnp.where(jnp.arange(10) < positive, 3.0, -0.1)  # noqa: E731
+    p = ada.memory
+    for positive, expected in (
+        (10, 0.01),  # a batch of 10, of 1000
+        (9, 0.02),
+        (8, 0.02),  # the mean sign is the target
+        (7, 0.01),
+        (0, 0.0),
+        (0, 0.0),  # never below
+    ):
+        p = ada.adapt(p, of(positive))
+        assert float(p) == pytest.approx(expected, abs=1e-6), positive
+    assert float(ada.adapt(jnp.float32(1), of(10))) == 1

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from jaxgan import models, recipes
-from jaxgan.run import cli, config, train
+from jaxgan.run import cli, config
+from jaxgan.run.settings import Count, Fraction, Number
 from jaxgan.types import UsageError
 
 ROOT = Path(__file__).parent.parent
@@ -29,19 +30,27 @@ NAMED = {"gan_mnist": "wgan_gp", "gan_cifar10": "sagan", "stacked_mnist": "r3gan
 
 
 @dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """Adam."""
+
+    lr: Number = 1e-3
+    """Learning rate."""
+    beta1: Fraction = 0.9
+    """Adam's."""
+    ema_decay: Fraction = 0.9
+    """Of the averaged weights."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Tiny(config.Config):
     """A tiny conditional GAN."""
 
-    steps: int = 2
-    batch_size: int = 8
-    width: int = 4
+    width: Count = 4
     """Of the hidden layers."""
-    lr: float = 1e-3
-    """Learning rate."""
-    beta1: float = 0.9
-    """Adam's."""
-    ema_decay: float = 0.9
-    """Of the averaged weights."""
+    optimizer: Optimizer = Optimizer()
+
+
+TINY = Tiny(steps=2, batch_size=8)
 
 
 def build(cfg, shape, num_classes):
@@ -52,9 +61,9 @@ def build(cfg, shape, num_classes):
         models.flax_net("D", D),
         latent_dim=2,
         num_classes=num_classes,
-        g_tx=optax.adam(cfg.lr, cfg.beta1),
-        d_tx=optax.adam(cfg.lr, cfg.beta1),
-        ema_decay=cfg.ema_decay,
+        g_tx=optax.adam(cfg.optimizer.lr, cfg.optimizer.beta1),
+        d_tx=optax.adam(cfg.optimizer.lr, cfg.optimizer.beta1),
+        ema_decay=cfg.optimizer.ema_decay,
     )
 
 
@@ -68,7 +77,7 @@ def run(tmp_path, monkeypatch, capsys):
     def run(*args):
         code = 0
         try:
-            cli.main(Tiny, build, [str(a) for a in args])
+            cli.main(TINY, build, [str(a) for a in args])
         except SystemExit as error:
             code = error.code
         return code, *capsys.readouterr()
@@ -199,7 +208,8 @@ def sentence(err):
 def test_mistakes_end_in_one_sentence_and_code_2(
     run, tmp_path, monkeypatch, args, words
 ):
-    monkeypatch.setattr(train, "_train", None)  # nothing may get as far as compiling
+    # Nothing may get as far as compiling.
+    monkeypatch.setattr(sys.modules["jaxgan.run.train"], "_train", None)
     spec = save_npz(tmp_path / "d.npz")
     (tmp_path / "bad.json").write_text('{"widht": 3}')
     (tmp_path / "dtype.json").write_text('{"dtype": "float64"}')
@@ -238,7 +248,7 @@ def test_an_experiment_without_labels_refuses_to_be_conditional(tmp_path):
     import cgan_mnist
 
     with pytest.raises(UsageError, match="no labels"):
-        cgan_mnist.build(cgan_mnist.Config(), (28, 28, 1), 0)
+        cgan_mnist.build(cgan_mnist.PRESET, (28, 28, 1), 0)
 
 
 @pytest.mark.parametrize("name", [*EXPERIMENTS, *NAMED])

@@ -19,10 +19,10 @@ from jax import export, lax, random
 from jax.sharding import PartitionSpec
 
 from jaxgan import ops, parallel
+from jaxgan.ops import winograd
 
 torch.set_num_threads(1)  # a second one only waits for work as small as this
 forms = importlib.import_module("jaxgan.ops.conv")  # `ops.conv` is the function
-cpu = importlib.import_module("jaxgan.ops.cpu")
 
 STRIDES = (1, 2, 3, (2, 1))
 WINDOWS = ((1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (3, 2), (1, 4))
@@ -187,7 +187,7 @@ def _has_minimal_form(geometry):
 def take(monkeypatch, minimal):
     """One of the CPU's forms alone, whatever the sizes."""
     for bound in ("MANY", "POSITIONS"):
-        monkeypatch.setattr(cpu, bound, 0 if minimal else 10**9)
+        monkeypatch.setattr(winograd, bound, 0 if minimal else 10**9)
 
 
 @pytest.fixture(params=["patches", "minimal filtering"])

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from jaxgan import data
-from jaxgan.data import dataset
+from jaxgan.data import decoding
 from jaxgan.types import UsageError
 
 FIELDS = "image", "label"
@@ -145,7 +145,7 @@ def test_idx_refuses_damaged_files(tmp_path, damage, needle):
     _write_idx(tmp_path)
     path = tmp_path / "train-images-idx3-ubyte"
     path.write_bytes(damage(path.read_bytes()))
-    _refuses("--data idx:", path.name, needle, spec=f"idx:{tmp_path}")
+    _refuses("data idx:", path.name, needle, spec=f"idx:{tmp_path}")
 
 
 def test_idx_refuses_what_does_not_belong_together(tmp_path):
@@ -185,7 +185,7 @@ _GOOD = np.zeros((3, 4, 4, 3), np.uint8)
         ({"images": np.linspace(0, 1, 48).reshape(1, 4, 4, 3)},
          ("float64", "uint8", "np.round(x * 255)")),
         ({"images": _GOOD.astype(np.int32)}, ("int32", "uint8")),
-        ({"images": _GOOD[..., :2]}, ("[3, 4, 4, 2]", "C 1 or 3")),
+        ({"images": _GOOD[..., :2]}, ("[3, 4, 4, 2]", "C 1, 3 or 4")),
         ({"images": _GOOD[0, 0]}, ("[4, 3]", "[N, H, W]")),
         ({"images": _GOOD[:0]}, ("[0, 4, 4, 3]", "not empty")),
         ({"x_train": _GOOD}, ("holds x_train", "`images`")),
@@ -199,7 +199,7 @@ _GOOD = np.zeros((3, 4, 4, 3), np.uint8)
 )  # fmt: skip
 def test_npz_refuses_other_contents(tmp_path, arrays, needles):
     np.savez(tmp_path / "a.npz", **arrays)
-    _refuses("--data npz:", *needles, spec=f"npz:{tmp_path}/a.npz")
+    _refuses("data npz:", *needles, spec=f"npz:{tmp_path}/a.npz")
 
 
 def test_npz_refuses_other_files(tmp_path):
@@ -218,7 +218,7 @@ def test_npz_refuses_other_files(tmp_path):
 )
 def test_an_unknown_spec_lists_the_forms(spec):
     forms = ("mnist", "folder:DIR", "npz:FILE", "idx:DIR", "tfds:NAME")
-    _refuses(f"--data {spec}:", *forms, spec=spec)
+    _refuses(f"data {spec}:", *forms, spec=spec)
 
 
 def test_splits_are_checked(tmp_path):
@@ -285,13 +285,13 @@ def test_a_resize_and_crop_back_to_the_same_size_still_zooms(tmp_path):
 
 @pytest.mark.parametrize("bad", [0, -3, 2.5, (4,), (4, 0), "64", True])
 def test_sizes_are_checked(bad):
-    _refuses("--resize", "64x48", spec="mnist", resize=bad)
-    _refuses("--crop", "64x48", spec="mnist", crop=bad)
+    _refuses("resize", "64x48", spec="mnist", resize=bad)
+    _refuses("crop", "64x48", spec="mnist", crop=bad)
 
 
 def test_a_crop_larger_than_the_image_is_refused():
-    _refuses("28x28", "--crop 32x32", "--resize", spec="mnist", crop=32)
-    _refuses("16x16 after --resize", spec="mnist", resize=16, crop=(10, 20))
+    _refuses("28x28", "`crop` 32x32", "`resize`", spec="mnist", crop=32)
+    _refuses("16x16 after `resize`", spec="mnist", resize=16, crop=(10, 20))
 
 
 def test_decode_beyond_the_memory_budget_reads_again(monkeypatch):
@@ -305,9 +305,9 @@ def test_decode_beyond_the_memory_budget_reads_again(monkeypatch):
 
     reads = []
     for budget in (10 * 4, 10 * 4 - 1):
-        monkeypatch.setattr(dataset, "MEMORY_BUDGET", budget)
+        monkeypatch.setattr(decoding, "MEMORY_BUDGET", budget)
         calls.clear()
-        decoded = dataset.decode(read, 10, (2, 2, 1))
+        decoded = decoding.decode(read, 10, (2, 2, 1))
         assert sorted(calls) == list(range(10))
         assert decoded.kept.tolist() == [0, 1, 2, 4, 5, 6, 7, 8, 9]
         assert decoded.failures == {3: "broken"}
@@ -317,16 +317,38 @@ def test_decode_beyond_the_memory_budget_reads_again(monkeypatch):
     assert reads == [10, 13]
 
 
-def test_only_a_long_load_shows_a_bar(monkeypatch, capsys):
-    def read(item):
-        return np.zeros((1, 1, 1), np.uint8)
+class _Seen:
+    """A `progress` that keeps what it was shown."""
 
-    dataset.decode(read, 20, (1, 1, 1))
+    def __init__(self):
+        self.shown = []
+
+    def __call__(self, iterable, total, label):
+        self.shown.append([label, total, 0])
+        for item in iterable:
+            self.shown[-1][2] += 1
+            yield item
+
+
+def test_progress_is_shown_by_what_is_given_for_it_and_by_nothing_else(capsys):
+    def read(item):
+        return np.full((1, 1, 1), item, np.uint8)
+
+    seen = _Seen()
+    shown = decoding.decode(read, 20, (1, 1, 1), seen)
+    assert seen.shown == [["decoding", 20, 20]]
+    silent = decoding.decode(read, 20, (1, 1, 1))
+    every = np.arange(20)
+    np.testing.assert_array_equal(shown.images(every), silent.images(every))
     assert capsys.readouterr() == ("", "")
-    monkeypatch.setattr(dataset, "BAR_FROM", 10)
-    dataset.decode(read, 20, (1, 1, 1))
-    out, err = capsys.readouterr()
-    assert out == "" and "decoding" in err and "20/20" in err
+
+
+def test_progress_reaches_the_files(tmp_path):
+    for i in range(3):
+        Image.fromarray(np.full((4, 4), i, np.uint8)).save(tmp_path / f"{i}.png")
+    seen = _Seen()
+    data.load(f"unpaired:{tmp_path},{tmp_path}", progress=seen)
+    assert seen.shown == [["reading headers", 3, 3], ["decoding", 3, 3]] * 2
 
 
 def test_pil_resizes_as_pil_does(tmp_path):

@@ -1,24 +1,16 @@
-"""Evaluation: known breakages must show, and the command must say what it did."""
+"""Evaluation of samples: known breakages must show, and what cannot be is refused."""
 
-import json
-import sys
-
-import jax
 import numpy as np
-import optax
 import pytest
-import torch
 from PIL import Image, ImageFilter
 from sklearn.datasets import load_digits
 
-from jaxgan import data, metrics, models, parallel, recipes
-from jaxgan.metrics import evaluation, extractors, mnist
-from jaxgan.run import cli, sampling
-from jaxgan.run.config import Config
-from jaxgan.types import UsageError, merge
+from jaxgan import data, metrics
+from jaxgan.metrics import extractors, mnist, seen
+from jaxgan.types import UsageError
 
-torch.set_num_threads(1)
 NUM = 1000
+OF_DIGITS = tuple(m for m in metrics.MEASURES if m.name in ("fd", "score", "diversity"))
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +26,14 @@ def dataset(images, labels=None, name="images"):
     return data.make(name, images.__getitem__, len(images), shape, labels, names)
 
 
-def evaluate(images, names=("fd", "prdc", "classes"), extractor=None, num=10000):
+def evaluate(
+    images, names=("fd", "prdc", "classes"), extractor=None, num=10000, **more
+):
     """The figures of images or of a dataset, against the training set."""
     samples = images if isinstance(images, data.Dataset) else dataset(images)
     extractor = extractor or extractors.of_digits()
     train = data.load("mnist")
-    return evaluation.evaluate(samples, train, None, extractor, names, num)["metrics"]
+    return metrics.evaluate(samples, train, None, extractor, names, num)["metrics"]
 
 
 def value(figures, name="fd_mnist"):
@@ -55,11 +49,12 @@ def blurred(images):
 def test_the_classifier_is_right_on_993_of_1000():
     test = data.load("mnist", split="test")
     index = np.arange(10000)
-    seen = evaluation.see(extractors.of_digits(), test, index, "test")
+    seen = metrics.see(test, index, extractors.of_digits(), OF_DIGITS)
     labels = test.fetch(index)["label"]
     assert (seen.logits.argmax(1) == labels).mean() >= 0.993
     assert mnist.WEIGHTS.stat().st_size <= 2**20
     assert seen.features.shape == (10000, 128) and seen.features.dtype == "float32"
+    assert seen.pictures.shape == (1000, 28, 28, 1)
 
 
 def test_real_digits_are_near_their_floor_and_broken_ones_are_not(digits):
@@ -87,55 +82,6 @@ def test_real_digits_are_near_their_floor_and_broken_ones_are_not(digits):
     assert value(one, "recall") < 0.5 < value(one, "precision")
 
 
-@pytest.fixture(scope="module")
-def trained():
-    """A small DCGAN, its first state and its state after 400 steps."""
-    train = data.load("mnist")
-    G, D = models.dcgan.networks(train.shape, width=8)
-    G, D = models.flax_net("G", G), models.flax_net("D", D)
-    tx = optax.adam(1e-3, 0.5)
-    gan = recipes.gan(G, D, latent_dim=32, g_tx=tx, d_tx=tx, ema_decay=0.99)
-    key = jax.random.key(0)
-    state = first = gan.init(key, train.batch(0, 0, 64))
-    state = jax.tree.map(jax.numpy.copy, first)
-    step = parallel.jitted(gan.step)
-    for i in range(400):
-        state, _ = step(state, train.batch(0, i, 64), jax.random.fold_in(key, i))
-    return gan, first, state
-
-
-def test_broken_generators_show(trained):
-    gan, first, state = trained
-    rng = np.random.default_rng(0)
-
-    def shuffled(w):
-        return jax.numpy.asarray(rng.permutation(np.ravel(w)).reshape(w.shape))
-
-    def score(averaged):
-        samples = sampling.samples(gan, merge(state, ema={"G": averaged}), NUM)
-        return evaluate(samples, ("fd", "prdc"))
-
-    good = score(state.ema["G"])
-    broken = {
-        "weights shuffled": jax.tree.map(shuffled, state.ema["G"]),
-        "initial weights": first.ema["G"],
-    }
-    assert value(good, "precision") > 0.2
-    for name, averaged in broken.items():
-        wrong = score(averaged)
-        assert value(wrong) > 5 * value(good), name
-        assert value(wrong, "precision") < 0.05, name
-
-
-def test_live_weights_are_sampled_when_asked(trained):
-    gan, _, state = trained
-    live, _ = sampling.draw(gan, sampling.live(state), 20)
-    expected, _ = sampling.draw(gan, merge(state, ema={"G": state.params["G"]}), 20)
-    averaged, _ = sampling.draw(gan, state, 20)
-    np.testing.assert_array_equal(live, expected)
-    assert (live != averaged).any()
-
-
 def test_every_figure_has_an_error_a_floor_and_a_ceiling(digits):
     figures = evaluate(digits[0][:400], None)
     assert figures.keys() == {
@@ -156,6 +102,42 @@ def test_every_figure_has_an_error_a_floor_and_a_ceiling(digits):
         assert row.keys() == {"value", "error", "floor", "ceiling"}, name
         assert all(np.isfinite(v) for v in row.values()), name
         assert abs(row["value"] - row["floor"]) < abs(row["ceiling"] - row["floor"])
+
+
+# As evaluated before measures were values: value, error, floor, ceiling.
+HALVES = {
+    "fd_mnist": (0.610092, 0.0794140, 0.325170, 1465.21),
+    "kd_mnist": (0.00334150, 0.00282228, -0.00463010, 3602.48),
+    "score_mnist": (8.30211, 0.100051, 8.53791, 1),
+    "precision": (0.942857, 0.0193358, 0.985714, 0),
+    "coverage": (0.914286, 0.0260951, 0.971429, 0),
+    "class_entropy": (2.27533, 0.00450215, 2.28663, 0),
+    "least_class_share": (0.0657143, 0.00564038, 0.0771429, 0),
+    "ms_ssim": (0.143002, 0.00869219, 0.142417, 0.0336850),
+}
+OTHERS = {
+    "fd_mnist": (0.601266, 0.135672, 0.424400, 1465.21),
+    "kd_mnist": (0.00367522, 0.00479341, -0.00125478, 3602.48),
+    "recall": (0.951429, 0.0112183, 0.92, 0),
+    "ms_ssim": (0.138335, 0.00807461, 0.141681, 0.0336850),
+}
+
+
+@pytest.mark.parametrize("expected", (HALVES, OTHERS), ids=("halves", "others"))
+def test_figures_are_as_they_were(digits, expected):
+    """Which images are taken, in which order and halves, and the errors by quarters."""
+    train = data.load("mnist").fetch(np.arange(3700))["image"]
+    columns = None
+    if expected is OTHERS:
+        columns = {"floor": dataset(train[3000:]), "ceiling": None}
+    samples, real = dataset(digits[0][:400]), dataset(train[:3000])
+    args = samples, real, columns, extractors.of_digits(), None, 350, 3
+    figures = metrics.evaluate(*args)["metrics"]
+    for name, row in expected.items():
+        got = figures[name]
+        for column, figure in zip(("value", "error", "floor"), row, strict=False):
+            assert got[column] == pytest.approx(figure, rel=3e-3, abs=1e-5), name
+        assert got["ceiling"] == pytest.approx(row[3], rel=3e-3, abs=1e-5), name
 
 
 def test_the_error_is_that_of_random_quarters_whatever_the_order(digits):
@@ -192,68 +174,110 @@ def test_any_function_is_an_extractor(digits):
         )
         got = evaluate(images, ("fd",), extractor, num=NUM)
         assert value(got, "fd_pooled") == pytest.approx(distance)
-    with pytest.raises(
-        UsageError, match="--metrics score: by pooled there are fd, kid"
-    ):
+    with pytest.raises(UsageError, match="metrics score: by pooled there are fd, kid"):
         evaluate(digits[0], ("score",), extractor)
 
 
 def test_features_are_found_again_under_the_hash_of_the_images(digits, tmp_path):
     extractor, index = extractors.of_digits(), np.arange(300)
-    seen = []
+    runs = []
 
     def watch(images):
-        seen.append(len(images))
+        runs.append(len(images))
         return extractor.run(images)
+
+    def see(images, extractor):
+        return metrics.see(images, index, extractor, OF_DIGITS, tmp_path)
 
     watched = extractor._replace(run=watch)
     images = dataset(digits[0])
-    first = evaluation.see(watched, images, index, "", tmp_path)
-    calls = len(seen)
-    again = evaluation.see(watched, images, index, "", tmp_path)
-    assert calls > 0 and len(seen) == calls
+    first = see(images, watched)
+    calls = len(runs)
+    again = see(images, watched)
+    assert calls > 0 and len(runs) == calls
     for field in ("features", "logits", "pictures"):
         np.testing.assert_array_equal(getattr(again, field), getattr(first, field))
     changed = digits[0].copy()
     changed[299, 0, 0] += 1
-    evaluation.see(watched, dataset(changed), index, "", tmp_path)
-    evaluation.see(watched._replace(digest="other"), images, index, "", tmp_path)
-    assert len(seen) == 3 * calls
+    see(dataset(changed), watched)
+    see(images, watched._replace(digest="other"))
+    assert len(runs) == 3 * calls
     for file in tmp_path.iterdir():
         file.write_bytes(file.read_bytes()[:1000])
-    repaired = evaluation.see(watched, images, index, "", tmp_path)
-    assert len(seen) == 4 * calls
+    repaired = see(images, watched)
+    assert len(runs) == 4 * calls
     np.testing.assert_array_equal(repaired.features, first.features)
 
 
 def test_features_that_cannot_be_kept_are_said_so(digits, tmp_path):
     (tmp_path / "file").write_text("")
+    args = dataset(digits[0]), np.arange(100), extractors.of_digits(), OF_DIGITS
     with pytest.warns(UserWarning, match="Features are not kept in .*file/"):
-        evaluation.see(
-            extractors.of_digits(),
-            dataset(digits[0]),
-            np.arange(100),
-            "",
-            tmp_path / "file/x",
-        )
+        metrics.see(*args, tmp_path / "file/x")
+
+
+def test_each_image_is_fetched_once_for_all_that_looks_at_it(digits, monkeypatch):
+    """They are drawn as they are fetched. Features and pictures are those of before,
+    block by block, whatever the size of the blocks."""
+    images, fetched = np.tile(digits[0][:250], (1, 1, 1, 3)), []
+
+    def fetch(index):
+        fetched.extend(index)
+        return {"image": images[index], "target": images[index]}
+
+    group = data.Group(("image", "target"), 250, fetch)
+    drawn = data.Dataset("drawn", (28, 28, 3), (group,))
+    flat = extractors.of_function("flat", lambda x: x.reshape(len(x), -1))
+    monkeypatch.setattr(seen, "PICTURES", 230)
+    monkeypatch.setattr(seen, "PIXELS", 7 * 28 * 28)
+    asked = ("fd", "diversity", "similarity", "colours")
+    chosen = metrics.select(
+        asked, metrics.Rows("drawn", 250, (28, 28, 3), {"target"}), flat
+    )
+    index, shown = np.random.default_rng(0).permutation(250)[:240], []
+
+    def progress(iterable, total, label):
+        shown.append((total, label))
+        return iterable
+
+    found = metrics.see(drawn, index, flat, chosen, None, progress, "a label")
+    np.testing.assert_array_equal(fetched, index)
+    np.testing.assert_array_equal(found.features, images[index].reshape(240, -1))
+    np.testing.assert_array_equal(found.pictures, images[index[:230]])
+    assert found.each[0] == found.each[1] == {} and set(found.each[3]) == {
+        "colour_spread"
+    }
+    assert found.each[2]["l1"].shape == (240,) and found.count == 240
+    assert shown == [(2, "a label")]
+    fetched.clear()
+    metrics.see(drawn, index, flat, [m for m in chosen if m.name == "diversity"])
+    np.testing.assert_array_equal(fetched, index[:230])
 
 
 def test_what_cannot_be_judged_is_refused_in_words(digits):
-    with pytest.raises(UsageError, match="--num 99 must be 100 or more"):
+    with pytest.raises(UsageError, match="num 99 must be 100 or more"):
         evaluate(digits[0], num=99)
     with pytest.raises(UsageError, match=r"images has 99 images; .* below 100"):
         evaluate(digits[0][:99])
     with pytest.raises(UsageError, match=r"images of \(28, 28, 1\), the samples of"):
-        evaluate(np.zeros((100, 8, 8, 3), np.uint8))
-    with pytest.raises(UsageError, match=r"Images of 32x32x3 are judged .* give --inc"):
-        extractors.choose(None, "mnist", (32, 32, 3))
+        evaluate(np.zeros((100, 8, 8, 3), np.uint8), ("fd",))
+    with pytest.raises(UsageError, match=r"Images of 32x32x3 are judged .* give `inc"):
+        extractors.choose(None, "digits", (32, 32, 3))
     with pytest.raises(UsageError, match="28x28x3 are judged by the Inception"):
-        extractors.choose(None, "folder:x", (28, 28, 3))
+        extractors.choose(None, "", (28, 28, 3))
+    few = dataset(digits[0][:99], name="few")
+    with pytest.raises(UsageError, match=r"floor few has 99 images; .* below 100"):
+        metrics.evaluate(
+            dataset(digits[0]),
+            data.load("mnist"),
+            {"floor": few},
+            extractors.of_digits(),
+        )
 
 
 def test_stacked_digits_are_judged_colour_by_colour():
     digits = extractors.of_digits()
-    stacked = extractors.choose(None, "stacked_mnist", (28, 28, 3))
+    stacked = extractors.choose(None, "stacked_digits", (28, 28, 3))
     assert stacked.distance == "fd_stacked_mnist"
     rows = data.load("stacked_mnist", split="test").fetch(np.arange(400))
     features, logits = map(np.array, stacked.run(rows["image"]))
@@ -264,23 +288,17 @@ def test_stacked_digits_are_judged_colour_by_colour():
 
 
 def test_notes_say_what_figures_lack(digits):
-    result = evaluation.evaluate(
-        dataset(digits[0][:110]),
-        data.load("mnist"),
-        None,
-        extractors.of_digits(),
-        ("fd",),
-    )
+    of = data.load("mnist"), None, extractors.of_digits(), ("fd",)
+    result = metrics.evaluate(dataset(digits[0][:110]), *of)
     for part in ("Value", "Floor"):
         assert any(
             n.startswith(part) and "needs more than 128 samples; from 110" in n
             for n in result["notes"]
         )
     assert any("halves of mnist" in n for n in result["notes"])
-    assert "from 110" in evaluation.table(result)
+    assert "from 110" in metrics.table(result)
     few = dataset(data.load("mnist").fetch(np.arange(300))["image"], name="few")
-    extractor = extractors.of_digits()
-    result = evaluation.evaluate(dataset(digits[0]), few, None, extractor, ("fd",))
+    result = metrics.evaluate(dataset(digits[0]), few, *of[1:])
     assert any(
         "floor is of 150 images, the value of 1000" in n for n in result["notes"]
     )
@@ -289,79 +307,136 @@ def test_notes_say_what_figures_lack(digits):
 def test_small_images_have_no_diversity_and_digits_no_other_size(digits):
     tiny = dataset(digits[0][:, ::4, ::4])
     extractor = extractors.of_function("pixels", lambda x: x.reshape(len(x), -1))
-    found = evaluation.evaluate(tiny, tiny, None, extractor)["metrics"]
+    found = metrics.evaluate(tiny, tiny, None, extractor)["metrics"]
     assert "fd_pixels" in found and "ms_ssim" not in found
     with pytest.raises(UsageError, match="diversity needs images of 11 pixels"):
-        evaluation.evaluate(tiny, tiny, None, extractor, ("diversity",))
+        metrics.evaluate(tiny, tiny, None, extractor, ("diversity",))
     with pytest.raises(UsageError, match=r"of \(7, 7, 1\) cannot be compared by mnist"):
-        evaluation.evaluate(tiny, tiny, None, extractors.of_digits())
+        metrics.evaluate(tiny, tiny, None, extractors.of_digits())
 
 
-def test_classes_are_drawn_as_often_as_the_data_has_them(digits):
-    images, labels = digits
-    threes_and_sevens = np.flatnonzero((labels == 3) | (labels == 7))
-    part = dataset(images[threes_and_sevens], labels[threes_and_sevens])
-    gan = type("Fake", (), {"num_classes": 10})
-    drawn = sampling.labels_like(gan, part, 2000)
-    expected = (labels[threes_and_sevens] == 3).mean()
-    assert set(drawn) == {3, 7} and drawn.dtype == np.int32
-    assert (drawn == 3).mean() == pytest.approx(expected, abs=0.05)
-    assert sampling.labels_like(gan, dataset(images), 10) is None
+# --- measures as values
 
 
-# --- the command
-
-
-def build(cfg, shape, num_classes):
-    G, D = models.mlp.Generator(shape, (4,)), models.mlp.Discriminator((4,))
-    G, D = models.flax_net("G", G), models.flax_net("D", D)
-    tx = optax.adam(1e-3)
-    return recipes.gan(G, D, latent_dim=3, g_tx=tx, d_tx=tx)
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Runs the experiment tiny.py in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(sys, "argv", ["experiments/tiny.py"])
-    monkeypatch.setattr(cli, "_cache_compilations", lambda: None)
-    return lambda *args: cli.main(Config, build, [str(a) for a in args])
-
-
-def result(tmp_path):
-    return json.loads((tmp_path / "runs" / "tiny" / "evaluation.json").read_text())
-
-
-def test_the_command_prints_a_table_and_writes_json(run, tmp_path, capsys):
-    run("--steps", 2, "--batch-size", 8)
-    capsys.readouterr()
-    run("evaluate", "--num", 200, "--metrics", "fd", "classes")
-    out = capsys.readouterr().out
-    got = result(tmp_path)
-    assert "fd_mnist" in out and "floor" in out and "evaluation.json" in out
-    names = "fd_mnist class_entropy modes reverse_kl least_class_share".split()
-    assert list(got["metrics"]) == names
-    assert got["batch_norm"] is None and got["classes"] is None
-    assert got["step"] == 2 and got["reference"] == "mnist"
-    counts = {"samples": 200, "real": 200, "more real": 200, "noise": 200}
-    assert got["counts"] == counts
-    assert got["extractor"]["resize"] == "none"
-    assert len(got["extractor"]["sha256"]) == 64
-    assert (got["weights"], got["checkpoint"]) == ("averaged", "newest")
-    assert list((tmp_path / "cache" / "jaxgan" / "features").iterdir())
-    run("evaluate", "--num", 200, "--metrics", "fd", "--live")
-    assert result(tmp_path)["weights"] == "live"
-    for args, says in (
-        (("--num", 5), "--num 5 must be 100 or more"),
-        (("--best",), "holds no best state; train with --evaluate-every"),
-        (("--out", "runs"), "--out runs is a folder"),
-        (("--seed", -1), "--seed -1 must be 0 or more"),
-        (("--reference", "foo"), "--reference foo: there is no such dataset"),
-        (("--inception-weights", "x"), "--inception-weights x cannot be read"),
-        (("--metrics",), "--metrics names none: by mnist there are fd, kid"),
+def test_a_measure_suits_what_the_extractor_and_the_images_have():
+    gray, colours = (28, 28, 1), (32, 32, 3)
+    digits, filters = extractors.of_digits(), extractors.of_filters()
+    inception = digits._replace(name="inception", gives=("features", "logits"))
+    every = metrics.Rows("some", 500, gray)
+    of_features = ("fd", "kid", "prdc", "diversity")
+    assert metrics.available(every, filters) == of_features
+    known = ("fd", "kid", "score", "prdc", "diversity")
+    assert metrics.available(every, inception) == known
+    known = ("fd", "kid", "score", "prdc", "classes", "diversity")
+    assert metrics.available(every, digits) == known
+    fields = frozenset({"image", "target", "label"})
+    painted = metrics.Rows("some", 500, colours, fields, "painted_digits")
+    more = ("fd", "kid", "prdc", "classes", "diversity", "similarity", "colours")
+    assert metrics.available(painted, filters) == more
+    for other in (
+        painted._replace(content=""),
+        painted._replace(shape=(64, 64, 3)),
+        painted._replace(fields={"image", "target"}),
     ):
-        with pytest.raises(SystemExit) as stop:
-            run("evaluate", *args)
-        assert stop.value.code == 2
-        assert says in capsys.readouterr().err
+        assert "classes" not in metrics.available(other, filters)
+    maps = painted._replace(fields={"map"}), painted._replace(content="chalk_digits")
+    for rows in maps:
+        assert "classes" in metrics.available(rows, filters)
+        assert len(metrics.select(("classes",), rows, filters)) == 1
+    small = painted._replace(shape=(8, 8, 3))
+    assert metrics.available(small, filters) == ("fd", "kid", "prdc", "colours")
+
+
+def darkness(images):
+    return {"darkness": 1 - images["image"].mean((1, 2, 3)) / 255}
+
+
+def spread(seen, real, extractor, seed):
+    away = seen.features.mean(0) - real.features.mean(0)
+    return {f"away_{extractor.name}": float(np.abs(away).max())}
+
+
+DARKNESS = metrics.Measure(
+    "dark",
+    "how dark images are",
+    lower_is_better=True,
+    of_each=lambda rows, extractor: darkness(rows),
+    refuses=lambda images: None if images.shape[2] == 1 else "needs gray images.",
+)
+AWAY = metrics.Measure(
+    "away", "how far off", ("features", "reference"), True, of_set=spread
+)
+MINE = (*metrics.MEASURES, DARKNESS, AWAY)
+
+
+def test_a_measure_of_ones_own_reaches_checks_help_judge_and_report(digits):
+    images, extractor = digits[0][:200], extractors.of_digits()
+    samples, reference = dataset(images), dataset(digits[0][200:])
+    text = metrics.help_text(MINE)
+    assert "dark (how dark images are), away (how far off)" in text
+    assert "dark" not in metrics.help_text()
+    assert metrics.available(samples, extractor, MINE)[-2:] == ("dark", "away")
+    with pytest.raises(UsageError, match="metrics dark: by mnist there are fd, kid"):
+        metrics.select(("dark",), samples, extractor)
+    with pytest.raises(UsageError, match=r"metrics dark needs gray images\.$"):
+        rows = metrics.Rows("rows", 500, (28, 28, 3))
+        metrics.check(("dark",), rows, rows, extractor, 200, measures=MINE)
+    args = samples, reference, None, extractor
+    assert "darkness" not in metrics.evaluate(*args, num=200)["metrics"]
+    figures = metrics.evaluate(*args, num=200, measures=MINE)["metrics"]
+    got = figures["darkness"]
+    each = 1 - images.mean((1, 2, 3)) / 255
+    assert got["value"] == pytest.approx(each.mean(), rel=1e-12)
+    assert got["error"] == pytest.approx(each.std(ddof=1) / 200**0.5, rel=1e-12)
+    assert got["floor"] == pytest.approx(each.mean(), abs=0.02)
+    assert got["ceiling"] == pytest.approx(0.5, abs=0.01)
+    assert 0 < figures["away_mnist"]["value"] < figures["away_mnist"]["ceiling"]
+    following = metrics.judge(
+        samples, reference, extractor, ("dark", "away"), 200, measures=MINE
+    )
+    assert following.lower_is_better and following.figure.startswith("dark of 200 by m")
+    found = following.of(samples)
+    assert list(found) == ["darkness", "away_mnist"]
+    assert found["darkness"] == pytest.approx(each.mean(), rel=1e-12)
+
+
+def test_a_column_without_what_a_measure_needs_has_no_figure_of_it(digits):
+    flat = extractors.of_function("flat", lambda x: x.reshape(len(x), -1))
+    images = dataset(digits[0])
+
+    def fetch(index):
+        rows = images.fetch(index)
+        return rows | {"target": rows["image"][:, ::-1]}
+
+    group = data.Group(("image", "target"), images.size, fetch)
+    samples = images._replace(groups=(group,))
+    figures = metrics.evaluate(samples, images, None, flat, ("similarity",), 200)
+    assert figures["metrics"]["l1"]["value"] > 0
+    assert figures["metrics"]["l1"]["floor"] is None
+    assert "reference" not in figures["counts"]  # with which nothing is compared
+
+
+def test_a_judge_sees_the_reference_once_and_says_which_figure_is_best(digits):
+    runs, extractor = [], extractors.of_digits()
+
+    def watch(images):
+        runs.append(images)
+        return extractor.run(images)
+
+    samples, reference = dataset(digits[0][:200]), dataset(digits[0][200:])
+    watched = extractor._replace(run=watch)
+    following = metrics.judge(samples, reference, watched, ("fd", "score"), 200, 7)
+    assert following.figure == f"fd of 200 by mnist {extractor.digest}"
+    assert not runs  # nothing yet
+    first, again = following.of(samples), following.of(samples)
+    assert len(runs) == 3 and first == again
+    assert list(first) == ["fd_mnist", "score_mnist"]
+    order = np.random.default_rng(7).permutation(800)[:200]
+    features = [extractor.run(x)[0] for x in (digits[0][:200], digits[0][200:][order])]
+    expected = metrics.frechet_distance(*map(metrics.moments, features))
+    assert first["fd_mnist"] == pytest.approx(expected, rel=1e-5)
+    for names, lower in ((("score",), False), (("diversity",), True)):
+        asked = metrics.judge(samples, reference, extractor, names, 200)
+        assert asked.lower_is_better is lower
+    with pytest.raises(UsageError, match="metrics names none: by mnist there are fd,"):
+        metrics.judge(samples, reference, extractor, (), 200)

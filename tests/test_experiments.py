@@ -1,6 +1,5 @@
 """GANs by name: every one is built and traced, and some are run as a user would."""
 
-import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -23,7 +22,8 @@ import stacked_mnist
 from jaxgan import augment, losses, models, recipes
 from jaxgan import regularizers as reg
 from jaxgan.models import spectral
-from jaxgan.run import cli, config
+from jaxgan.run import changed, cli, config
+from jaxgan.run.presets import classic
 from jaxgan.types import UsageError, example
 
 SMALL = {"g_width": 4, "d_width": 4, "latent_dim": 3}
@@ -31,21 +31,21 @@ CONDITIONAL = {"conditional": True}
 NAMED = {
     (module, name): cfg
     for module in (gan_mnist, gan_cifar10, stacked_mnist)
-    for name, cfg in module.GANS.items()
+    for name, cfg in module.PRESETS.items()
 }
 
 
 @pytest.mark.parametrize("which", NAMED, ids=lambda w: f"{w[0].__name__}-{w[1]}")
 def test_every_named_gan_takes_a_step(which):
-    cfg = dataclasses.replace(NAMED[which], **SMALL)
+    cfg = changed(NAMED[which], **SMALL)
     shape = {"gan_mnist": (28, 28, 1)}.get(which[0].__name__, (32, 32, 3))
-    gan = getattr(which[0], "build", gan_mnist.build)(cfg, shape, 10)
+    gan = getattr(which[0], "build", classic.build)(cfg, shape, 10)
     key, batch = random.key(0), example(shape, 4)
     state = jax.eval_shape(gan.init, key, example(shape))
     after, metrics = jax.eval_shape(gan.step, state, batch, key)
     assert jax.tree.structure(after) == jax.tree.structure(state)
     assert ("d_penalty" in metrics) == any(
-        getattr(cfg, name) for name in gan_mnist.PENALTIES
+        getattr(cfg.adversary, name) for name in classic.PENALTIES
     )
 
 
@@ -56,9 +56,10 @@ def test_every_named_gan_has_options_in_range(which):
 
 def test_cifar_s_defaults_are_mimicry_s():
     """100,000 updates of G, five of D each."""
-    sngan = gan_cifar10.GANS["sngan"]
-    assert sngan.steps / sngan.n_critic == 100000 and sngan.batch_size == 64
-    assert (sngan.g_lr, sngan.d_lr, sngan.beta1, sngan.beta2) == (2e-4, 2e-4, 0, 0.9)
+    sngan = gan_cifar10.PRESETS["sngan"]
+    n_critic, tx = sngan.adversary.n_critic, sngan.optimizers
+    assert sngan.steps / n_critic == 100000 and sngan.batch_size == 64
+    assert (tx.g_lr, tx.d_lr, tx.beta1, tx.beta2) == (2e-4, 2e-4, 0, 0.9)
 
 
 # What an option is in terms of `recipes.gan`: of its arguments, G and D.
@@ -112,8 +113,9 @@ def test_every_option_reaches_the_recipe(option):
     changes, by_hand = REACHES[option]
     plain = {"d_norm": "none", "latent_dim": 3}
     G, D = mlps()
-    got = two_steps(gan_mnist.recipe(gan_mnist.Config(**plain | changes), G, D))
-    without = two_steps(gan_mnist.recipe(gan_mnist.Config(**plain), G, D))
+    asked = changed(classic.Config(), **plain | changes)
+    got = two_steps(classic.recipe(asked, G, D))
+    without = two_steps(classic.recipe(changed(classic.Config(), **plain), G, D))
     defaults = {"G": lambda net: net, "D": lambda net: net}
     defaults |= {"g_tx": optax.adam(1e-3, 0.5), "d_tx": optax.adam(1e-3, 0.5)}
     given = defaults | by_hand
@@ -134,7 +136,7 @@ def test_cifar_s_and_ac_gan_s_options_reach_theirs():
     small = dict.fromkeys(("g_width", "d_width", "latent_dim"), 4)
 
     def params(module, name, shape=(32, 32, 3)):
-        gan = module.build(dataclasses.replace(module.GANS[name], **small), shape, 10)
+        gan = module.build(changed(module.PRESETS[name], **small), shape, 10)
         return jax.eval_shape(gan.init, random.key(0), example(shape))
 
     sagan, sngan = params(gan_cifar10, "sagan"), params(gan_cifar10, "sngan")
@@ -145,25 +147,28 @@ def test_cifar_s_and_ac_gan_s_options_reach_theirs():
     assert "spectral" not in sngan.stats["G"] and "spectral" in sngan.stats["D"]
     wgan_gp = params(gan_cifar10, "wgan_gp")
     assert "spectral" not in wgan_gp.stats["D"] and "penalty" in wgan_gp.memory
-    r3gan = stacked_mnist.GANS["r3gan"]
-    assert (r3gan.loss, r3gan.r1, r3gan.r2) == ("relativistic_logistic", 1.0, 1.0)
-    assert stacked_mnist.GANS["vanilla"] == dataclasses.replace(
-        r3gan, loss="nonsaturating", r1=0.0, r2=0.0
-    )
+    r3gan = stacked_mnist.PRESETS["r3gan"]
+    play = r3gan.adversary
+    assert (play.loss, play.r1, play.r2) == ("relativistic_logistic", 1.0, 1.0)
+    plain = changed(r3gan, loss="nonsaturating", r1=0.0, r2=0.0)
+    assert stacked_mnist.PRESETS["vanilla"] == plain
     losses = {}
     for weight in (0.0, 5.0):
-        cfg = acgan_mnist.Config(width=2, latent_dim=2, class_weight=weight)
+        tiny = {"width": 2, "latent_dim": 2, "class_weight": weight}
+        cfg = changed(acgan_mnist.PRESET, **tiny)
         gan = acgan_mnist.build(cfg, (8, 8, 1), 3)
         batch = {"image": jnp.zeros((4, 8, 8, 1)), "label": jnp.array([0, 1, 2, 0])}
         state = gan.init(random.key(0), batch)
-        losses[weight] = gan.d_step(state, batch, random.key(0))[1]["d_loss"].value()
+        d_step = gan.parts["D"]
+        losses[weight] = d_step(state, batch, random.key(0))[1]["d_loss"].value()
     # Classes are at first as good as guessed: ln 3 for real images and for fakes.
     assert losses[5.0] - losses[0.0] == pytest.approx(10 * np.log(3), rel=0.05)
 
 
 def test_learning_rates_fall_to_0_in_as_many_updates_as_each_has():
-    cfg = gan_mnist.Config(decay_steps=4, steps=4, n_critic=2, **SMALL)
-    gan = gan_mnist.build(cfg, (8, 8, 1), 0)
+    falling = {"decay_steps": 4, "steps": 4, "n_critic": 2}
+    cfg = changed(classic.Config(), **falling, **SMALL)
+    gan = classic.build(cfg, (8, 8, 1), 0)
     batch = {"image": random.uniform(random.key(0), (4, 8, 8, 1))}
     state, step = gan.init(random.key(0), batch), jax.jit(gan.step)
     moved = []
@@ -188,36 +193,36 @@ def test_learning_rates_fall_to_0_in_as_many_updates_as_each_has():
     ("says", "module", "changes"),
     (
         (
-            "--wgan-gp 10.0 is of D's gradient .* BatchNorm",
+            "wgan_gp 10.0 is of D's gradient .* BatchNorm",
             gan_mnist,
             {"wgan_gp": 10.0},
         ),
-        ("--r1 1.0 is of D's gradient .* BatchNorm", gan_mnist, {"r1": 1.0}),
+        ("r1 1.0 is of D's gradient .* BatchNorm", gan_mnist, {"r1": 1.0}),
         (
-            "--r1 1.0 is of D's gradient .* --pack 2 mixes",
+            "r1 1.0 is of D's gradient .* `pack` 2 mixes",
             gan_mnist,
             {"r1": 1.0, "pack": 2, "d_norm": "none"},
         ),
-        ("--pack 2 images have no one label", gan_cifar10, {"pack": 2} | CONDITIONAL),
+        ("pack 2 images have no one label", gan_cifar10, {"pack": 2} | CONDITIONAL),
         (
-            "--decay-steps 500000 leaves a learning rate of 0 before --steps 600000",
+            "decay_steps 500000 leaves a learning rate of 0 before `steps` 600000",
             gan_cifar10,
             {"steps": 600000},
         ),
-        ("--g-norm none: ResNets' G has", gan_cifar10, {"g_norm": "none"}),
-        ("--pack 3 must divide --batch-size 64", gan_mnist, {"pack": 3}),
-        ("--d-norm batch: ResNets' D has none", gan_cifar10, {"d_norm": "batch"}),
+        ("g_norm none: ResNets' G has", gan_cifar10, {"g_norm": "none"}),
+        ("pack 3 must divide `batch_size` 64", gan_mnist, {"pack": 3}),
+        ("d_norm batch: ResNets' D has none", gan_cifar10, {"d_norm": "batch"}),
     ),
 )
 def test_options_that_do_not_go_together_are_refused(says, module, changes):
-    cfg = dataclasses.replace(module.Config(), **changes)
+    cfg = changed(next(iter(module.PRESETS.values())), **changes)
     with pytest.raises(UsageError, match=says):
-        module.build(cfg, (28, 28, 1), 10)
+        getattr(module, "build", classic.build)(cfg, (28, 28, 1), 10)
 
 
 def test_a_conditional_gan_needs_labels():
-    with pytest.raises(UsageError, match="no labels, which --conditional needs"):
-        gan_cifar10.build(gan_cifar10.GANS["sagan"], (32, 32, 3), 0)
+    with pytest.raises(UsageError, match="no labels, which `conditional` needs"):
+        gan_cifar10.build(gan_cifar10.PRESETS["sagan"], (32, 32, 3), 0)
 
 
 @pytest.fixture
@@ -230,17 +235,11 @@ def run(tmp_path, monkeypatch, capsys):
 
     def run(module, *args):
         monkeypatch.setattr(sys, "argv", [f"experiments/{module.__name__}.py"])
-        options = {
-            n: getattr(module, n.upper())
-            for n in ("commands", "named")
-            if hasattr(module, n.upper())
-        }
-        if hasattr(module, "GANS"):
-            options["named"] = module.GANS
-        code = 0
+        presets = getattr(module, "PRESETS", None) or module.PRESET
+        commands, code = getattr(module, "COMMANDS", None), 0
         try:
-            build = getattr(module, "build", gan_mnist.build)
-            cli.main(module.Config, build, [str(a) for a in args], **options)
+            build = getattr(module, "build", classic.build)
+            cli.main(presets, build, [str(a) for a in args], commands=commands)
         except SystemExit as error:
             code = error.code
         return code, *capsys.readouterr()
@@ -280,11 +279,11 @@ def test_infogan_shows_q_slanted_images_unless_told_otherwise():
     batch = {"image": random.uniform(random.key(0), (8, 12, 12, 1), minval=-1)}
     found = []
     for affine in (True, False):
-        cfg = infogan_mnist.Config(affine=affine, **small)
+        cfg = changed(infogan_mnist.PRESET, affine=affine, **small)
         gan = infogan_mnist.build(cfg, (12, 12, 1), 0)
         key = random.key(0)
-        _, metrics = jax.jit(gan.d_step)(gan.init(key, batch), batch, key)
-        found.append(metrics["information"].value())
+        _, metrics = jax.jit(gan.parts["D"])(gan.init(key, batch), batch, key)
+        found.append(metrics["category_information"].value())
     assert found[0] != found[1]
 
 
@@ -301,7 +300,7 @@ def test_infogan_s_codes_are_drawn_along_the_axes(run):
     for bad, says in (
         (("--num", 0), "--num 0 must be 1 or more.\n"),
         (("--seed", -1), "--seed -1 must be 0 or more"),
-        (("--out", "."), ". cannot be written"),
+        (("--out", "."), "--out . cannot be written"),
     ):
         code, _, err = run(infogan_mnist, "codes", *bad)
         assert code == 2 and err.startswith(says)

@@ -20,7 +20,7 @@ import spade
 import srgan
 
 from jaxgan import data
-from jaxgan.run import checkpoint, cli, config
+from jaxgan.run import checkpoint, cli, config, presets, references, settings
 from jaxgan.types import UsageError, example
 
 SHAPE = (32, 32, 3)
@@ -42,7 +42,7 @@ MODULES = pytest.mark.parametrize("module", SMALL, ids=lambda m: m.__name__)
 
 
 def small(module, **options):
-    return module.Config(**SMALL[module] | options)
+    return settings.changed(module.PRESET, **SMALL[module] | options)
 
 
 def traced(module, shape=SHAPE, **options):
@@ -56,24 +56,29 @@ def traced(module, shape=SHAPE, **options):
 
 @MODULES
 def test_options_are_in_range_and_a_step_keeps_the_state_s_structure(module):
-    config.check(module.Config())
+    config.check(module.PRESET)
     traced(module)
 
 
 @MODULES
 def test_a_translation_is_of_its_target_s_shape_whatever_the_file_s_size(module):
     model, state, _ = traced(module)
-    for one in filter(None, (model, model.back)):
+    for one in model.draws.values():
         for h, w in ((32, 32), (40, 56), (33, 47)):
             batch = example((h, w, 3), 1)
             given = lambda b, t=one.task: t.reads(b) if t.reads else t.given(b, KEY)  # noqa: E731
             given = jax.eval_shape(given, batch)
-            drawn = jax.eval_shape(one.translate, state, given, random.key(0))
+            drawn = jax.eval_shape(one.run, state, given, random.key(0))
             k = 4 if module is srgan else 1
             assert drawn.shape == (1, k * h, k * w, 3)
 
 
 KEY = random.key(0)
+
+
+def task_of(found):
+    """The task of the first draw of what `traced` found."""
+    return next(iter(found[0].draws.values())).task
 
 
 def test_options_reach_the_recipes():
@@ -91,37 +96,44 @@ def test_options_reach_the_recipes():
     _, state, _ = traced(cyclegan, pool=0)
     assert "pool" not in state.memory
     _, _, metrics = traced(cyclegan, identity=0.0)
-    assert "identity" not in metrics
+    assert "identity_loss" not in metrics
     for encoder, names in ((True, {"G", "D", "E"}), (False, {"G", "D"})):
         _, state, metrics = traced(spade, encoder=encoder)
-        assert set(state.params) == names and ("kl" in metrics) == encoder
+        assert set(state.params) == names and ("kl_divergence" in metrics) == encoder
     given = jax.eval_shape(
-        traced(spade, map_classes=4)[0].task.given, example(SHAPE, 1), KEY
+        task_of(traced(spade, map_classes=4)).given, example(SHAPE, 1), KEY
     )
-    assert given.shape[-1] == 4
+    assert given[-1].shape[-1] == 4
     there, back = (
-        traced(pix2pix, data="pairs:x", direction=d)[0].task.target
+        task_of(traced(pix2pix, data="pairs:x", direction=d)).target
         for d in ("AtoB", "BtoA")
     )
     assert (there, back) == ("image", "input")
-    model, _, _ = traced(srgan, factor=2)
-    given = jax.eval_shape(model.task.given, example(SHAPE, 1), KEY)
+    small_copy = task_of(traced(srgan, factor=2))
+    (given,) = jax.eval_shape(small_copy.given, example(SHAPE, 1), KEY)
     assert given.shape == (1, 16, 16, 3)
-    task = traced(inpaint, holes="free_form")[0].task
-    hole = task.given({"image": jnp.zeros((4, 32, 32, 3))}, KEY)[..., -1]
+    task = task_of(traced(inpaint, holes="free_form"))
+    hole = task.given({"image": jnp.zeros((4, 32, 32, 3))}, KEY)[0][..., -1]
     assert len(set(hole.sum((1, 2)).tolist())) == 4  # of squares all are alike
-    squares = traced(inpaint, share=0.0625)[0].task
-    hole = squares.given({"image": jnp.zeros((4, 32, 32, 3))}, KEY)[..., -1]
+    squares = task_of(traced(inpaint, share=0.0625))
+    hole = squares.given({"image": jnp.zeros((4, 32, 32, 3))}, KEY)[0][..., -1]
     np.testing.assert_array_equal(hole.sum((1, 2)), 64)
 
 
 def test_the_learning_rate_goes_down_to_nothing():
     """Of `cyclegan.py`."""
-    decay = {"decay_from": 4, "decay_until": 8}
-    schedule = pix2pix.decaying(small(cyclegan, steps=8, **decay), 2.0)
-    rates = [float(schedule(t)) for t in (0, 4, 6, 8, 9)]
-    assert rates == [2, 2, 1, 0, 0]
-    assert pix2pix.decaying(small(pix2pix), 2.0) == 2
+    falling = presets.Optimizers(g_lr=2.0, d_lr=1.0, decay_from=4, decay_until=8)
+    for optimizers, expected in (
+        (falling, [2, 2, 2, 2, 2, 1.5, 1, 0.5, 0, 0]),
+        (presets.Optimizers(g_lr=2.0), [2] * 10),
+    ):
+        g_tx, _ = presets.adams(optimizers, steps=8)
+        state, rates = g_tx.init(jnp.float32(0)), []
+        for _ in expected:  # of a constant gradient Adam's steps are the rate
+            with jax.numpy_dtype_promotion("standard"):  # optax needs it
+                update, state = g_tx.update(jnp.float32(1), state)
+            rates.append(-float(update))
+        np.testing.assert_allclose(rates, expected, rtol=1e-5, atol=1e-6)
 
 
 def refused(module, match, shape=SHAPE, **options):
@@ -131,20 +143,22 @@ def refused(module, match, shape=SHAPE, **options):
 
 def test_what_cannot_be_built_is_refused():
     refused(colorize, "is gray: it has no colours", (32, 32, 1))
-    refused(srgan, "--factor 8 does not divide .* --crop 24x32", (30, 32, 3), factor=8)
-    refused(srgan, "--content vgg54 needs --vgg-weights", content="vgg54")
-    refused(srgan, "--vgg-weights goes with", vgg_weights="x.pth")
+    refused(srgan, "factor 8 does not divide .* `crop` 24x32", (30, 32, 3), factor=8)
+    refused(srgan, "content vgg54 needs `vgg_weights`", content="vgg54")
+    refused(srgan, "vgg_weights x.pth goes with", vgg_weights="x.pth")
     for module in (pix2pix, colorize, inpaint):
-        refused(module, "--direction BtoA is for pix2pix.py", direction="BtoA")
-    refused(pix2pix, "--dropout 50.0 must be below 1", dropout=50.0)
-    refused(inpaint, "--share 25.0 must be above 0 and below 1", share=25.0)
-    refused(pix2pix, "patches of 70 needs images of 24 pixels", (20, 20, 3), patch=70)
-    refused(cyclegan, "--decay-until 9 must be above", decay_from=9, decay_until=9)
+        refused(module, "direction BtoA is for pix2pix.py", direction="BtoA")
+    with pytest.raises(UsageError, match=r"dropout 50.0 must be .* below 1"):
+        config.check(small(pix2pix, dropout=50.0))
+    with pytest.raises(UsageError, match=r"share 25.0 must be above 0, and below 1"):
+        config.check(small(inpaint, share=25.0))
+    refused(pix2pix, "patch 70 needs images of 24 pixels", (20, 20, 3), patch=70)
+    refused(cyclegan, "decay_until 9 must be above", decay_from=9, decay_until=9)
     for module in (colorize, cyclegan):
-        refused(module, "are 0 from .* has --decay-until 9999", steps=9999)
+        refused(module, "are 0 from .* has `decay_until` 9999", steps=9999)
     refused(cyclegan, "5 pixels or more each way, not 4x40", (4, 40, 3), patch=1)
-    refused(spade, "--divergence 1.0 is of the enc", encoder=False, divergence=1.0)
-    refused(spade, "patches of 16 needs images of 6 pixels", (10, 10, 3), scales=2)
+    refused(spade, "divergence 1.0 is of the enc", encoder=False, divergence=1.0)
+    refused(spade, "patch 16 needs images of 6 pixels", (10, 10, 3), scales=2)
 
 
 def run(module, *argv):
@@ -152,8 +166,7 @@ def run(module, *argv):
     name = f"{module.__name__}.py"
     old, sys.argv[0] = sys.argv[0], name
     try:
-        commands = cli.TRANSLATOR
-        cli.main(module.Config, module.build, list(map(str, argv)), commands=commands)
+        cli.main(module.PRESET, module.build, list(map(str, argv)))
         return 0
     except SystemExit as error:
         return error.code
@@ -162,7 +175,7 @@ def run(module, *argv):
 
 
 def flags(module):
-    return [f"{config.flag(k)}={v}" for k, v in SMALL[module].items()]
+    return [f"{settings.flag(k)}={v}" for k, v in SMALL[module].items()]
 
 
 def test_a_run_is_trained_translated_with_and_measured(tmp_path, capsys):
@@ -181,7 +194,7 @@ def test_a_run_is_trained_translated_with_and_measured(tmp_path, capsys):
     rows = [json.loads(x) for x in (work / "metrics.jsonl").read_text().splitlines()]
     found = [r for r in rows if "fd_filters" in r]
     assert len(found) == 1 and {"psnr", "colour_accuracy"} <= found[0].keys()
-    best = checkpoint.best(work)
+    best = checkpoint.best(work / "best")
     assert best.step == 3 and best.value == found[0]["digit_accuracy"]
 
     capsys.readouterr()
@@ -190,7 +203,7 @@ def test_a_run_is_trained_translated_with_and_measured(tmp_path, capsys):
     assert "colour_accuracy" in table and "real" in table
     result = json.loads((work / "evaluation.json").read_text())
     assert result["checkpoint"] == "best" and result["step"] == 3
-    assert result["way"] == "there" and result["data"] == "painted_mnist"
+    assert result["draw"] == "translate" and result["data"] == "painted_mnist"
     assert "needs more than 192 samples" in result["notes"][0]
     assert result["metrics"]["digit_accuracy"]["real"] > 0.9
 
@@ -257,15 +270,22 @@ def test_a_run_s_own_data_are_known_by_another_name():
 
     def made(name, images=images, unpaired=None):
         dataset = data.make(name, images.__getitem__, len(images), (4, 4, 3))
-        return dataset._replace(unpaired=unpaired)
+        if unpaired is None:
+            return dataset
+        (other,) = unpaired.groups
+        here = lambda index: {"input": other.fetch(index)["image"]}  # noqa: E731
+        group = data.Group(("input",), other.size, here)
+        return dataset._replace(groups=(*dataset.groups, group))
 
     own = made("folder:x")
-    assert cli._same(own, made("folder:x/"))
-    assert not cli._same(own, made("folder:x", images[::-1]))
-    assert not cli._same(own, made("folder:x", images[:8]))
-    assert not cli._same(own, made("folder:x", unpaired=own))
+    assert references.same(own, made("folder:x/"))
+    assert not references.same(own, made("folder:x", images[::-1]))
+    assert not references.same(own, made("folder:x", images[:8]))
+    assert not references.same(own, made("folder:x", unpaired=own))
     one, other = made("a", unpaired=own), made("a", unpaired=made("b", images[::-1]))
-    assert not cli._same(one, other) and cli._same(one, made("b", unpaired=own))
+    assert not references.same(one, other) and references.same(
+        one, made("b", unpaired=own)
+    )
 
 
 def test_mistakes_end_in_one_sentence(tmp_path, capsys):

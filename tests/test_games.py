@@ -15,7 +15,7 @@ from jax import random
 from jaxgan import augment, games, losses, parallel, recipes
 from jaxgan import regularizers as reg
 from jaxgan.models import Net
-from jaxgan.phases import chain, every, game, together, update
+from jaxgan.phases import carry, chain, every, game, together, update
 from jaxgan.types import merge
 
 KEY = random.key(0)
@@ -145,19 +145,25 @@ def optimistic(tx):
     return optax.chain(tx, optax.scale_by_optimistic_gradient())
 
 
+# Near the equilibrium Adam's rate is 0.02/(√v + ε), and v forgets. With optax's ε of
+# 1e-8 it grows until the play leaves again, in bursts whose height is left to rounding;
+# with this ε it stays below 0.2.
+ADAM = optax.adam(0.02, 0.0, eps=0.1)
+
+
 @pytest.mark.parametrize(
     ("play", "tx", "converges"),
     (
-        (together, optax.adam(0.02, 0.0), False),
-        (extra, optax.adam(0.02, 0.0), True),
-        (together, optimistic(optax.adam(0.02, 0.0)), True),
-        (lookahead(chain, 20), optax.adam(0.02, 0.0), True),
+        (together, ADAM, False),
+        (extra, ADAM, True),
+        (together, optimistic(ADAM), True),
+        (lookahead(chain, 20), ADAM, True),
     ),
     ids=("adam at once", "extra adam", "optimistic", "lookahead"),
 )
 def test_adam_of_each_kind_on_the_bilinear_game(play, tx, converges):
     found = bilinear(play, tx, 20000)
-    assert found[-1000:].max() < 0.1 if converges else found[-1000:].min() > 0.1
+    assert found[-1000:].max() < 1e-6 if converges else found[-1000:].min() > 0.1
 
 
 # --- the Dirac-GAN, by recipes.gan
@@ -282,9 +288,9 @@ def test_together_starts_every_phase_from_one_state():
     assert float(state.params["y"]["w"]) == pytest.approx(4 + LR * 3)
     with pytest.raises(ValueError, match="together: 'x' is trained by 2 phases"):
         together(x, x)
-    with pytest.raises(ValueError, match="together: two phases write"):
-        both = together(every(1, x), every(1, y))
-        game((X, Y), both)[1](init(KEY, {"x": (), "y": ()}), {}, KEY)
+    init, step = game((X, Y), together(every(1, x), every(1, y)))
+    again, _ = step(init(KEY, {"x": (), "y": ()}), {}, KEY)
+    jax.tree.map(np.testing.assert_array_equal, again.params, state.params)
 
 
 def test_extragradient_keeps_what_optimizers_remember_of_both_steps():
@@ -314,6 +320,27 @@ def test_lookahead_of_one_player_is_optax_s():
             change, other = theirs.update(gradient, other, pair)
         pair = optax.apply_updates(pair, change)
         np.testing.assert_allclose(state.params["x"]["w"], pair.fast["w"], rtol=1e-6)
+
+
+def test_consensus_keeps_what_losses_remember():
+    def remembers(state, batch, key):
+        return X(state) * Y(state), {}, {"m": state.memory["m"] + X(state)}
+
+    agreed = games.consensus(lambda step: 2.0, {"x": remembers, "y": y_loss})
+    x = carry("m", jnp.float32(0), update("x", agreed["x"], optax.sgd(LR)))
+    init, step = game((X, Y), together(x, update("y", agreed["y"], optax.sgd(LR))))
+    state, metrics = step(init(KEY, {"x": (), "y": ()}), {}, KEY)
+    assert float(state.memory["m"]) == 3
+    # v = (y, -x), so γ/2 |v|² adds γ (x, y) to the gradients.
+    assert float(state.params["x"]["w"]) == pytest.approx(3 - LR * (4 + 2 * 3))
+    assert float(state.params["y"]["w"]) == pytest.approx(4 - LR * (-3 + 2 * 4))
+    assert metrics["consensus"].value() == pytest.approx((9 + 16) / 2)
+
+
+def test_phases_of_games_declare_what_they_write():
+    x = carry("m", 0.0, update("x", x_loss, optax.sgd(LR)))
+    assert games.extragradient(x).writes == {("memory", "m")}
+    assert games.lookahead(x, 2).writes == {("memory", "m"), ("memory", "lookahead")}
 
 
 def test_consensus_is_the_same_over_devices():

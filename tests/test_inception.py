@@ -26,8 +26,8 @@ with warnings.catch_warnings():
         interpolate_bilinear_2d_like_tensorflow1x,
     )
 
-from jaxgan import models, recipes
-from jaxgan.metrics import evaluation, extractors, inception, weights
+from jaxgan import data, metrics, models, recipes
+from jaxgan.metrics import checks, extractors, inception, weights
 from jaxgan.run import cli
 from jaxgan.run.config import Config
 from jaxgan.types import UsageError
@@ -193,6 +193,34 @@ def test_other_weights_than_fid_s_are_refused(tmp_path, monkeypatch):
         extractors.of_inception(str(path))
 
 
+def test_scores_are_of_a_file_of_weights(network, tmp_path, monkeypatch):
+    """Random weights, under Inception's name, and few images."""
+    path = tmp_path / "w.pth"
+    torch.save(network.state_dict(), path)
+    monkeypatch.setattr(inception, "SHA256", weights.sha256(path))
+    monkeypatch.setattr(extractors, "BLOCK", 8)
+    monkeypatch.setattr(checks, "LEAST", 8)
+    extractor = extractors.choose(str(path), "digits", (28, 28, 1))
+    assert (extractor.distance, extractor.kernel) == ("fid", "kid")
+    images = np.random.default_rng(0).integers(0, 256, (8, 28, 28, 1), np.uint8)
+    samples = data.make("samples", images.__getitem__, 8, (28, 28, 1))
+    known = metrics.available(samples, extractor)
+    assert known == ("fd", "kid", "score", "prdc", "diversity")  # not its 1,008 classes
+    report = metrics.evaluate(samples, samples, {}, extractor, ("score",), 8)
+    assert report["extractor"]["resize"].startswith("bilinear to 299x299")
+    rgb = torch.tensor(images.repeat(3, -1).transpose(0, 3, 1, 2))
+    theirs = dict(zip(network.features_list, network(rgb), strict=True))
+    chosen = metrics.select(("fd", "score"), samples, extractor)
+    seen = metrics.see(samples, np.arange(8), extractor, chosen)
+    for got, name in ((seen.features, "2048"), (seen.logits, "logits_unbiased")):
+        scale = np.abs(theirs[name].numpy()).max()
+        np.testing.assert_allclose(got, theirs[name], rtol=1e-3, atol=1e-4 * scale)
+    assert report["metrics"].keys() == {"inception_score"}
+
+
+# --- by the command line
+
+
 def build(cfg, shape, num_classes):
     G, D = models.mlp.Generator(shape, (4,)), models.mlp.Discriminator((4,))
     G, D = models.flax_net("G", G), models.flax_net("D", D)
@@ -206,14 +234,14 @@ def test_the_command_gives_fid_by_a_file_of_weights(network, tmp_path, monkeypat
     torch.save(network.state_dict(), path)
     monkeypatch.setattr(inception, "SHA256", weights.sha256(path))
     monkeypatch.setattr(extractors, "BLOCK", 8)
-    monkeypatch.setattr(evaluation, "LEAST", 8)
+    monkeypatch.setattr(checks, "LEAST", 8)
     monkeypatch.setattr(sys, "argv", ["experiments/tiny.py"])
     monkeypatch.setattr(cli, "_cache_compilations", lambda: None)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     workdir = ["--workdir", str(tmp_path / "run")]
-    cli.main(Config, build, ["--steps", "1", "--batch-size", "8", *workdir])
+    cli.main(Config(), build, ["--steps", "1", "--batch-size", "8", *workdir])
     args = ["evaluate", "--num", "8", "--inception-weights", str(path), *workdir]
-    cli.main(Config, build, [*args, "--metrics", "fd", "score"])
+    cli.main(Config(), build, [*args, "--metrics", "fd", "score"])
     got = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert got["metrics"].keys() == {"fid", "inception_score"}
     assert all(np.isfinite(row["value"]) for row in got["metrics"].values())

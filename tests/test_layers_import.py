@@ -30,7 +30,10 @@ HEAVY = {
     "wandb",
     "matplotlib",
 }
-ABOUT_TORCH = {"experiments.torch_twin", "experiments.torch_translators"}
+ABOUT_TORCH = {
+    f"experiments.benchmarks.{name}"
+    for name in ("torch_side", "torch_translators", "torch_twin")
+}
 
 
 def _sources():

@@ -106,11 +106,11 @@ def test_seeds_differ_and_each_is_its_own_run(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("says", "changes"),
     (
-        ("--steps 0 must be 1 or more", {"steps": 0}),
-        ("--frames 0 must be 1 or more", {"frames": 0}),
-        ("--beta1 1.5 must be 0 or more, and below 1", {"beta1": 1.5}),
-        ("--batch-size 6 must be a multiple of 4", {"batch_size": 6, "gan": "pacgan"}),
-        ("--out /dev/null cannot be written to", {"out": "/dev/null"}),
+        ("steps 0 must be 1 or more", {"steps": 0}),
+        ("frames 0 must be 1 or more", {"frames": 0}),
+        ("beta1 1.5 must be 0 or more, and below 1", {"beta1": 1.5}),
+        ("batch_size 6 must be a multiple of 4", {"batch_size": 6, "gan": "pacgan"}),
+        ("out /dev/null cannot be written to", {"out": "/dev/null"}),
     ),
 )
 def test_bad_options_get_one_sentence(says, changes):

@@ -113,7 +113,7 @@ def test_dcgan_at_64_has_as_many_parameters_as_pytorch_s_example():
 
 @pytest.mark.parametrize("h, w, base", ((4, 4, 4), (28, 3, 4), (0, 28, 4), (7, 9, 7)))
 def test_dcgan_names_the_sizes_it_can_draw(h, w, base):
-    says = f"base {base} are for images .* wider than {base}, not {h}x{w}; resize"
+    says = f"^base {base} is for images .* wider than {base}, not {h}x{w}; .*`resize`"
     with pytest.raises(UsageError, match=says):
         dcgan.networks((h, w, 3), base=base)
     with pytest.raises(UsageError, match=says):

@@ -176,7 +176,7 @@ def _mlp_gan(loss=losses.nonsaturating):
     )
 
 
-@pytest.mark.parametrize("which", ("d_step", "g_step"))
+@pytest.mark.parametrize("which", ("D", "G"))
 def test_single_steps_agree_too(which):
     def image(params, stats, z, train=True):
         return z * params["w"], stats
@@ -194,7 +194,7 @@ def test_single_steps_agree_too(which):
     )
     batch = {"image": _points()}
     state = recipe.init(KEY, batch)
-    (_, one, one_metrics), *others = _three_ways(getattr(recipe, which), state, batch)
+    (_, one, one_metrics), *others = _three_ways(recipe.parts[which], state, batch)
     for _, new, metrics in others:
         _close(new, one)
         _close(metrics, one_metrics)
@@ -208,7 +208,7 @@ def test_schedules_memories_and_averages_agree():
         value = jnp.mean(net(state, batch["x"]) ** 2)
         old = state.memory["level"]
         level = 0.5 * old + 0.5 * lax.stop_gradient(value)
-        return value * (1 + old), {"level": level, "loss": value}
+        return value * (1 + old), {"loss": value}, {"level": level}
 
     tx = optax.sgd(0.1)
     init, step = game(
@@ -243,7 +243,7 @@ def test_a_memory_keeps_its_dtype():
 
     def loss(state, batch, key):
         count = state.memory["count"] + 1
-        return jnp.mean(_line()(state, batch["x"]) ** 2), {"count": count}
+        return jnp.mean(_line()(state, batch["x"]) ** 2), {}, {"count": count}
 
     state, step = _toy(loss, wrap=lambda p: carry("count", jnp.int32(0), p))
     one, _ = _agree(step, state, {"x": X})
@@ -319,7 +319,7 @@ def test_the_refusal_names_two_sizes_that_would_do(batch_size):
     with pytest.raises(UsageError) as refusal:
         parallel.check_batch_size(batch_size, 8)
     words = str(refusal.value)
-    assert f"--batch-size {batch_size} must be a positive multiple of the 8" in words
+    assert f"batch_size {batch_size} must be a positive multiple of the 8" in words
     named = [int(n) for n in words.split("such as")[1].strip(" .").split(" or ")]
     assert len(set(named)) == 2
     assert all(n > 0 and n % 8 == 0 for n in named)
@@ -327,7 +327,7 @@ def test_the_refusal_names_two_sizes_that_would_do(batch_size):
 
 
 def test_one_device_takes_any_batch_that_is_not_empty():
-    with pytest.raises(UsageError, match="--batch-size 0 must be 1 or more"):
+    with pytest.raises(UsageError, match="batch_size 0 must be 1 or more"):
         parallel.check_batch_size(0, 1)
 
 

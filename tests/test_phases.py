@@ -16,15 +16,18 @@ from jaxgan.phases import (
     ema,
     every,
     game,
+    lazy,
+    lazy_adam,
     prepared,
     project,
     refresh,
     repeat,
     share,
+    together,
     until,
     update,
 )
-from jaxgan.types import Mean, TrainState, merge
+from jaxgan.types import Mean, Phase, TrainState, merge
 
 LR = 0.1
 SGD = optax.sgd(LR)
@@ -290,6 +293,164 @@ def test_repeat_draws_new_randomness_each_time():
     mean = metrics["draw"].value()
     assert abs(mean - 0.5) < 4 / np.sqrt(12 * 64)
     _assert_weights(new, G=2 - LR * 64 * mean, D=3)
+
+
+@pytest.mark.parametrize(("n", "at"), ((2, 1), (3, 2), (3, 0)))
+def test_every_may_start_later(n, at):
+    state, step = _start(every(n, update("G", _square(G), SGD), at))
+    _, metrics = _run(state, jax.jit(step), 7)
+    ran = [t for t, m in enumerate(metrics) if m["loss"] is not None]
+    assert ran == [t for t in range(7) if t % n == at]
+    with pytest.raises(ValueError, match=rf"at is {n}; it must be in 0 ... {n - 1}"):
+        every(n, update("G", _square(G), SGD), n)
+
+
+# --- what a phase writes
+
+
+def test_every_entry_that_a_phase_does_not_write_keeps_its_identity():
+    phases = every(2, update("D", _square(D), SGD)), every(2, ema("G", 0.5))
+    state, _ = _start(*phases)
+    for phase, touched in zip(phases, (("params", "opt"), ("ema",)), strict=True):
+        name = "D" if "params" in touched else "G"
+        new, _ = phase.step(state, X, KEY)
+        for field in ("params", "opt", "ema"):
+            for n, entry in getattr(state, field).items():
+                same = getattr(new, field)[n] is entry
+                assert same == (field not in touched or n != name), (field, n)
+    assert phases[0].writes == frozenset() and phases[1].writes == {("ema", "G")}
+
+
+def test_what_combinators_write_is_what_they_are_made_of():
+    clip = project("D", lambda params: params)
+    kept = carry("m", jnp.float32(0), update("G", _remember(), SGD))
+    net = _averaging()
+    expected = {("params", "D"), ("memory", "m"), ("ema", "G"), ("stats", "G")}
+    average, advance = ema("G", 0.5), refresh(net, lambda *_: ())
+    parts = (clip, kept, average, advance)
+    of = chain(*parts)
+    for phase in (
+        of,
+        every(2, of),
+        repeat(2, of),
+        until(1, chain(clip, kept), chain(average, advance)),
+        prepared(lambda batch, key: batch, of),
+        share("v", "D", lambda *args: 0, of),
+        lazy(2, of),
+        together(*parts),
+    ):
+        assert phase.writes == expected
+
+
+def _sneak(field="ema", name="G"):
+    """A phase that changes an entry and declares nothing."""
+
+    def step(state, batch, key):
+        entry = jax.tree.map(lambda x: x + 1, getattr(state, field)[name])
+        return merge(state, **{field: {name: entry}}), {}
+
+    return Phase(lambda state: state, step)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    (
+        lambda phase: every(2, phase),
+        lambda phase: until(2, phase, update("G", _square(G), SGD)),
+        lambda phase: until(2, update("G", _square(G), SGD), phase),
+        lambda phase: together(phase, update("G", _square(G), SGD)),
+    ),
+    ids=("every", "until, first", "until, then", "together"),
+)
+@pytest.mark.parametrize(("field", "name"), (("ema", "G"), ("params", "D")))
+def test_what_a_phase_writes_undeclared_is_named(wrap, field, name):
+    state, step = _start(ema("G", 0.5), wrap(_sneak(field, name)))
+    says = rf"writes {field}\['{name}'\], which it does not declare"
+    with pytest.raises(ValueError, match=says):
+        jax.eval_shape(step, state, X, KEY)
+    declared = _sneak(field, name)._replace(writes=frozenset({(field, name)}))
+    _, step = _start(ema("G", 0.5), wrap(declared))
+    jax.eval_shape(step, state, X, KEY)
+
+
+def test_only_game_counts_steps():
+    count = Phase(
+        lambda state: state, lambda state, *_: (state._replace(step=state.step + 1), {})
+    )
+    state, step = _start(every(2, count))
+    with pytest.raises(ValueError, match="counts `step`"):
+        step(state, X, KEY)
+
+
+def test_phases_that_do_not_always_run_go_together():
+    """Both start from one state, also where D skips a step."""
+    d, g = update("D", _product(-1), SGD), update("G", _product(1), SGD)
+    state, step = _start(together(every(2, d, 1), g))
+    step, w = jax.jit(step), {"G": 2.0, "D": 3.0}
+    for t in range(4):
+        state, _ = step(state, X, KEY)
+        old = dict(w)
+        w["G"] = old["G"] - LR * old["D"]
+        w["D"] = old["D"] + LR * old["G"] * (t % 2 == 1)
+        _assert_weights(state, **w)
+
+
+def test_together_refuses_two_writers_of_one_entry_when_it_is_made():
+    kept = [carry("m", 0.0, update(n, _remember(), SGD)) for n in "GD"]
+    with pytest.raises(ValueError, match=r"two phases write memory\['m'\]"):
+        together(*kept)
+    clip = project("G", lambda params: params)
+    with pytest.raises(ValueError, match=r"two phases write params\['G'\]"):
+        together(every(2, update("G", _square(G), SGD)), clip)
+
+
+# --- lazy
+
+
+def test_a_lazy_phase_runs_on_every_nth_step_with_its_gradient_n_fold():
+    """By hand, with a shared momentum: 2.5 w in each step, n w_D now and then."""
+    n, tx = 3, optax.sgd(LR, momentum=0.5)
+    lazily = lazy(n, update("G", _product(1), tx))
+    state, step = _start(update("G", _square(G), tx), lazily)
+    step, w, trace = jax.jit(step), 2.0, 0.0
+    for t in range(5):
+        trace = 2.5 * w + 0.5 * trace
+        w -= LR * trace
+        if t % n == 0:
+            trace = n * 3.0 + 0.5 * trace
+            w -= LR * trace
+        state, metrics = step(state, X, KEY)
+        _assert_weights(state, G=w, D=3)
+        norms = {name for name in metrics if name.endswith("_norm")}
+        assert norms == {"G_grad_norm", "G_lazy_grad_norm"}
+        lazy_norm = metrics["G_lazy_grad_norm"].value()
+        assert lazy_norm == (pytest.approx(n * 3.0) if t % n == 0 else None)
+    other = optax.sgd(LR, momentum=0.5)
+    with pytest.raises(ValueError, match="different optimizers"):
+        chain(update("G", _square(G), other), lazily)
+
+
+@pytest.mark.parametrize("schedule", (False, True))
+def test_lazy_adam_is_corrected_as_stylegan2_has_it(schedule):
+    """c = n / (n + 1); Adam by hand in numpy, over both phases."""
+    n, lr, b1, b2, eps = 4, 0.05, 0.5, 0.99, 1e-8
+    rate = (lambda count: lr) if schedule else lr
+    tx = lazy_adam(rate, b1, b2, n, eps)
+    main, term = update("G", _square(G), tx), lazy(n, update("G", _product(1), tx))
+    state, step = _start(main, term)
+    c, step = n / (n + 1), jax.jit(step)
+    w, m, v, count = 2.0, 0.0, 0.0, 0
+    for t in range(6):
+        for gradient in (lambda w: 2.5 * w, lambda w: n * 3.0)[: 1 + (t % n == 0)]:
+            g, count = gradient(w), count + 1
+            m = b1**c * m + (1 - b1**c) * g
+            v = b2**c * v + (1 - b2**c) * g**2
+            m_hat, v_hat = m / (1 - b1 ** (c * count)), v / (1 - b2 ** (c * count))
+            w -= c * lr * m_hat / (np.sqrt(v_hat) + eps)
+        state, _ = step(state, X, KEY)
+        np.testing.assert_allclose(_weights(state)["G"], w, rtol=1e-5)
+    with pytest.raises(ValueError, match="n is 0"):
+        lazy_adam(lr, b1, b2, 0)
 
 
 # --- a skipped phase leaves no NaN
@@ -647,6 +808,19 @@ def test_ema_starts_at_the_weights_in_a_buffer_of_its_own():
     jax.jit(step, donate_argnums=0)(state, X, KEY)  # a shared buffer cannot be donated
 
 
+def test_ema_s_decay_may_be_a_function_of_the_step():
+    """Karras et al., 2020, let the average's half-life grow; here it jumps."""
+    decay = lambda step: jnp.where(step < 20, 0.5, 0.9)  # noqa: E731
+    state, step = _start(update("G", _square(G), optax.sgd(0.01)), ema("G", decay))
+    step, w, average = jax.jit(step), 2.0, 2.0
+    for t in range(100):
+        state, _ = step(state, X, KEY)
+        w *= 1 - 0.01 * 2.5
+        d = min(0.5 if t < 20 else 0.9, (1 + t) / (10 + t))
+        average = d * average + (1 - d) * w
+        np.testing.assert_allclose(state.ema["G"]["w"], average, rtol=1e-4)
+
+
 @pytest.mark.parametrize("decay", (-0.1, 1.0, 999))
 def test_ema_refuses_a_decay_outside_0_to_1(decay):
     with pytest.raises(ValueError, match=f"ema: decay is {decay}"):
@@ -713,12 +887,13 @@ def _remember(net=G):
     def loss(state, batch, key):
         w = net(state, jnp.ones(()))
         value = w * state.memory["m"]
-        return value, {"m": state.memory["m"] / 2 + lax.stop_gradient(w), "seen": value}
+        new = {"m": state.memory["m"] / 2 + lax.stop_gradient(w)}
+        return value, {"seen": value}, new
 
     return loss
 
 
-def test_carry_hands_a_metric_to_the_next_step():
+def test_carry_hands_a_memory_to_the_next_step():
     state, step = _start(carry("m", jnp.float32(1), update("G", _remember(), SGD)))
     w, m = 2.0, 1.0
     assert state.memory["m"] == 1
@@ -738,7 +913,7 @@ def test_carry_keeps_trees_of_any_dtype():
         old = state.memory["history"]
         pool = jnp.concatenate([batch["x"][None], old["pool"][:-1]])
         new = {"pool": pool, "count": old["count"] + 1}
-        return _square(G)(state, batch, key)[0], {"history": new}
+        return _square(G)(state, batch, key)[0], {}, {"history": new}
 
     state, step = _start(carry("history", value, update("G", loss, SGD)))
     states, _ = _run(state, jax.jit(step), 3)
@@ -800,9 +975,10 @@ def test_carry_outside_of_other_phases_works_or_is_refused(wrap, memories):
     assert [float(new.memory["m"]) for new in states] == pytest.approx(memories)
 
 
-def test_a_metric_named_as_a_memory_becomes_it_whoever_reports_it():
+def test_a_memory_is_of_whoever_returns_it():
     def doubles(state, batch, key):
-        return _square(D)(state, batch, key)[0], {"m": 2 * state.memory["m"]}
+        value, metrics = _square(D)(state, batch, key)
+        return value, metrics | {"m": value}, {"m": 2 * state.memory["m"]}
 
     state, step = _start(
         carry("m", jnp.float32(1), update("G", _remember(), SGD)),
@@ -810,13 +986,34 @@ def test_a_metric_named_as_a_memory_becomes_it_whoever_reports_it():
     )
     new, metrics = step(state, X, KEY)
     assert new.memory["m"] == 2 * ONCE
-    assert "m" not in metrics
+    # A metric of that name stays one.
+    assert metrics["m"].value() == pytest.approx(1.25 * 3**2)
 
 
-def test_carry_names_what_the_loss_forgot_to_report():
+def test_carry_names_what_the_loss_forgot_to_return():
     state, step = _start(carry("m", jnp.float32(0), update("G", _square(G), SGD)))
     with pytest.raises((KeyError, ValueError), match=r"carry.*'m'"):
         step(state, X, KEY)
+
+
+def test_a_memory_that_nothing_keeps_is_refused():
+    state, step = _start(update("G", lambda *_: (jnp.float32(0), {}, {"m": 1.0}), SGD))
+    with pytest.raises(ValueError, match=r"remembers \['m'\], which no `carry` keeps"):
+        step(state, X, KEY)
+
+
+def test_carry_swallows_no_metric_of_its_name():
+    """As `carry("d_loss", ...)` did, which made the loss the next memory."""
+
+    def loss(state, batch, key):
+        value = state.params["G"]["w"] * state.memory["loss"]
+        return value, {"loss": value}, {"loss": state.memory["loss"] + 1}
+
+    state, step = _start(carry("loss", jnp.float32(1), update("G", loss, SGD)))
+    states, metrics = _run(state, step, 2)
+    assert [float(state.memory["loss"]) for state in states] == [2, 3]
+    values = [m["loss"] for m in metrics]
+    assert values == pytest.approx([2 * 1, (2 - LR) * 2])
 
 
 # --- game

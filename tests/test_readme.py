@@ -30,11 +30,11 @@ def example(words):
 
 
 def test_there_are_the_examples_that_are_tested_here():
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 8
 
 
 def test_the_steps_in_a_loop_of_your_own(tmp_path, monkeypatch):
-    names = run(example("recipes.gan("), tmp_path, monkeypatch)
+    names = run(example("recipes.gan(\n"), tmp_path, monkeypatch)
     assert int(names["state"].step) == 10
     assert names["images"].shape == (16, 28, 28, 1)
     assert np.abs(names["images"]).max() <= 1
@@ -54,7 +54,7 @@ def test_your_own_gan_trains(tmp_path, monkeypatch):
 
 
 def test_a_run_in_a_notebook(tmp_path, monkeypatch):
-    names = run(example("train.run("), tmp_path, monkeypatch)
+    names = run(example("run.train("), tmp_path, monkeypatch)
     assert names["images"].shape == (64, 28, 28, 1)
     assert (tmp_path / "runs" / "notebook" / "samples" / "000020.png").exists()
 
@@ -66,3 +66,30 @@ def test_evaluation_of_any_images_by_any_features(tmp_path, monkeypatch, capsys)
     assert "fd_mnist" in capsys.readouterr().out
     row = names["result"]["metrics"]["fd_thumbnails"]
     assert 0 < row["value"] < 2 * row["floor"] < row["ceiling"]
+
+
+@pytest.mark.parametrize("words", ["nnx.Module", "equinox"])
+def test_networks_from_elsewhere_train(words, tmp_path, monkeypatch):
+    names = run(example(words), tmp_path, monkeypatch)
+    state = names["state"]
+    assert int(state.step) == 100
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(state))
+    # 100 steps in, fakes are dark like digits, not mid-gray like noise.
+    draw, key = names["gan"].draws["sample"], jax.random.key(1)
+    settled = names["gan"].settle(state, key)
+    images = draw.run(settled, draw.task.given({}, key, 64), key)
+    assert float(images.mean()) < -0.4
+
+
+def test_a_measure_of_your_own_is_reported(tmp_path, monkeypatch, capsys):
+    names = run(example("metrics.Measure("), tmp_path, monkeypatch)
+    assert "contrast" in capsys.readouterr().out
+    deviation = names["images"].std((1, 2, 3)).mean() / 255
+    found = names["result"]["metrics"]["contrast"]["value"]
+    assert found == pytest.approx(deviation, rel=1e-9)
+
+
+def test_data_of_your_own_are_loaded(tmp_path, monkeypatch):
+    names = run(example("data.Source("), tmp_path, monkeypatch)
+    assert names["dataset"].shape == (16, 16, 1) and names["dataset"].size == 40
+    assert [group.size for group in names["both"].groups] == [50, 40]

@@ -17,6 +17,11 @@ KEY = random.key(0)
 LR = 0.1
 
 
+def sample_of(recipe):
+    """`(state, *given) -> images`"""
+    return lambda state, *given: recipe.draws["sample"].run(state, given, KEY)
+
+
 # --- by hand: G draws a constant, D is a line
 
 
@@ -107,7 +112,8 @@ def test_d_step_and_g_step_touch_their_own_network_only():
     """And are what the step is made of: G's against the D it is given."""
     recipe = _toy(g_tx=optax.adam(LR), d_tx=optax.adam(LR))
     state = recipe.init(KEY, BATCH)
-    for step, mine, other in ((recipe.d_step, "D", "G"), (recipe.g_step, "G", "D")):
+    for mine, other in ("DG", "GD"):
+        step = recipe.parts[mine]
         new, _ = jax.jit(step)(state, BATCH, KEY)
         assert new.step == 0
         for field in ("params", "opt"):
@@ -120,7 +126,7 @@ def test_d_step_and_g_step_touch_their_own_network_only():
                 )
             )
         jax.tree.map(np.testing.assert_array_equal, state.ema, new.ema)
-    both, _ = recipe.g_step(recipe.d_step(state, BATCH, KEY)[0], BATCH, KEY)
+    both, _ = recipe.parts["G"](recipe.parts["D"](state, BATCH, KEY)[0], BATCH, KEY)
     whole, _ = recipe.step(state, BATCH, KEY)
     np.testing.assert_allclose(_numbers(both), _numbers(whole), rtol=1e-6)
 
@@ -128,8 +134,8 @@ def test_d_step_and_g_step_touch_their_own_network_only():
 def test_the_single_steps_report_means_like_the_whole():
     recipe = _toy()
     state = recipe.init(KEY, BATCH)
-    for step, name in ((recipe.d_step, "d_loss"), (recipe.g_step, "g_loss")):
-        _, metrics = step(state, BATCH, KEY)
+    for part, name in (("D", "d_loss"), ("G", "g_loss")):
+        _, metrics = recipe.parts[part](state, BATCH, KEY)
         assert all(isinstance(m, Mean) for m in metrics.values())
         assert np.isfinite(metrics[name].value())
 
@@ -252,22 +258,25 @@ def test_both_networks_are_given_each_image_s_label():
 
 def test_sampling_follows_the_label_and_the_noise(conditional):
     recipe, state = conditional
-    assert (recipe.latent_dim, recipe.num_classes) == (2, 4)
+    draw = recipe.draws["sample"]
+    given = draw.task.given({"label": jnp.arange(4)}, KEY, 4)
+    assert draw.task.needs == ("label",)
+    assert [x.shape for x in given] == [(4, 2), (4,)]
     z, label = jnp.ones((4, 2)), jnp.arange(4)
-    images = jax.jit(recipe.sample)(state, z, label)
+    images = jax.jit(sample_of(recipe))(state, z, label)
     assert images.shape == (4, 3)
     assert len({tuple(row) for row in np.round(images, 5).tolist()}) == 4
-    same = recipe.sample(state, z, jnp.full(4, 2))
+    same = sample_of(recipe)(state, z, jnp.full(4, 2))
     np.testing.assert_allclose(same, jnp.broadcast_to(images[2:3], (4, 3)), rtol=1e-5)
-    assert jnp.abs(recipe.sample(state, -z, label) - images).max() > 1e-3
+    assert jnp.abs(sample_of(recipe)(state, -z, label) - images).max() > 1e-3
 
 
 def test_labels_that_are_missing_are_asked_for(conditional):
-    recipe, state = conditional
+    recipe, _ = conditional
     with pytest.raises((KeyError, ValueError), match="label"):
         recipe.init(KEY, {"image": LABELLED["image"]})
     with pytest.raises(ValueError, match="label"):
-        recipe.sample(state, jnp.ones((4, 2)))
+        recipe.draws["sample"].task.given({}, KEY, 4)
 
 
 # --- averages
@@ -276,12 +285,12 @@ def test_labels_that_are_missing_are_asked_for(conditional):
 def test_samples_come_from_averaged_weights_alone(conditional):
     recipe, state = conditional
     z, label = jnp.ones((4, 2)), jnp.arange(4)
-    images = recipe.sample(state, z, label)
+    images = sample_of(recipe)(state, z, label)
     shaken = lambda tree: jax.tree.map(lambda w: w + 1, tree)  # noqa: E731
     live = merge(state, params=shaken(state.params))
-    np.testing.assert_array_equal(recipe.sample(live, z, label), images)
+    np.testing.assert_array_equal(sample_of(recipe)(live, z, label), images)
     averaged = merge(state, ema=shaken(state.ema))
-    assert jnp.abs(recipe.sample(averaged, z, label) - images).max() > 0.1
+    assert jnp.abs(sample_of(recipe)(averaged, z, label) - images).max() > 0.1
 
 
 class _Normalized(nn.Module):
@@ -348,7 +357,7 @@ def test_a_settled_dcgan_samples_what_training_shows():
     state = merge(state, ema=jax.tree.map(lambda w: 20 * w, state.ema))
     state = jax.jit(recipe.settle)(state, KEY)
     z = random.normal(KEY, (512, 4))
-    images = jax.jit(recipe.sample)(state, z)
+    images = jax.jit(sample_of(recipe))(state, z)
     variables = {"params": state.ema["G"], **state.stats["G"]}
     training = jax.jit(lambda v, z: G.apply(v, z, mutable=["batch_stats"])[0])
     shown = training(variables, z)
@@ -393,7 +402,7 @@ def test_it_learns_a_normal_distribution():
     batches = lambda key: {"image": 1.5 + 0.5 * random.normal(key, (128, 1))}  # noqa: E731
     states = _train(recipe, batches, 600)
     z = random.normal(KEY, (2000, 4))
-    images = np.asarray(jax.jit(jax.vmap(recipe.sample, (0, None)))(states, z))
+    images = np.asarray(jax.jit(jax.vmap(sample_of(recipe), (0, None)))(states, z))
     np.testing.assert_allclose(images.mean((1, 2)), 1.5, atol=0.1)
     np.testing.assert_allclose(images.std((1, 2)), 0.5, atol=0.1)
 
@@ -411,7 +420,7 @@ def test_it_learns_a_mean_for_every_class():
     z = random.normal(KEY, (1000, 4))
     for label, mean in ((0, -1), (1, 1)):
         labels = jnp.full(1000, label)
-        sample = jax.jit(jax.vmap(recipe.sample, (0, None, None)))
+        sample = jax.jit(jax.vmap(sample_of(recipe), (0, None, None)))
         images = np.asarray(sample(states, z, labels))
         np.testing.assert_allclose(images.mean((1, 2)), mean, atol=0.15)
         np.testing.assert_allclose(images.std((1, 2)), 0.3, atol=0.2)

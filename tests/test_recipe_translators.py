@@ -7,11 +7,14 @@ import optax
 import pytest
 from jax import random
 
-from jaxgan import parallel, pool, recipes, tasks
+from jaxgan import augment, parallel, pool, recipes, tasks
+from jaxgan import regularizers as reg
 from jaxgan.models import cyclegan, flax_net, pix2pix, spade, spectral, srgan
 from jaxgan.models.net import Net
-from jaxgan.recipes.translator import at_once
+from jaxgan.recipes.adversary import at_once
 from jaxgan.run import checkpoint
+from jaxgan.run.members import Member
+from jaxgan.run.program import start
 from jaxgan.types import TrainState, UsageError, example
 
 KEY = random.key(0)
@@ -53,6 +56,10 @@ def patchgan(patch=16):
 
 def values(metrics):
     return {name: mean.value() for name, mean in metrics.items()}
+
+
+def translate(model, state, *given, name="translate"):
+    return model.draws[name].run(state, given, KEY)
 
 
 def softplus(x):
@@ -105,7 +112,7 @@ def test_a_step_of_pix2pix_is_equation_4_by_hand():
     assert weight(state, "G") == pytest.approx(2 - 0.1 * slope, rel=1e-4)
     average = 2 + 0.9 * (weight(state, "G") - 2)
     assert float(state.ema["G"]["w"]) == pytest.approx(average, rel=1e-4)
-    drawn = model.translate(state, BATCH["input"], KEY)
+    drawn = translate(model, state, BATCH["input"])
     expected = (average * BATCH["input"]).clip(-1, 1)
     np.testing.assert_allclose(drawn, expected, rtol=1e-4)
 
@@ -139,9 +146,10 @@ def test_any_task_takes_two_finite_steps(name):
     state, metrics = run(model, 2)
     assert finite(state, metrics)
     given = task.given(BATCH, KEY)
-    drawn = model.translate(state, given, KEY)
+    drawn = translate(model, state, *given)
     assert drawn.shape == IMAGES.shape and abs(drawn).max() <= 1
-    assert (drawn != model.translate(state, given, random.key(9))).any()  # dropout
+    other = model.draws["translate"].run(state, given, random.key(9))
+    assert (drawn != other).any()  # dropout
     like = jax.eval_shape(model.init, KEY, example(SHAPE))
     assert jax.tree.map(jnp.shape, like) == jax.tree.map(jnp.shape, state)
 
@@ -149,12 +157,12 @@ def test_any_task_takes_two_finite_steps(name):
 def test_what_is_given_is_made_once_in_a_step():
     made = []
 
-    def given(batch, key):
+    def given(batch, key, n=None):
         made.append(1)
-        return batch["input"]
+        return (batch["input"],)
 
     tx = optax.adam(1e-3)
-    task = tasks.Task(given, needs=("image", "input"))
+    task = tasks.Task(given, ("image", "input"), "image")
     model = recipes.pix2pix(unet(), patchgan(), task, g_tx=tx, d_tx=tx)
     state = model.init(KEY, BATCH)
     made.clear()
@@ -228,7 +236,7 @@ def test_srgan_learns_the_squared_error_first():
         }
         assert moved == {"G": True, "D": t >= 2}
         assert (got["distance"] is None) == (t >= 2)
-        for name in ("content", "g_loss", "d_loss", "D(fake)"):
+        for name in ("content_loss", "g_loss", "d_loss", "D(fake)"):
             assert (got[name] is None) == (t < 2)
 
 
@@ -244,6 +252,99 @@ def test_srgan_s_terms_are_its_own():
     twice = sr(0, content=lambda a, b: 0 * a.mean((1, 2, 3)), adversarial=2.0)
     _, metrics = twice.step(state, BATCH, KEY)
     assert values(metrics)["G_grad_norm"] == pytest.approx(2 * one, rel=1e-3) and one
+
+
+def test_srgan_s_content_moves_g_by_hand():
+    """G copies w · x twice as large, and its content loss is a mean square."""
+    x = np.array(BATCH["image"], "float64")
+    # What G makes of the small copies, which the task makes bicubically.
+    small = np.array(tasks.smaller(BATCH["image"], 2), "float64")
+    large = small.repeat(2, 1).repeat(2, 2)
+    model = sr(0, adversarial=0.25)
+    state, metrics = model.step(model.init(KEY, BATCH), BATCH, KEY)
+    got = values(metrics)
+    content = ((0.5 * large - x) ** 2).mean()
+    assert got["content_loss"] == pytest.approx(content, rel=1e-4)
+    w = weight(state, "D")
+    m = 0.5 * large.mean((1, 2, 3))
+    slope = (2 * (0.5 * large - x) * large).mean()
+    slope += 0.25 * (-1 / (1 + np.exp(w * m)) * w * large.mean((1, 2, 3))).mean()
+    assert weight(state, "G") == pytest.approx(0.5 - 0.1 * slope, rel=1e-5)
+    assert got["G_grad_norm"] == pytest.approx(abs(slope), rel=1e-3)
+
+
+# --- penalties and augmentations, of any D
+
+TWICE = augment.Augmentation(lambda images, key, step, memory: 2 * images)
+
+
+def pix(**options):
+    nets = scaled("G", 2.0), mean_of("D", 0.5)
+    return recipes.pix2pix(*nets, tasks.paired(), g_tx=SGD, d_tx=SGD, **options)
+
+
+def test_pix2pix_takes_a_penalty_and_an_augmentation():
+    """D of 2 x has the slope 2 w / n by each of an image's n numbers."""
+    model = pix(penalty=reg.r1(2.0), augment=TWICE)
+    state, metrics = model.step(model.init(KEY, BATCH), BATCH, KEY)
+    x, y = (np.array(BATCH[n], "float64") for n in ("input", "image"))
+    mx, my, n = x.mean((1, 2, 3)), y.mean((1, 2, 3)), 8 * 8 * 3
+    real, fake = 0.5 * 2 * my, 0.5 * 2 * 2 * mx
+    got, penalty = values(metrics), 4 * 0.5**2 / n
+    assert got["d_penalty"] == pytest.approx(penalty, rel=1e-4)
+    d_loss = (softplus(-real) + softplus(fake)).mean() / 2 + penalty
+    assert got["d_loss"] == pytest.approx(d_loss, rel=1e-4)
+    g_loss = softplus(-weight(state, "D") * 2 * 2 * mx).mean()
+    assert got["g_loss"] == pytest.approx(g_loss, rel=1e-4)
+    assert got["distance"] == pytest.approx(np.abs(2 * x - y).mean(), rel=1e-4)
+
+
+def test_each_d_of_cyclegan_has_a_penalty_and_an_augmentation():
+    model = numbers(penalty=reg.lecam_penalty(1.0, 0.75), augment=TWICE, pool=0)
+    state, metrics = model.step(model.init(KEY, BATCH), BATCH, KEY)
+    ma, mb = (np.array(BATCH[n], "float64").mean() for n in ("input", "image"))
+    means = {"a": (2 * ma, 2 * 3 * mb), "b": (-4 * mb, -4 * 0.5 * ma)}
+    for name, (real, fake) in means.items():
+        memory = state.memory[f"penalty_{name}"]
+        assert float(memory["real"]) == pytest.approx(0.25 * real, rel=1e-3)
+        assert float(memory["fake"]) == pytest.approx(0.25 * fake, rel=1e-3)
+        assert values(metrics)[f"D_{name}(real)"] == pytest.approx(real, rel=1e-3)
+        assert values(metrics)[f"d_penalty_{name}"] > 0
+
+
+@pytest.mark.parametrize("which", ("pix2pix", "srgan", "spade", "cyclegan"))
+def test_translators_keep_their_structure_with_every_option(which):
+    """ADA's p and LeCam's anchors are in the state, and parts step by themselves."""
+    options = {
+        "penalty": reg.total(reg.lecam_penalty(), reg.r1()),
+        "augment": augment.adaptive(),
+        "ema_decay": lambda step: 0.5,
+    }
+    of = {"pix2pix": pix, "srgan": lambda **o: sr(1, **o), "cyclegan": numbers}
+    model = painter(True, **options) if which == "spade" else of[which](**options)
+    state = jax.eval_shape(model.init, KEY, BATCH)
+    names = ("penalty", "augment")
+    suffixes = ("_a", "_b") if which == "cyclegan" else ("",)
+    expected = {name + suffix for name in names for suffix in suffixes}
+    assert set(state.memory) - {"pool"} == expected
+    assert set(model.parts) == {"D", "G"}
+    for step in (model.step, *model.parts.values()):
+        after, _ = jax.eval_shape(step, state, BATCH, KEY)
+        assert jax.tree.structure(after) == jax.tree.structure(state)
+
+
+def test_parts_of_a_translator_are_what_a_step_is_made_of():
+    """D's update, then G's against the new D, on fakes of their own, which are equal
+    where G draws no noise."""
+    model = numbers(pool=0)
+    state = model.init(KEY, BATCH)
+    apart, _ = model.parts["D"](state, BATCH, KEY)
+    assert weight(apart, "G") == 0.5 and weight(apart, "D_a") != 1.0
+    apart, _ = model.parts["G"](apart, BATCH, KEY)
+    whole, _ = model.step(state, BATCH, KEY)
+    for name in ("G", "F", "D_a", "D_b"):
+        assert weight(apart, name) == pytest.approx(weight(whole, name), rel=1e-5)
+    assert apart.step == 0 and whole.step == 1
 
 
 # --- CycleGAN
@@ -279,14 +380,22 @@ def test_a_step_of_cyclegan_is_by_hand():
     loss_b, w_b = critic(-2.0, mb, 0.5 * ma)
     got = values(metrics)
     assert got["d_loss"] == pytest.approx(loss_a + loss_b, rel=1e-4)
-    home = np.abs(1.5 * a - a).mean() + np.abs(1.5 * b - b).mean()
-    assert got["cycle"] == pytest.approx(home, rel=1e-4)
+    cycled = np.abs(1.5 * a - a).mean() + np.abs(1.5 * b - b).mean()
+    assert got["cycle_loss"] == pytest.approx(cycled, rel=1e-4)
     same = np.abs(0.5 * b - b).mean() + np.abs(3 * a - a).mean()
-    assert got["identity"] == pytest.approx(same, rel=1e-4)
+    assert got["identity_loss"] == pytest.approx(same, rel=1e-4)
+    for name, real, fake in (("D_a", ma, 3 * mb), ("D_b", -2 * mb, -2 * 0.5 * ma)):
+        assert got[f"{name}(real)"] == pytest.approx(real.mean(), rel=1e-4)
+        assert got[f"{name}(fake)"] == pytest.approx(fake.mean(), rel=1e-4)
     for name, expected in (("D_a", w_a), ("D_b", w_b)):
         assert weight(state, name) == pytest.approx(expected, rel=1e-4)
     given = jnp.full((2, *SHAPE), 0.25)
-    there, back = (m.translate(state, given, KEY)[0, 0, 0, 0] for m in (ab, ab.back))
+    there, back = (
+        translate(ab, state, given, name=name)[0, 0, 0, 0]
+        for name in ("translate", "back")
+    )
+    tasks_ = {name: draw.task.target for name, draw in ab.draws.items()}
+    assert tasks_ == {"translate": "image", "back": "input"}
     averages = [float(state.ema[n]["w"]) for n in "GF"]
     np.testing.assert_allclose([there, back], 0.25 * np.array(averages), rtol=1e-5)
 
@@ -352,7 +461,7 @@ def test_cyclegan_keeps_its_pool_in_the_state():
     assert finite(state, metrics)
     with_none = numbers(pool=0, identity=0.0)
     state, metrics = run(with_none, 1)
-    assert "pool" not in state.memory and "identity" not in metrics
+    assert "pool" not in state.memory and "identity_loss" not in metrics
 
 
 def test_cyclegan_s_networks_go_together():
@@ -399,8 +508,10 @@ def test_a_run_that_is_saved_and_restored_goes_on_as_it_was(which, tmp_path):
                 checkpoint.save(saved, state)
             state, _ = step(state, BATCH, random.fold_in(KEY, t))
     mesh = parallel.mesh(jax.devices()[:1])
-    template = checkpoint.template(model, SHAPE, mesh)
-    others = checkpoint.template(painter(True), SHAPE, mesh)
+    template, others = (
+        start(lambda values, m=m: m, (Member(0, {}),), SHAPE, mesh).template
+        for m in (model, painter(True))
+    )
     with checkpoint.reader(tmp_path / "saved") as saved:
         again = checkpoint.restore(saved, template)
         with pytest.raises(UsageError, match="states of other networks or optimizers"):
@@ -450,21 +561,24 @@ def test_spade_takes_finite_steps_and_draws_with_any_noise(encoder):
     state, metrics = run(model, 2)
     assert finite(state, metrics)
     assert set(state.params) == {"G", "D"} | ({"E"} if encoder else set())
-    given = model.task.given(BATCH, KEY)
-    a, b = (model.translate(state, given, random.key(i)) for i in (0, 1))
+    draw = model.draws["translate"]
+    givens = [draw.task.given(BATCH, random.key(i)) for i in (0, 1)]
+    a, b = (draw.run(state, given, KEY) for given in givens)
     assert a.shape == IMAGES.shape and (a != b).any()
     before = model.init(KEY, BATCH).stats["G"]["spectral"]
     after = state.stats["G"]["spectral"]
     pairs = zip(*map(jax.tree.leaves, (before, after)), strict=True)
     assert any((x != y).any() for x, y in pairs)
     assert set(state.ema) == {"G"} | ({"E"} if encoder else set())
-    assert (model.styled is None) == (not encoder)
+    assert set(draw.encode) == ({"style"} if encoder else set())
     if encoder:
-        a = model.styled(state, given, BATCH["image"])
-        b = model.styled(state, given, BATCH["image"][::-1])
+        style = lambda state, images: draw.run(  # noqa: E731
+            state, draw.encode["style"](state, givens[0], images), KEY
+        )
+        a, b = style(state, BATCH["image"]), style(state, BATCH["image"][::-1])
         assert a.shape == IMAGES.shape and (a != b).any()
         live = state._replace(params=jax.tree.map(jnp.zeros_like, state.params))
-        np.testing.assert_array_equal(model.styled(live, given, BATCH["image"]), a)
+        np.testing.assert_array_equal(style(live, BATCH["image"]), a)
 
 
 def test_the_encoder_of_styles_sees_a_tint():
@@ -505,6 +619,8 @@ def test_spade_s_losses_by_hand():
         tasks.of_maps(3),
         latent_dim=2,
         encoder=net("E", encoded, 1.5),
+        feature_matching=4.0,
+        kl_divergence=0.25,
         g_tx=optax.sgd(0.0),
         d_tx=optax.sgd(0.0),
     )
@@ -519,6 +635,14 @@ def test_spade_s_losses_by_hand():
     ]
     assert got["d_loss"] == pytest.approx(np.mean(hinge), rel=1e-4)
     assert got["g_loss"] == pytest.approx(-0.375 * mf.mean(), rel=1e-4)
-    assert got["matching"] == pytest.approx(3 * np.abs(real - fake).mean(), rel=1e-4)
+    matching = 3 * np.abs(real - fake).mean()
+    assert got["feature_matching"] == pytest.approx(matching, rel=1e-4)
     kl = (1.5**2 + 2 - 1 - np.log(2)) * 2 / 2  # of N(1.5, 2) from N(0, 1), twice
-    assert got["kl"] == pytest.approx(kl, rel=1e-4)
+    assert got["kl_divergence"] == pytest.approx(kl, rel=1e-4)
+    # What moves G's one weight w, of fakes w · map: each term's slope by its weight.
+    maps = fake / 0.5
+    slope = -0.375 * maps.mean((1, 2, 3)).mean()
+    slope += 4.0 * 3 * (np.sign(fake - real) * maps).mean()
+    assert got["G_grad_norm"] == pytest.approx(abs(slope), rel=1e-3)
+    # And the encoder's, of means w: G takes no notice of z here.
+    assert got["E_grad_norm"] == pytest.approx(0.25 * 2 * 1.5, rel=1e-3)

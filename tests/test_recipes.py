@@ -13,7 +13,7 @@ from jax import random
 from jaxgan import augment, losses, parallel, recipes
 from jaxgan import regularizers as reg
 from jaxgan.models import Net, dcgan, flax_net, mlp, packed, resnet, spectral
-from jaxgan.recipes.infogan import codes, information
+from jaxgan.recipes.infogan import codes, mutual_information
 
 KEY = random.key(0)
 LR = 0.1
@@ -48,17 +48,18 @@ MEAN = 5.5 / 4
 # --- schedules, clipping, packing
 
 
-def test_g_learns_on_every_nth_step_of_the_critic():
-    G, D, options = line(n_critic=3)
+@pytest.mark.parametrize("n", (1, 2, 3))
+def test_g_learns_on_every_nth_step_of_the_critic(n):
+    G, D, options = line(n_critic=n)
     gan = recipes.gan(G, D, **options)
     state, c, average, b = gan.init(KEY, POINTS), 0.5, 0.5, -0.7
     for t in range(7):
         state, metrics = gan.step(state, POINTS, random.fold_in(KEY, t))
         b += LR * (MEAN - c)
-        if t % 3 == 0:
+        if t % n == 0:
             c += LR * b
             average += max(1 - 0.999, 9 / (10 + t)) * (c - average)
-        assert float(metrics["g_loss"].count) == (t % 3 == 0)
+        assert float(metrics["g_loss"].count) == (t % n == 0)
         assert float(state.params["G"]["c"]) == pytest.approx(c, rel=1e-5)
         assert float(state.params["D"]["b"]) == pytest.approx(b, rel=1e-5)
         assert float(state.ema["G"]["c"]) == pytest.approx(average, rel=1e-5)
@@ -68,7 +69,7 @@ def test_the_critic_s_weights_are_clipped_after_its_step():
     G, D, options = line(clip=0.01)
     gan = recipes.gan(G, D, **options)
     start = gan.init(KEY, POINTS)
-    for step in (gan.step, gan.d_step):
+    for step in (gan.step, gan.parts["D"]):
         state, _ = step(start, POINTS, KEY)
         assert float(state.params["D"]["b"]) == pytest.approx(-0.01)
     assert float(start.params["G"]["c"]) == 0.5
@@ -93,7 +94,7 @@ def test_the_penalty_joins_d_s_loss():
     """On a line R1 is γ/2 b², whose slope is γ b."""
     G, D, options = line(penalty=reg.r1(3.0))
     gan = recipes.gan(G, D, **options)
-    state, metrics = gan.d_step(gan.init(KEY, POINTS), POINTS, KEY)
+    state, metrics = gan.parts["D"](gan.init(KEY, POINTS), POINTS, KEY)
     assert metrics["d_penalty"].value() == pytest.approx(1.5 * 0.49)
     assert metrics["d_loss"].value() == pytest.approx(
         -0.7 * (0.5 - MEAN) + 1.5 * 0.49, rel=1e-5
@@ -103,10 +104,10 @@ def test_the_penalty_joins_d_s_loss():
 
 
 def test_d_is_shown_augmented_images_by_both_steps():
-    def darker(images, key, step):
+    def darker(images, key, step, memory):
         return images - step.astype("float32") - 1
 
-    G, D, options = line(augment=darker)
+    G, D, options = line(augment=augment.Augmentation(darker))
     gan = recipes.gan(G, D, **options)
     state = gan.init(KEY, POINTS)._replace(step=jnp.int32(2))
     _, metrics = gan.step(state, POINTS, KEY)
@@ -114,6 +115,77 @@ def test_d_is_shown_augmented_images_by_both_steps():
     assert metrics["D(fake)"].value() == pytest.approx(-0.7 * (0.5 - 3), rel=1e-5)
     b = -0.7 + LR * (MEAN - 0.5)
     assert metrics["g_loss"].value() == pytest.approx(-b * (0.5 - 3), rel=1e-5)
+
+
+def test_the_penalty_is_taken_at_raw_images_with_the_augmentation_in_d():
+    """Of images augmented to 2 x + 5, D has the slope 2 b: R1 is γ/2 4 b²."""
+    twice = augment.Augmentation(lambda images, key, step, memory: 2 * images + 5)
+    G, D, options = line(penalty=reg.r1(3.0), augment=twice)
+    gan = recipes.gan(G, D, **options)
+    _, metrics = gan.parts["D"](gan.init(KEY, POINTS), POINTS, KEY)
+    assert metrics["d_penalty"].value() == pytest.approx(1.5 * 4 * 0.49)
+    real, fake = (-0.7 * (2 * x + 5) for x in (MEAN, 0.5))
+    assert metrics["D(real)"].value() == pytest.approx(real, rel=1e-5)
+    expected = fake - real + 1.5 * 4 * 0.49
+    assert metrics["d_loss"].value() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_penalty_s_weight_follows_the_step():
+    G, D, options = line(penalty=reg.r1(lambda step: 1.0 + step.astype("float32")))
+    gan = recipes.gan(G, D, **options)
+    state = gan.init(KEY, POINTS)._replace(step=jnp.int32(4))
+    _, metrics = gan.parts["D"](state, POINTS, KEY)
+    assert metrics["d_penalty"].value() == pytest.approx(5 / 2 * 0.49)
+
+
+def test_ada_remembers_its_p_in_the_state():
+    """p rises while D's real logits are positive; G is shown what D is shown."""
+    up = lambda images, key: images + 100  # noqa: E731
+    ada = augment.adaptive(up, target=0.6, images=8)  # a batch of 4 moves p by a half
+    G, D, options = line(augment=ada, d_tx=optax.sgd(0.0), g_tx=optax.sgd(0.0))
+    gan, batch = recipes.gan(G, D, **options), {"image": -POINTS["image"] - 20}
+    state = gan.init(KEY, batch)
+    assert float(state.memory["augment"]) == 0
+    state, metrics = gan.step(state, batch, KEY)
+    assert metrics["D(real)"].value() == pytest.approx(-0.7 * (-MEAN - 20), rel=1e-4)
+    assert metrics["D(fake)"].value() == pytest.approx(-0.7 * 0.5, rel=1e-4)
+    assert float(state.memory["augment"]) == 0.5  # real logits are positive: it rises
+    state = state._replace(memory={"augment": jnp.float32(1)})
+    _, metrics = gan.parts["G"](state, batch, KEY)
+    assert metrics["g_loss"].value() == pytest.approx(0.7 * 100.5, rel=1e-4)
+    state, metrics = gan.parts["D"](state, batch, KEY)
+    real = -0.7 * (100 - MEAN - 20)
+    assert metrics["D(real)"].value() == pytest.approx(real, rel=1e-4)
+    assert float(state.memory["augment"]) == 0.5  # logits are negative: it falls
+
+
+def test_g_may_draw_fakes_of_its_own():
+    """Shared ones are drawn once in a step, others twice, and G's with another key."""
+    drawn = []
+
+    def image(params, stats, z, train=True):
+        drawn.append(z)
+        return params["c"] * z[:, :1], stats
+
+    _, D, options = line()
+    G = Net("G", lambda key, z: ({"c": jnp.float32(0.5)}, {}), image)
+    for share_fakes, passes in ((True, 1), (False, 2)):
+        gan = recipes.gan(G, D, **options, share_fakes=share_fakes)
+        state = gan.init(KEY, POINTS)
+        drawn.clear()
+        gan.step(state, POINTS, KEY)
+        assert len(drawn) == passes
+        assert passes == 1 or (drawn[0] != drawn[1]).all()
+
+
+def test_ema_decay_may_be_a_function_of_the_step():
+    G, D, options = line(ema_decay=lambda step: jnp.float32(0.05))
+    gan = recipes.gan(G, D, **options)
+    state, _ = gan.step(gan.init(KEY, POINTS), POINTS, KEY)
+    c = float(state.params["G"]["c"])
+    expected = 0.05 * 0.5 + 0.95 * c  # the warming up would allow 0.1
+    assert float(state.ema["G"]["c"]) == pytest.approx(expected, rel=1e-6)
+    assert abs(c - 0.5) > 0.01
 
 
 # --- Unrolled GAN
@@ -151,8 +223,8 @@ def test_acgan_s_losses_are_the_paper_s():
     state = gan.init(KEY, BATCH)
     _, metrics = gan.step(state, BATCH, KEY)
     # The fakes that the step shares are of the first key of the first phase.
-    z = gan.latents(random.split(random.split(KEY, 4)[0])[0], 4)
-    fake = G(state, z, BATCH["label"])
+    z_key = random.split(random.split(KEY, 4)[0])[0]
+    fake = G(state, *gan.draws["sample"].task.given(BATCH, z_key, 4))
     (real, real_class), (fake, fake_class) = (
         jax.tree.map(lambda x: np.array(x, "float64"), D(state, x))
         for x in (BATCH["image"], fake)
@@ -167,6 +239,9 @@ def test_acgan_s_losses_are_the_paper_s():
         -log_softmax(real_class)[rows, label] - log_softmax(fake_class)[rows, label]
     )
     assert metrics["d_loss"].value() == pytest.approx((source + classes).mean(), 1e-4)
+    assert metrics["class_loss"].value() == pytest.approx(classes.mean(), 1e-4)
+    right = np.mean(real_class.argmax(1) == label)
+    assert metrics["class_accuracy"].value() == pytest.approx(right)
     g_loss = -np.log(1 / (1 + np.exp(-fake))) - log_softmax(fake_class)[rows, label]
     assert metrics["g_loss"].value() == pytest.approx(g_loss.mean(), 1e-4)
 
@@ -188,7 +263,7 @@ def test_information_is_scipy_s_log_likelihood_plus_entropy():
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     category = np.log(p[np.arange(6), z[:, 4:7].argmax(1)]) + np.log(3)
     density = scipy.stats.norm(mean).logpdf(z[:, 7:])
-    got = information(jnp.array(said), jnp.array(z), 3, 2)
+    got = mutual_information(jnp.array(said), jnp.array(z), 3, 2)
     np.testing.assert_allclose(got[0], category, rtol=1e-4)
     np.testing.assert_allclose(got[1], (density + np.log(2)).sum(1), rtol=1e-4)
 
@@ -200,38 +275,45 @@ def test_each_code_of_infogan_counts_by_its_weight():
         kinds = {"noise": 4, "categories": 3, "continuous": 1, "weight": weight}
         gan = recipes.infogan(G, D, **kinds, g_tx=TX, d_tx=TX)
         state = gan.init(KEY, BATCH)
-        _, metrics = gan.d_step(state, BATCH, KEY)
+        _, metrics = gan.parts["D"](state, BATCH, KEY)
         found[weight] = {name: mean.value() for name, mean in metrics.items()}
     plain = found[0.0, 0.0]
     for weight, metrics in found.items():
-        worth = weight[0] * plain["information"] + weight[1] * plain["continuous"]
-        assert metrics["d_loss"] == pytest.approx(plain["d_loss"] - worth, abs=1e-3)
-        assert abs(worth) > 0.1 or weight == (0.0, 0.0)
+        parts = plain["category_information"], plain["continuous_information"]
+        info_loss = -(weight[0] * parts[0] + weight[1] * parts[1])
+        assert metrics["info_loss"] == pytest.approx(info_loss, rel=1e-3, abs=1e-6)
+        expected = pytest.approx(plain["d_loss"] + info_loss, abs=1e-3)
+        assert metrics["d_loss"] == expected
+        assert abs(info_loss) > 0.1 or weight == (0.0, 0.0)
 
 
 def test_infogan_shows_q_what_augment_makes_of_fakes():
     """And D the fakes themselves: here Q's are all one gray, which tells nothing."""
     G, D = nets(outputs=3)
     kinds = {"noise": 4, "categories": 3, "continuous": 0, "weight": (9.0, 0.0)}
-    gray = lambda x, key, step: x * 0 + step.astype(x.dtype) / 9  # noqa: E731
+    gray = augment.Augmentation(
+        lambda x, key, step, memory: x * 0 + step.astype(x.dtype) / 9
+    )
     found = []
     for shown_as in (None, gray):
         gan = recipes.infogan(G, D, **kinds, g_tx=TX, d_tx=TX, augment=shown_as)
         state = gan.init(KEY, BATCH)
-        _, metrics = gan.d_step(state._replace(step=jnp.int32(3)), BATCH, KEY)
+        _, metrics = gan.parts["D"](state._replace(step=jnp.int32(3)), BATCH, KEY)
         found.append({name: mean.value() for name, mean in metrics.items()})
     plain, shown = found
     for name in ("D(real)", "D(fake)"):
         assert plain[name] == shown[name]
-    assert plain["information"] != shown["information"]
-    away = plain["d_loss"] - shown["d_loss"]
-    worth = 9 * (shown["information"] - plain["information"])
-    assert away == pytest.approx(worth, rel=1e-3)
+    assert plain["category_information"] != shown["category_information"]
+    lower = plain["d_loss"] - shown["d_loss"]
+    gained = 9 * (shown["category_information"] - plain["category_information"])
+    assert lower == pytest.approx(gained, rel=1e-3)
+    with pytest.raises(ValueError, match="infogan: augment adapts to D"):
+        recipes.infogan(G, D, **kinds, g_tx=TX, d_tx=TX, augment=augment.adaptive())
 
 
 def test_infogan_learns_its_codes_only_when_they_count():
     """G is a picture of its code; Q, which is D's second head, learns to read it."""
-    told = {}
+    found = {}
     for weight in (1.0, 0.0):
         G, D = nets(outputs=3)
         gan = recipes.infogan(
@@ -248,8 +330,8 @@ def test_infogan_learns_its_codes_only_when_they_count():
         images = random.uniform(KEY, (64, *SHAPE), minval=-1)
         for t in range(200):
             state, metrics = step(state, {"image": images}, random.fold_in(KEY, t))
-        told[weight] = metrics["information"].value()
-    assert told[1.0] > 0.9 * np.log(3) > 0.5 > told[0.0]
+        found[weight] = metrics["category_information"].value()
+    assert found[1.0] > 0.9 * np.log(3) > 0.5 > found[0.0]
 
 
 # --- every kind with every other

@@ -7,7 +7,8 @@ import pytest
 import torch
 from jax import random
 
-from jaxgan import regularizers
+from jaxgan import augment, regularizers
+from jaxgan.augment import Augmentation
 from jaxgan.metrics.float64 import enable_x64
 from jaxgan.regularizers import Judged
 
@@ -16,6 +17,7 @@ rng = np.random.default_rng(0)
 WEIGHTS = (rng.normal(size=(3, 3, C, 4)) * 0.4, rng.normal(size=(H * H * 4, 1)) * 0.3)
 REAL, FAKE = rng.normal(size=(2, B, H, H, C))
 KEY = random.key(3)
+STEP = jnp.int32(5)
 
 
 @pytest.fixture(autouse=True)
@@ -66,8 +68,11 @@ def around(key):
     return torch.tensor(REAL + 0.5 * REAL.std() * noise)
 
 
-def flipped(images, key):
+def flipped(images, key, step, memory):
     return images[:, :, ::-1]
+
+
+FLIPPED = Augmentation(flipped)
 
 
 def opinions(D):
@@ -101,7 +106,7 @@ PENALTIES = {
         regularizers.dragan(4.0),
         lambda D: 4 * (grad_norm(D, around(KEY)) - 1) ** 2,
     ),
-    "consistency": (regularizers.consistency(flipped, 3.0, 5.0), opinions),
+    "consistency": (regularizers.consistency(FLIPPED, 3.0, 5.0), opinions),
     "lecam": (regularizers.lecam_penalty(2.0, 0.9), anchored),
     "r1 + r2": (
         regularizers.total(regularizers.r1(7.0), regularizers.r2(3.0)),
@@ -114,11 +119,12 @@ PENALTIES = {
 
 
 def value(penalty, weights):
-    D = ours(weights)
+    plain = ours(weights)
+    D = lambda images, key=None: plain(images)  # noqa: E731
     judged = Judged(D, REAL, FAKE, D(jnp.array(REAL)), D(jnp.array(FAKE)), KEY)
     memory = jax.tree.map(lambda x: x.astype("float64"), penalty.memory)
     return penalty.of(
-        judged._replace(real=jnp.array(REAL), fake=jnp.array(FAKE)), memory
+        judged._replace(real=jnp.array(REAL), fake=jnp.array(FAKE)), memory, STEP
     )[0]
 
 
@@ -184,11 +190,11 @@ def test_points_lie_on_the_lines_and_around_the_images():
 
 def test_lecam_remembers_what_d_said():
     penalty = regularizers.lecam_penalty(1.0, 0.75)
-    memory, D = penalty.memory, lambda x: x[:, 0]
+    memory, D = penalty.memory, lambda x, key=None: x[:, 0]
     for real, fake in ((4.0, -8.0), (2.0, -4.0)):
         real, fake = (jnp.full((3, 1), v, "float32") for v in (real, fake))
         judged = Judged(D, real, fake, D(real), D(fake), KEY)
-        _, memory = penalty.of(judged, memory)
+        _, memory = penalty.of(judged, memory, STEP)
     expected = (0.75 * 0.25 * 4 + 0.25 * 2, 0.75 * 0.25 * -8 + 0.25 * -4)
     assert (memory["real"], memory["fake"]) == pytest.approx(expected)
 
@@ -197,3 +203,77 @@ def test_penalties_of_one_total_draw_different_noise():
     one = regularizers.wgan_gp(1.0)
     both = regularizers.total(one, one)
     assert not np.allclose(value(both, WEIGHTS), 2 * value(one, WEIGHTS))
+
+
+def doubling(step):
+    return 2.0 * step.astype("float64")
+
+
+@pytest.mark.parametrize(
+    ("made", "plain"),
+    (
+        (regularizers.r1(doubling), regularizers.r1(10.0)),
+        (regularizers.r2(doubling), regularizers.r2(10.0)),
+        (regularizers.wgan_gp(doubling), regularizers.wgan_gp(10.0)),
+        (regularizers.dragan(doubling), regularizers.dragan(10.0)),
+        (regularizers.lecam_penalty(doubling), regularizers.lecam_penalty(10.0)),
+        (
+            regularizers.consistency(
+                FLIPPED, doubling, lambda step: doubling(step) - 7
+            ),
+            regularizers.consistency(FLIPPED, 10.0, 3.0),
+        ),
+        (
+            regularizers.total(regularizers.r1(doubling), regularizers.r2(1.0)),
+            regularizers.total(regularizers.r1(10.0), regularizers.r2(1.0)),
+        ),
+    ),
+    ids=("r1", "r2", "wgan_gp", "dragan", "lecam", "consistency", "total"),
+)
+def test_weights_may_be_functions_of_the_step(made, plain):
+    """On step 5, twice the step is 10."""
+    np.testing.assert_allclose(value(made, WEIGHTS), value(plain, WEIGHTS), rtol=1e-12)
+
+
+# D adds its key's number to images w x: what is raw, and who draws, can be counted.
+
+
+def keyed(images, key):
+    return 3.0 * jnp.square(images[:, 0] + key)
+
+
+LINE = Judged(
+    keyed,
+    jnp.full((2, 1), 1.0),
+    jnp.full((2, 1), 2.0),
+    jnp.full(2, 3.0 * (1 + 0.5) ** 2),
+    jnp.full(2, 3.0 * (2 + 0.25) ** 2),
+    KEY,
+    0.5,
+    0.25,
+)
+
+
+def test_terms_are_taken_at_raw_images_by_the_d_that_said_the_logits():
+    """∇D = 6 (x + its augmentation): real images are moved by 0.5, fakes by 0.25."""
+    for term, expected in (
+        (regularizers.r1(2.0), (6 * 1.5) ** 2),
+        (regularizers.r2(2.0), (6 * 2.25) ** 2),
+    ):
+        np.testing.assert_allclose(term.of(LINE, (), STEP)[0], expected)
+    points = np.array(regularizers.between(LINE.real, LINE.fake, KEY))[:, 0]
+    found, _ = regularizers.wgan_gp(1.0).of(LINE, (), STEP)
+    np.testing.assert_allclose(found, (6 * (points + 0.25) - 1) ** 2, rtol=1e-6)
+    points = np.array(regularizers.around(LINE.real, KEY))[:, 0]
+    found, _ = regularizers.dragan(1.0).of(LINE, (), STEP)
+    np.testing.assert_allclose(found, (6 * (points + 0.5) - 1) ** 2, rtol=1e-6)
+    up = Augmentation(lambda x, key, step, memory: x + step.astype(x.dtype) / 5)
+    found, _ = regularizers.consistency(up, 1.0, 1.0).of(LINE, (), STEP)
+    real = 3 * (2.5**2 - 1.5**2)
+    fake = 3 * (3.25**2 - 2.25**2)
+    np.testing.assert_allclose(found, real**2 + fake**2)
+
+
+def test_consistency_takes_no_transform_that_waits_to_be_adapted():
+    with pytest.raises(ValueError, match="transform has a memory"):
+        regularizers.consistency(augment.adaptive())

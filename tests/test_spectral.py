@@ -13,6 +13,7 @@ from jaxgan import losses, phases, recipes
 from jaxgan.metrics.float64 import enable_x64
 from jaxgan.models import flax_net, mlp, spectral
 from jaxgan.models.layers import Conv
+from jaxgan.types import TrainState
 
 torch.set_num_threads(1)
 KEY = random.key(0)
@@ -150,7 +151,7 @@ def test_a_recipe_carries_the_vectors_on():
 
 def test_refreshing_one_collection_leaves_the_others(net):
     net, params, stats, inputs = net
-    state = phases.TrainState(jnp.int32(0), {"D": params}, {"D": stats}, {}, {}, {})
+    state = TrainState(jnp.int32(0), {"D": params}, {"D": stats}, {}, {}, {})
     state = state._replace(stats={"D": stats | {"other": {"x": jnp.ones(2)}}})
     whole = phases.refresh(net, lambda state, batch, key: inputs, "absent")
     same, _ = whole.step(state, {}, KEY)

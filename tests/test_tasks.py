@@ -42,16 +42,16 @@ def test_smaller_and_larger_are_pillow_s_bicubic():
 
 def test_a_colourized_image_keeps_its_luma():
     task = tasks.colourization()
-    gray = task.given({"image": IMAGES}, KEY)
+    (gray,) = given = task.given({"image": IMAGES}, KEY)
     expected = np.array(IMAGES) @ np.array(tasks.LUMA, "float32")
     np.testing.assert_allclose(gray[..., 0], expected, atol=1e-6)
     drawn = random.uniform(random.key(1), IMAGES.shape, minval=-1)
-    done = task.finish(gray, drawn)
+    done = task.finish(given, drawn)
     np.testing.assert_allclose(tasks.luma(done), gray, atol=1e-6)
     np.testing.assert_allclose(
         done[..., 0] - done[..., 2], drawn[..., 0] - drawn[..., 2], atol=1e-6
     )
-    np.testing.assert_allclose(task.finish(gray, IMAGES), IMAGES, atol=1e-6)
+    np.testing.assert_allclose(task.finish(given, IMAGES), IMAGES, atol=1e-6)
     assert tasks.luma(gray) is gray
 
 
@@ -59,7 +59,7 @@ def test_a_colourized_image_keeps_its_luma():
 def test_what_is_around_a_hole_is_kept(holes):
     task = tasks.inpainting(holes)
     given = task.given({"image": IMAGES}, KEY)
-    kept, hole = given[..., :-1], given[..., -1]
+    kept, hole = given[0][..., :-1], given[0][..., -1]
     assert {*np.unique(hole)} == {0.0, 1.0}
     drawn = jnp.full(IMAGES.shape, 0.5)
     done = np.array(task.finish(given, drawn))
@@ -69,7 +69,7 @@ def test_what_is_around_a_hole_is_kept(holes):
     np.testing.assert_array_equal(task.show(given), kept)
     mine = jnp.zeros((4, 12, 16, 1)).at[:, 3].set(1)
     given = task.given({"image": IMAGES, "hole": mine}, KEY)
-    np.testing.assert_array_equal(given[..., -1:], mine)
+    np.testing.assert_array_equal(given[0][..., -1:], mine)
 
 
 def test_square_holes_are_anywhere_inside_and_of_one_size():
@@ -103,7 +103,8 @@ def test_edges_are_scipy_s_sobel():
         np.stack([scipy.ndimage.sobel(g, axis, mode="nearest") for g in gray]) / 8
         for axis in (0, 1)
     )
-    got = tasks.edges().given({"image": IMAGES}, KEY)[..., 0]
+    (got,) = tasks.edges().given({"image": IMAGES}, KEY)
+    got = got[..., 0]
     expected = np.clip(2 * np.hypot(y, x) - 1, -1, 1)
     np.testing.assert_allclose(got, expected, atol=1e-5)
     flat = jax.grad(lambda x: tasks.sobel(x).sum())(jnp.zeros((1, 4, 4, 1)))
@@ -113,17 +114,17 @@ def test_edges_are_scipy_s_sobel():
 def test_pairs_go_either_way():
     batch = {"input": IMAGES, "image": -IMAGES}
     there, back = tasks.paired(), tasks.paired(reverse=True)
-    assert there.given(batch, KEY) is IMAGES and there.target == "image"
-    assert back.given(batch, KEY) is batch["image"] and back.target == "input"
+    assert there.given(batch, KEY)[0] is IMAGES and there.target == "image"
+    assert back.given(batch, KEY)[0] is batch["image"] and back.target == "input"
     assert set(there.needs) == {"image", "input"}
 
 
 def test_maps_are_one_hot_and_seen_in_colours():
     task = tasks.of_maps(5)
     label_map = random.randint(KEY, (2, 6, 7), 0, 5)
-    given = task.given({"map": label_map}, KEY)
-    np.testing.assert_array_equal(given.argmax(-1), label_map)
-    assert given.shape == (2, 6, 7, 5) and (given.sum(-1) == 1).all()
+    (hot,) = given = task.given({"map": label_map}, KEY)
+    np.testing.assert_array_equal(hot.argmax(-1), label_map)
+    assert hot.shape == (2, 6, 7, 5) and (hot.sum(-1) == 1).all()
     seen = np.array(task.show(given))
     colours = {i: {tuple(c) for c in seen[np.array(label_map) == i]} for i in range(5)}
     assert all(len(c) == 1 for c in colours.values())
@@ -134,5 +135,44 @@ def test_maps_are_one_hot_and_seen_in_colours():
 def test_a_small_copy_is_shown_as_large_as_the_image():
     task = tasks.super_resolution(4)
     given = task.given({"image": IMAGES}, KEY)
-    assert given.shape == (4, 3, 4, 3) and task.show(given).shape == IMAGES.shape
-    np.testing.assert_array_equal(task.show(given)[:, ::4, ::4], given)
+    (small,) = given
+    assert small.shape == (4, 3, 4, 3) and task.show(given).shape == IMAGES.shape
+    np.testing.assert_array_equal(task.show(given)[:, ::4, ::4], small)
+    plain = pillow(small, (12, 16)).clip(-1, 1)
+    np.testing.assert_allclose(task.plain(given), plain, atol=2e-6)
+    assert task.reads({"image": small})[0] is small
+
+
+def test_noise_is_a_task():
+    """Of a batch's size unless told otherwise; with classes, beside its labels."""
+    latents, label = tasks.normal(3), jnp.array([2, 0, 1, 1])
+    plain, classes = tasks.noise(latents), tasks.noise(latents, 3)
+    (z,) = plain.given({"image": IMAGES}, KEY)
+    np.testing.assert_array_equal(z, random.normal(KEY, (4, 3)))
+    assert plain.given({}, KEY, 7)[0].shape == (7, 3)
+    z, given = classes.given({"label": label}, KEY)
+    assert z.shape == (4, 3) and given is label
+    assert plain.needs == () and classes.needs == ("label",)
+    assert plain.target is None and classes.target is None
+    for batch in ({"image": IMAGES}, {"image": IMAGES, "label": None}):
+        with pytest.raises(
+            ValueError, match="num_classes 3, every image needs a label"
+        ):
+            classes.given(batch, KEY)
+
+
+def test_a_task_with_noise_gives_it_before_the_rest():
+    inner = tasks.inpainting(tasks.square())
+    task, batch = tasks.with_noise(tasks.normal(5), inner), {"image": IMAGES}
+    z, x = given = task.given(batch, KEY)
+    np.testing.assert_array_equal(z, random.normal(KEY, (4, 5)))
+    assert x.shape == (4, 12, 16, 4) and (task.target, task.file) == ("image", "hole")
+    drawn = jnp.full(IMAGES.shape, 0.5)
+    for mine, theirs in (
+        (task.finish(given, drawn), inner.finish((x,), drawn)),
+        (task.show(given), inner.show((x,))),
+        (task.plain(given), inner.plain((x,))),
+    ):
+        np.testing.assert_array_equal(mine, theirs)
+    with pytest.raises(ValueError, match="with_noise: the task has `reads`"):
+        tasks.with_noise(tasks.normal(5), tasks.edges())

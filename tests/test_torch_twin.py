@@ -17,8 +17,8 @@ from jaxgan.types import merge
 
 sys.path.append(str(Path(__file__).parents[1] / "experiments"))
 
-import torch_translators as twins
-import torch_twin
+from benchmarks import torch_translators as twins
+from benchmarks import torch_twin
 
 STEPS, BATCH, LATENT = 10, 16, 10
 
@@ -68,7 +68,7 @@ ADAM = (
 )
 
 
-def told(G: Net) -> Net:
+def with_noise(G: Net) -> Net:
     """G, but its noise is what the test puts in its stats, not what the recipe drew."""
 
     def init(key, z):
@@ -122,7 +122,7 @@ def same_steps(networks, optimizers, called=None, penalty=None):
     real = rng.uniform(-1, 1, (STEPS, BATCH, 28, 28, 1))
     noise = rng.normal(size=(STEPS, BATCH, LATENT))
 
-    G, D = told(flax_net("G", G)), flax_net("D", D)
+    G, D = with_noise(flax_net("G", G)), flax_net("D", D)
     gan = recipes.gan(G, D, latent_dim=LATENT, g_tx=tx, d_tx=tx, penalty=penalty)
     state = start(gan, {"image": real[0]}, rng)
     step = jax.jit(gan.step)

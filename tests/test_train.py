@@ -16,12 +16,22 @@ import optax
 import pytest
 from PIL import Image
 
-from jaxgan import data, models, parallel, recipes
+from jaxgan import data, metrics, models, parallel, recipes
 from jaxgan.data import feed
 from jaxgan.data.feed import Change
-from jaxgan.metrics import evaluation, extractors
-from jaxgan.run import checkpoint, sampling, train
-from jaxgan.run.config import Config
+from jaxgan.metrics import report
+from jaxgan.run import (
+    Config,
+    checkpoint,
+    draws,
+    hooks,
+    load,
+    loop,
+    members,
+    program,
+    train,
+)
+from jaxgan.run.images import write
 from jaxgan.types import UsageError
 
 ROOT = Path(__file__).parent.parent
@@ -73,7 +83,7 @@ def options(tmp_path):
 
 
 def go(cfg, build=build):
-    return jax.device_get(train.run(cfg, build, "test")[1])
+    return jax.device_get(train(cfg, build, "test")[1])
 
 
 def rows(cfg):
@@ -131,21 +141,24 @@ def test_a_continued_run_is_the_uninterrupted_one_bit_for_bit(options):
 
 def test_the_number_of_steps_in_a_dispatch_changes_no_bit(options, monkeypatch):
     expected = go(options("long"))
-    monkeypatch.setattr(train, "DISPATCH_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "DISPATCH_SECONDS", 0.0)
     assert_same(go(options("short")), expected)
 
 
-@pytest.mark.parametrize("make", [feed.resident, feed.streamed])
+@pytest.mark.parametrize("budget", [2**30, 0], ids=["resident", "streamed"])
 @pytest.mark.parametrize("flip", [False, True])
-def test_batches_are_the_dataset_in_its_order_scaled(options, monkeypatch, make, flip):
+def test_batches_are_the_dataset_in_its_order_scaled(
+    options, monkeypatch, budget, flip
+):
     monkeypatch.setattr(feed, "AHEAD", 3)
+    monkeypatch.setattr(feed, "budget", lambda mesh: budget)
     dataset = data.load(options("run").data)
-    source = make(dataset, 5, 16, Change(flip), parallel.mesh())
+    source = feed.feed(dataset, (5,), 16, Change(flip), parallel.mesh())
     for step in (0, 1, 4, 9):
         arrays, end = source.at(step)
         assert end is None or end > step
         key = jax.random.key(step)
-        batch = jax.jit(source.batch)(arrays, step, key)
+        batch = jax.jit(source.batch)(arrays, step, key, 5)
         rows = dataset.fetch(data.indices(5, step, 16, dataset.size))
         expected = rows["image"].astype(np.float32) / np.float32(127.5) - 1
         if flip:
@@ -186,10 +199,11 @@ def test_interrupting_saves_and_the_same_command_continues(options):
     script = (
         "import os, sys; sys.path.insert(0, 'tests')\n"
         "import conftest, test_train as t\n"
-        "from jaxgan import train\n"
-        "train.DISPATCH_SECONDS = 0.0\n"
-        f"try: train.run(t.Config(**{vars(killed)!r}), t.build, 'test')\n"
-        "except train.Interrupted: sys.exit(130)"
+        "from jaxgan.run import loop\n"
+        "from jaxgan.run.train import Interrupted\n"
+        "loop.DISPATCH_SECONDS = 0.0\n"
+        f"try: t.train(t.Config(**{vars(killed)!r}), t.build, 'test')\n"
+        "except Interrupted: sys.exit(130)"
     )
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
     metrics = Path(killed.workdir) / "metrics.jsonl"
@@ -239,13 +253,14 @@ def test_a_workdir_with_other_files_is_left_alone(options, tmp_path):
 def test_divergence_stops_the_run_and_is_never_saved(options, steps):
     """Also when it comes with the last step, which no later step's metrics tell."""
     cfg = options("run", steps=steps, checkpoint_every=1, log_every=50)
-    with pytest.raises(train.Diverged, match=r"by step 5: .* not finite"):
+    with pytest.raises(hooks.Diverged, match=r"by step 5: .* not finite"):
         go(cfg, build_diverging)
     folder = Path(cfg.workdir) / "checkpoints"
     with checkpoint.reader(folder) as saved:
-        gan = build_diverging(cfg, (28, 28, 1), 0)
-        template = checkpoint.template(gan, (28, 28, 1), parallel.mesh())
-        state = checkpoint.restore(saved, template)
+        who = members.members(cfg)
+        model_of = members.varied(build_diverging, cfg, (28, 28, 1), 0)
+        start = program.start(model_of, who, (28, 28, 1), parallel.mesh())
+        state = checkpoint.restore(saved, start.template)
     assert int(state.step) == 4
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(state.params))
 
@@ -255,7 +270,7 @@ def test_looking_at_a_run_leaves_its_unfinished_save_alone(options):
     go(cfg)
     unfinished = Path(cfg.workdir) / "checkpoints" / "99.orbax-checkpoint-tmp"
     unfinished.mkdir()
-    sampling.load(Path(cfg.workdir), Config, build)
+    load(cfg.workdir, Config, build)
     go(options("new", init_from=cfg.workdir, steps=1))
     assert unfinished.exists()
 
@@ -270,21 +285,21 @@ def test_another_experiment_is_refused_before_its_options_are_read(options):
     with pytest.raises(UsageError, match=r"holds a run of other, not of test; choose"):
         go(cfg)
     with pytest.raises(UsageError, match=r"holds a run of other, not of test; choose"):
-        sampling.load(Path(cfg.workdir), Config, build, experiment="test")
+        load(cfg.workdir, Config, build, experiment="test")
 
 
 def test_what_is_missing_is_said_before_the_workdir_is_claimed(options, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     for name in ("tensorboard", "wandb"):
-        with pytest.raises(UsageError, match=rf"--{name} needs .*pip install"):
+        with pytest.raises(UsageError, match=rf"^{name} needs .*pip install"):
             go(options("run", **{name: True}))
-    with pytest.raises(UsageError, match="--init-from nowhere holds no checkpoints"):
+    with pytest.raises(UsageError, match="init_from nowhere holds no checkpoints"):
         go(options("run", init_from="nowhere"))
     assert not Path(options("run").workdir).exists()
 
 
 def test_init_from_starts_anew_from_old_weights(options):
-    with pytest.raises(UsageError, match="--init-from /nowhere"):
+    with pytest.raises(UsageError, match="init_from /nowhere"):
         go(options("bad", init_from="/nowhere"))
     old = go(options("old", seed=1))
     new = go(options("new", init_from=options("old").workdir, steps=1))
@@ -305,22 +320,23 @@ def test_samples_come_from_the_workdir_alone(options, tmp_path):
     cfg = options("run")
     go(cfg)
     (tmp_path / "data.npz").unlink()
-    gan, state, run = sampling.load(Path(cfg.workdir), Config, build)
-    images, labels = sampling.draw(gan, state, num=300, seed=1)
-    assert run.shape == (28, 28, 1) and labels is None
+    (found,) = load(cfg.workdir, Config, build)
+    model, state = found.model, found.state
+    images, labels = draws.draw(model, state, num=300, seed=1)
+    assert found.run.shape == (28, 28, 1) and labels is None
     assert images.shape == (300, 28, 28, 1) and images.dtype == np.uint8
-    again, _ = sampling.draw(gan, state, num=300, seed=1)
-    other, _ = sampling.draw(gan, state, num=300, seed=2)
+    again, _ = draws.draw(model, state, num=300, seed=1)
+    other, _ = draws.draw(model, state, num=300, seed=2)
     np.testing.assert_array_equal(images, again)
     assert (images != other).any()
     assert len(np.unique(images.reshape(300, -1), axis=0)) == 300
-    sampling.write(images, labels, str(tmp_path / "g.png"), str(tmp_path / "s.npz"))
+    write(images, labels, str(tmp_path / "g.png"), str(tmp_path / "s.npz"))
     with np.load(tmp_path / "s.npz") as file:
         np.testing.assert_array_equal(file["images"], images)
 
 
 def test_devices_must_divide_the_batch(options):
-    with pytest.raises(UsageError, match="--batch-size 12 must be a positive multiple"):
+    with pytest.raises(UsageError, match="batch_size 12 must be a positive multiple"):
         go(options("run", batch_size=12))
 
 
@@ -333,16 +349,16 @@ def judged(monkeypatch, tmp_path):
     def replace(figures):
         figures = iter(figures)
 
-        def judge(extractor, reference, names, num, seed, cache):
+        def judge(samples, reference, extractor, names, num, seed, **options):
             assert (reference.size, names, num) == (DATA_SIZE, ("fd",), 120)
 
             def figure(samples):
                 seen.append(samples.fetch(np.arange(5))["image"])
                 return {"fd_mnist": next(figures)}
 
-            return evaluation.Judge("fd", True, figure)
+            return report.Judge("fd", True, figure)
 
-        monkeypatch.setattr(evaluation, "judge", judge)
+        monkeypatch.setattr(report, "judge", judge)
         return seen
 
     return replace
@@ -351,7 +367,7 @@ def judged(monkeypatch, tmp_path):
 def best_step(cfg):
     path = Path(cfg.workdir)
     steps = checkpoint.steps(path / "best")
-    assert steps == [checkpoint.best(path).step]
+    assert steps == [checkpoint.best(path / "best").step]
     return steps[0]
 
 
@@ -363,12 +379,12 @@ def test_the_best_state_is_kept_besides_the_newest(options, judged):
     assert figures == {2: 5, 4: 2, 6: 3, 7: 4}
     assert best_step(cfg) == 4
     assert checkpoint.steps(Path(cfg.workdir) / "checkpoints") == [7]
-    gan, state, _ = sampling.load(Path(cfg.workdir), Config, build, best=True)
-    assert int(state.step) == 4
-    images, _ = sampling.draw(gan, state, 120)
+    (best,) = load(cfg.workdir, Config, build, best=True)
+    assert int(best.state.step) == 4
+    images, _ = draws.draw(best.model, best.state, 120)
     np.testing.assert_array_equal(images[:5], seen[1])
-    newest = sampling.load(Path(cfg.workdir), Config, build)[1]
-    assert int(newest.step) == 7
+    (newest,) = load(cfg.workdir, Config, build)
+    assert int(newest.state.step) == 7
 
 
 def test_evaluations_leave_training_as_it_is(options, judged):
@@ -406,7 +422,9 @@ def tiny():
 
 def test_the_best_is_kept_until_a_better_one_is_safe(tmp_path, tiny, monkeypatch):
     def save(step, figure, value, lower):
-        return checkpoint.save_best(tmp_path, tiny(step), figure, value, lower)
+        return checkpoint.save_best(best, tiny(step), figure, value, lower)
+
+    best = tmp_path / "best"
 
     for step, figure, value, lower, kept in (
         (10, "fd", 3.0, True, 10),
@@ -418,8 +436,8 @@ def test_the_best_is_kept_until_a_better_one_is_safe(tmp_path, tiny, monkeypatch
         (6, "kid", 1.0, True, 6),
     ):
         assert save(step, figure, value, lower) == (step == kept)
-        assert checkpoint.steps(tmp_path / "best") == [kept]
-        assert checkpoint.best(tmp_path).step == kept
+        assert checkpoint.steps(best) == [kept]
+        assert checkpoint.best(best).step == kept
 
     def killed(self, target):
         raise KeyboardInterrupt
@@ -428,18 +446,18 @@ def test_the_best_is_kept_until_a_better_one_is_safe(tmp_path, tiny, monkeypatch
         patch.setattr(Path, "replace", killed)
         with pytest.raises(KeyboardInterrupt):
             save(70, "kid", 0.5, True)
-    assert checkpoint.steps(tmp_path / "best") == [6, 70]
-    assert checkpoint.best(tmp_path) == checkpoint.Best(6, "kid", 1.0)
+    assert checkpoint.steps(best) == [6, 70]
+    assert checkpoint.best(best) == checkpoint.Best(6, "kid", 1.0)
     with monkeypatch.context() as patch:  # now by another figure, of the same step
         patch.setattr(Path, "replace", killed)
         with pytest.raises(KeyboardInterrupt):
             save(6, "fd", 9.0, True)
-    assert 6 in checkpoint.steps(tmp_path / "best")
+    assert 6 in checkpoint.steps(best)
     assert save(70, "kid", 0.5, True)
-    assert checkpoint.steps(tmp_path / "best") == [70]
+    assert checkpoint.steps(best) == [70]
     (tmp_path / "best.json").write_text("{")
     with pytest.raises(UsageError, match=r"best\.json is damaged: .*; delete it"):
-        checkpoint.best(tmp_path)
+        checkpoint.best(best)
 
 
 def test_a_real_judge_compares_by_the_first_metric_named(
@@ -449,16 +467,17 @@ def test_a_real_judge_compares_by_the_first_metric_named(
     changes = {"data": "mnist", "evaluate_every": 3, "evaluate_num": 150, "steps": 6}
     cfg = options("run", evaluate_metrics=("classes", "fd"), **changes)
     go(cfg)
-    best = checkpoint.best(Path(cfg.workdir))
+    best = checkpoint.best(Path(cfg.workdir) / "best")
     assert best.figure.startswith("classes of 150 by mnist")
     found = [r for r in rows(cfg) if "fd_mnist" in r]
     assert [r["step"] for r in found] == [3, 6]
     assert best.value == max(r["class_entropy"] for r in found)
-    gan, state, _ = sampling.load(Path(cfg.workdir), Config, build)
-    judge = evaluation.judge(
-        extractors.of_digits(), data.load("mnist"), ("fd",), 150, cfg.seed
-    )
-    expected = judge.of(sampling.samples(gan, state, 150, cfg.seed))
+    (found_again,) = load(cfg.workdir, Config, build)
+    model, state = found_again.model, found_again.state
+    rows_of = metrics.Rows("samples", 150, (28, 28, 1))
+    args = rows_of, data.load("mnist"), metrics.extractors.of_digits(), ("fd",), 150
+    judge = metrics.judge(*args, cfg.seed)
+    expected = judge.of(draws.samples(model, state, 150, cfg.seed))
     assert found[-1]["fd_mnist"] == pytest.approx(expected["fd_mnist"], rel=1e-6)
     digits = data.load("mnist", split="test")
     real = data.make("real", lambda i: digits.fetch(i)["image"], 150, (28, 28, 1))
@@ -467,12 +486,12 @@ def test_a_real_judge_compares_by_the_first_metric_named(
 
 def test_what_cannot_be_evaluated_is_said_before_the_workdir_is_claimed(options):
     for changes, says in (
-        ({"evaluate_num": 99}, "--evaluate-num 99 must be 100 or more"),
-        ({"evaluate_metrics": ()}, "--evaluate-metrics names none: by mnist there are"),
+        ({"evaluate_num": 99}, "evaluate_num 99 must be 100 or more"),
+        ({"evaluate_metrics": ()}, "evaluate_metrics names none: by mnist there are"),
         ({}, f"has {DATA_SIZE} images; figures say nothing below 100"),
-        ({"data": "mnist", "evaluate_metrics": ("nothing",)}, "--evaluate-metrics no"),
-        ({"data": "mnist", "resize": "32"}, "--inception-weights"),
-        ({"inception_weights": "none.pth"}, r"--inception-weights none\.pth cannot be"),
+        ({"data": "mnist", "evaluate_metrics": ("nothing",)}, "evaluate_metrics no"),
+        ({"data": "mnist", "resize": "32"}, "inception_weights"),
+        ({"inception_weights": "none.pth"}, r"inception_weights none\.pth cannot be"),
     ):
         with pytest.raises(UsageError, match=says):
             go(options("run", evaluate_every=1, **changes))

@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import random
 from PIL import Image
 
-from jaxgan import data, tasks, visual
-from jaxgan.recipes import Translator
-from jaxgan.run import image_files, translation
-from jaxgan.types import TrainState, UsageError
+from jaxgan import data, parallel, tasks, visual
+from jaxgan.run import draws, files, sheets
+from jaxgan.run.sides import check, sides
+from jaxgan.types import Draw, Model, TrainState, UsageError
 
 rng = np.random.default_rng(0)
 IMAGES = rng.integers(0, 256, (30, 6, 8, 3), np.uint8)
@@ -24,48 +25,65 @@ def state():
     return TrainState(jnp.int32(7), **empty)
 
 
-def negative(task, back=None):
+def dark(state, given, key):
     """Turns light to dark."""
-    of = {"init": None, "step": None, "back": back}
-    return Translator(task, translate=lambda s, x, key: -x, **of)
+    return -given[0]
 
 
-def dataset(images=IMAGES, labels=LABELS, **more):
+def drawn_by(task, run=dark, **encode):
+    return Draw(task, run, encode)
+
+
+def model_of(*draws):
+    names = ("translate", "back")[: len(draws)]
+    return Model(None, None, {}, dict(zip(names, draws, strict=True)))
+
+
+def dataset(images=IMAGES, labels=LABELS, others=None):
     of = images.__getitem__, len(images), images.shape[1:]
     made = data.make("some", *of, labels[: len(images)], tuple("abc"))
-    return made._replace(**more)
+    if others is None:
+        return made
+
+    def fetch(index):
+        return {"input": others[index], "input_label": labels[index]}
+
+    group = data.Group(("input", "input_label"), len(others), fetch)
+    return made._replace(groups=(*made.groups, group))
 
 
 def paired():
     def fetch(index):
         return {"image": IMAGES[index], "input": OTHERS[index % 20]}
 
-    return data.Dataset("pairs", 30, (6, 8, 3), (), fetch)
+    group = data.Group(("image", "input"), 30, fetch)
+    return data.Dataset("pairs", (6, 8, 3), (group,))
 
 
 def test_what_a_task_translates_and_to_what():
-    one = translation.sides(dataset(), tasks.colourization())
-    assert one.paired and one.sources is one.targets
-    there, back = (translation.sides(paired(), tasks.paired(r)) for r in (False, True))
+    one = sides(dataset(), tasks.colourization())
+    assert one.paired and one.sources.groups == one.targets.groups
+    there, back = (sides(paired(), tasks.paired(r)) for r in (False, True))
     assert there.paired and back.paired
     index = np.array([3, 4])
     np.testing.assert_array_equal(there.targets.fetch(index)["image"], IMAGES[3:5])
     np.testing.assert_array_equal(back.targets.fetch(index)["image"], OTHERS[3:5])
-    unpaired = dataset(unpaired=dataset(OTHERS))
-    there, back = (translation.sides(unpaired, tasks.paired(r)) for r in (False, True))
+    unpaired = dataset(others=OTHERS)
+    there, back = (sides(unpaired, tasks.paired(r)) for r in (False, True))
     assert not there.paired and not back.paired
     assert (there.sources.size, back.sources.size) == (20, 30)
     rows = there.sources.fetch(index)
-    assert set(rows) == {"input", "label"}
+    assert set(rows) == {"input", "input_label"}
     np.testing.assert_array_equal(rows["input"], OTHERS[3:5])
     np.testing.assert_array_equal(there.targets.fetch(index)["image"], IMAGES[3:5])
     np.testing.assert_array_equal(back.sources.fetch(index)["image"], IMAGES[3:5])
     np.testing.assert_array_equal(back.targets.fetch(index)["image"], OTHERS[3:5])
+    np.testing.assert_array_equal(back.targets.fetch(index)["label"], LABELS[3:5])
 
 
 def test_a_task_that_makes_its_pairs_does_so_of_unpaired_data_s_targets():
-    unpaired = dataset(unpaired=dataset(OTHERS))
-    of = translation.sides(unpaired, tasks.colourization())
+    unpaired = dataset(others=OTHERS)
+    of = sides(unpaired, tasks.colourization())
     assert of.paired and of.sources.size == of.targets.size == 30
     rows = of.sources.fetch(np.array([3]))
     np.testing.assert_array_equal(rows["image"][0], IMAGES[3])
@@ -73,35 +91,54 @@ def test_a_task_that_makes_its_pairs_does_so_of_unpaired_data_s_targets():
 
 def test_data_that_lack_what_a_task_needs_are_refused():
     with pytest.raises(UsageError, match=r"some has no input .* pairs:DIR"):
-        translation.check(negative(tasks.paired()), dataset())
+        check(model_of(drawn_by(tasks.paired())), dataset())
     with pytest.raises(UsageError, match=r"some has no map .* maps:DIR"):
-        translation.check(negative(tasks.of_maps(3)), dataset())
+        check(model_of(drawn_by(tasks.of_maps(3))), dataset())
     mapped = data.load("mapped_mnist", split="test")
-    translation.check(negative(tasks.of_maps(11)), mapped)
-    with pytest.raises(UsageError, match=r"class 10, .* --map-classes 11"):
-        translation.check(negative(tasks.of_maps(10)), mapped)
-    back = negative(tasks.paired(reverse=True))
+    check(model_of(drawn_by(tasks.of_maps(11))), mapped)
+    with pytest.raises(UsageError, match=r"class 10, .* `map_classes` 11"):
+        check(model_of(drawn_by(tasks.of_maps(10))), mapped)
+    back = drawn_by(tasks.paired(reverse=True))
     with pytest.raises(UsageError, match=r"some has no input"):
-        translation.check(negative(tasks.edges(), back), dataset())
+        check(model_of(drawn_by(tasks.edges()), back), dataset())
 
 
-def test_blocks_hold_what_was_shown_and_what_came_of_it(monkeypatch):
-    monkeypatch.setattr(translation, "PIXELS", 4 * 6 * 8)
-    model, index = negative(tasks.paired()), np.array([5, 1, 2, 9, 8, 7])
-    blocks = list(translation.translated(model, state(), paired(), index))
-    assert [block.n for block in blocks] == [4, 2]
-    assert all(block.output.shape == (4, 6, 8, 3) for block in blocks)
-    shown, output, plain = (
-        np.concatenate([getattr(b, name)[: b.n] for b in blocks])
-        for name in ("shown", "output", "plain")
-    )
-    np.testing.assert_array_equal(shown, OTHERS[index])
-    np.testing.assert_array_equal(plain, shown)
-    np.testing.assert_array_equal(output, 255 - OTHERS[index])
+def test_translations_are_drawn_as_they_are_fetched(monkeypatch):
+    monkeypatch.setattr(draws, "PIXELS", 4 * 6 * 8)
+    of, index, sizes = drawn_by(tasks.paired()), np.array([5, 1, 2, 9, 8, 7]), []
+
+    def counted(state, given, key):
+        sizes.append(given[0].shape)
+        return dark(state, given, key)
+
+    rows = draws.translations(of._replace(run=counted), state(), paired()).fetch(index)
+    assert sizes == [(4, 6, 8, 3)]  # traced once, for blocks of one size
+    np.testing.assert_array_equal(rows["image"], 255 - OTHERS[index])
+    np.testing.assert_array_equal(rows["target"], IMAGES[index])
+    plain = draws.plain(of, parallel.mesh(jax.devices()[:1]), paired()).fetch(index)
+    np.testing.assert_array_equal(plain["image"], OTHERS[index])
+    unpaired = draws.translations(of, state(), dataset(others=OTHERS)).fetch(index)
+    assert set(unpaired) == {"image", "label"}
+    np.testing.assert_array_equal(unpaired["label"], LABELS[index])
+
+
+def test_the_same_holes_are_shown_filled_and_plain():
+    task = tasks.inpainting(tasks.square())
+    of = drawn_by(task, lambda s, given, key: task.finish(given, given[0][..., :-1]))
+    index = np.arange(9)
+    filled = draws.translations(of, state(), dataset()).fetch(index)["image"]
+    plain = draws.plain(of, parallel.mesh(jax.devices()[:1]), dataset())
+    hole = (plain.fetch(index)["image"] != IMAGES[index]).any(-1)
+    np.testing.assert_array_equal(filled[~hole], IMAGES[index][~hole])
+    assert 0 < hole.mean() < 0.5
+
+
+def drawn_sheet(*draws, of):
+    return sheets.sheet(model_of(*draws), of, 0, 0)(state())
 
 
 def test_a_sheet_has_input_output_and_target_side_by_side():
-    sheet = translation.sheet(negative(tasks.paired()), paired(), 0)(state())
+    sheet = drawn_sheet(drawn_by(tasks.paired()), of=paired())
     strip = 3 * 8 + 2 * 2
     assert sheet.shape == (8 * 6 + 7 * 8, 3 * strip + 2 * 8, 3)
     fourth = sheet[6 + 8 : 2 * 6 + 8]  # begins the second row
@@ -111,9 +148,8 @@ def test_a_sheet_has_input_output_and_target_side_by_side():
 
 
 def test_a_sheet_shows_both_ways_of_unpaired_data():
-    model = negative(tasks.paired(), negative(tasks.paired(reverse=True)))
-    few = dataset(IMAGES[:6], unpaired=dataset(OTHERS[:3]))
-    sheet = translation.sheet(model, few, 0)(state())
+    ways = drawn_by(tasks.paired()), drawn_by(tasks.paired(reverse=True))
+    sheet = drawn_sheet(*ways, of=dataset(IMAGES[:6], others=OTHERS[:3]))
     strip = 2 * 8 + 2
     assert sheet.shape == (3 * 6 + 2 * 8, 3 * strip + 2 * 8, 3)
     np.testing.assert_array_equal(sheet[:6, :8], OTHERS[0])
@@ -122,9 +158,8 @@ def test_a_sheet_shows_both_ways_of_unpaired_data():
 
 
 def test_gray_input_is_shown_beside_colours():
-    model = negative(tasks.colourization())
-    colour = lambda s, x, key: x.repeat(3, -1)  # noqa: E731
-    sheet = translation.sheet(model._replace(translate=colour), dataset(), 0)(state())
+    colour = lambda s, given, key: given[0].repeat(3, -1)  # noqa: E731
+    sheet = drawn_sheet(drawn_by(tasks.colourization(), colour), of=dataset())
     gray = np.rint(IMAGES[0] @ np.array(tasks.LUMA))
     np.testing.assert_allclose(sheet[:6, :8, 0], gray, atol=1)
     np.testing.assert_array_equal(sheet[:6, :8, 0], sheet[:6, :8, 2])
@@ -132,20 +167,15 @@ def test_gray_input_is_shown_beside_colours():
 
 def test_maps_in_colour_are_shown_beside_gray_images():
     gray = IMAGES[..., :1]
-    mapped = data.Dataset(
-        "maps",
-        30,
-        (6, 8, 1),
-        (),
-        lambda i: {"image": gray[i], "map": gray[i, ..., 0] % 3},
-    )
-    task = tasks.of_maps(3)
-    model = negative(task)._replace(translate=lambda s, x, key: x[..., :1])
-    sheet = translation.sheet(model, mapped, 0)(state())
+    fetch = lambda i: {"image": gray[i], "map": gray[i, ..., 0] % 3}  # noqa: E731
+    group = data.Group(("image", "map"), 30, fetch)
+    mapped = data.Dataset("maps", (6, 8, 1), (group,))
+    of = drawn_by(tasks.of_maps(3), lambda s, given, key: given[-1][..., :1])
+    sheet = drawn_sheet(of, of=mapped)
     assert sheet.shape[2] == 3
     np.testing.assert_array_equal(sheet[:6, 20:28], gray[0].repeat(3, -1))
-    (block,) = translation.translated(model, state(), mapped, np.arange(8))
-    assert block.plain.shape == (8, 6, 8, 1) and block.shown.shape == (8, 6, 8, 3)
+    plain = draws.plain(of, parallel.mesh(jax.devices()[:1]), mapped)
+    assert plain.fetch(np.arange(8))["image"].shape == (8, 6, 8, 1)
 
 
 # --- files
@@ -158,7 +188,7 @@ def save(path, array, mode=None):
 
 
 def translate(model, source, out, shape=(6, 8, 3), **options):
-    return image_files.translate(model, state(), shape, source, out, **options)
+    return files.translate(model, state(), shape, source, out, **options)
 
 
 def test_files_of_any_size_and_kind_are_translated(tmp_path):
@@ -172,7 +202,7 @@ def test_files_of_any_size_and_kind_are_translated(tmp_path):
     save(folder / "e.bmp", IMAGES[3])
     (folder / "notes.txt").write_text("no image")
     (folder / ".hidden.png").write_text("no image")
-    written = translate(negative(tasks.paired()), folder, out, batch_size=2)
+    written = translate(drawn_by(tasks.paired()), folder, out, batch_size=2)
     assert sorted(p.name for p in written) == [f"{n}.png" for n in "abcde"]
     assert sorted(p.name for p in out.iterdir()) == [f"{n}.png" for n in "abcde"]
     found = {p.stem: np.array(Image.open(p)) for p in written}
@@ -188,38 +218,38 @@ def test_files_of_any_size_and_kind_are_translated(tmp_path):
 
 def test_a_file_s_translation_has_the_name_that_is_asked_for(tmp_path):
     source = save(tmp_path / "a.png", IMAGES[0])
-    model = negative(tasks.paired())
+    model = drawn_by(tasks.paired())
     assert translate(model, source, tmp_path / "x" / "b.png")[0].name == "b.png"
     assert translate(model, source, tmp_path / "y") == [tmp_path / "y" / "a.png"]
 
 
 def test_colours_enter_a_gray_network_as_gray(tmp_path):
     source = save(tmp_path / "a.png", IMAGES[0])
-    (name,) = translate(negative(tasks.paired()), source, tmp_path / "o", (6, 8, 1))
+    (name,) = translate(drawn_by(tasks.paired()), source, tmp_path / "o", (6, 8, 1))
     gray = np.array(Image.fromarray(IMAGES[0]).convert("L"))
     np.testing.assert_array_equal(np.array(Image.open(name)), 255 - gray)
 
 
 def test_what_a_derived_task_is_given_is_in_the_file_itself(tmp_path):
     """Not a smaller copy of it, nor its edges."""
-    twice = lambda s, x, key: x.repeat(2, 1).repeat(2, 2)  # noqa: E731
-    larger = negative(tasks.super_resolution(2))._replace(translate=twice)
+    twice = lambda s, given, key: given[0].repeat(2, 1).repeat(2, 2)  # noqa: E731
+    larger = drawn_by(tasks.super_resolution(2), twice)
     alpha = np.full((6, 8, 1), 99, np.uint8)
     source = save(tmp_path / "a.png", np.concatenate([IMAGES[0], alpha], -1))
     (name,) = translate(larger, source, tmp_path / "o", (32, 32, 3))
     found = np.array(Image.open(name))
     assert found.shape == (12, 16, 4) and (found[..., 3] == 99).all()
     edges = save(tmp_path / "e.png", IMAGES[0][..., 0])
-    (name,) = translate(negative(tasks.edges()), edges, tmp_path / "o")
+    (name,) = translate(drawn_by(tasks.edges()), edges, tmp_path / "o")
     found = np.array(Image.open(name))
     np.testing.assert_allclose(found, 255 - IMAGES[0][..., 0].astype(int), atol=1)
 
 
 def white(task):
     def fill(state, given, key):
-        return task.finish(given, jnp.ones_like(given[..., :-1]))
+        return task.finish(given, jnp.ones_like(given[0][..., :-1]))
 
-    return negative(task)._replace(translate=fill)
+    return drawn_by(task, fill)
 
 
 def test_holes_are_where_a_file_is_transparent_or_where_it_is_said(tmp_path):
@@ -240,19 +270,19 @@ def test_holes_are_where_a_file_is_transparent_or_where_it_is_said(tmp_path):
     with pytest.raises(UsageError, match=r"b\.png .*nothing in it is transparent"):
         translate(model, whole, tmp_path / "o")
     large = save(tmp_path / "c.png", IMAGES[0].repeat(2, 0))
-    with pytest.raises(UsageError, match=r"c\.png \(it is 12x8, but --hole 6x8"):
+    with pytest.raises(UsageError, match=r"c\.png \(it is 12x8, but `hole` 6x8"):
         translate(model, large, tmp_path / "o", hole=hole)
     with pytest.raises(UsageError, match="fills no holes"):
-        translate(negative(tasks.edges()), whole, tmp_path / "o", hole=hole)
+        translate(drawn_by(tasks.edges()), whole, tmp_path / "o", hole=hole)
 
 
 def test_maps_are_read_as_numbers(tmp_path):
     numbers = rng.integers(0, 3, (6, 8), np.uint8)
     task = tasks.of_maps(3)
-    model = negative(task)._replace(translate=lambda s, x, key: task.show(x))
+    model = drawn_by(task, lambda s, given, key: task.show(given))
     source = save(tmp_path / "a.png", numbers)
     (name,) = translate(model, source, tmp_path / "o")
-    shown = task.show(jnp.asarray(np.eye(3, dtype="float32")[numbers])[None])[0]
+    shown = task.show((jnp.asarray(np.eye(3, dtype="float32")[numbers])[None],))[0]
     np.testing.assert_array_equal(np.array(Image.open(name)), visual.to_uint8(shown))
     save(source, numbers + 1)
     with pytest.raises(UsageError, match=r"class 3, beyond 0 ... 2"):
@@ -266,17 +296,17 @@ def test_broken_files_are_named_and_the_others_translated(tmp_path):
     whole = save(folder / "c.png", rng.integers(0, 256, (40, 40, 3), np.uint8))
     whole.write_bytes(whole.read_bytes()[:2000])
     with pytest.raises(UsageError, match=r"2 of 3 files .*: .*b\.png \(not an image"):
-        translate(negative(tasks.paired()), folder, out)
+        translate(drawn_by(tasks.paired()), folder, out)
     assert [p.name for p in out.iterdir()] == ["a.png"]
 
 
 def test_files_too_small_for_a_network_are_named_and_the_others_translated(tmp_path):
     def picky(state, given, key):
-        if given.shape[1] < 6:
-            raise UsageError("images of 6 pixels or more are needed.")
-        return given
+        if given[0].shape[1] < 6:
+            raise UsageError(None, None, "images of 6 pixels or more are needed.")
+        return given[0]
 
-    model = negative(tasks.paired())._replace(translate=picky)
+    model = drawn_by(tasks.paired(), picky)
     save(tmp_path / "in" / "a.png", IMAGES[0])
     save(tmp_path / "in" / "b.png", IMAGES[0][:5])
     (tmp_path / "in" / "c.png").write_bytes(b"nothing")
@@ -287,26 +317,26 @@ def test_files_too_small_for_a_network_are_named_and_the_others_translated(tmp_p
 
 
 def test_requests_that_cannot_be_met_are_refused(tmp_path):
-    model = negative(tasks.paired())
+    model = drawn_by(tasks.paired())
     with pytest.raises(UsageError, match="is not there"):
         translate(model, tmp_path / "none.png", tmp_path / "o")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="has no images"):
         translate(model, tmp_path / "empty", tmp_path / "o")
     source = save(tmp_path / "in" / "a.png", IMAGES[0])
-    with pytest.raises(UsageError, match="would overwrite --input"):
+    with pytest.raises(UsageError, match="would overwrite `input`"):
         translate(model, source.parent, source.parent)
-    with pytest.raises(UsageError, match="--batch-size 0 must be 1 or more"):
+    with pytest.raises(UsageError, match="batch_size 0 must be 1 or more"):
         translate(model, source, tmp_path / "o", batch_size=0)
     save(tmp_path / "in" / "a.bmp", IMAGES[0])
     with pytest.raises(UsageError, match="several images named a"):
         translate(model, source.parent, tmp_path / "o")
-    with pytest.raises(UsageError, match="would overwrite --input"):
+    with pytest.raises(UsageError, match="would overwrite `input`"):
         translate(model, source, source)
     with pytest.raises(UsageError, match=r"b\.jpg: PNG files are written"):
         translate(model, source, tmp_path / "b.jpg")
     holes = white(tasks.inpainting(tasks.square()))
-    with pytest.raises(UsageError, match=r"--hole .*none\.png cannot be read"):
+    with pytest.raises(UsageError, match=r"hole .*none\.png cannot be read"):
         translate(holes, source, tmp_path / "o", hole=tmp_path / "none.png")
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be written"):
@@ -314,11 +344,11 @@ def test_requests_that_cannot_be_met_are_refused(tmp_path):
 
 
 def test_a_style_is_an_image_of_any_size_and_all_files_take_it(tmp_path):
-    def styled(state, given, style):
-        assert style.shape == (1, 6, 8, 3)
-        return given * 0 + style.mean((1, 2), keepdims=True)
+    def encode(state, given, images):
+        assert images.shape == (1, 6, 8, 3)
+        return (given[0] * 0 - images.mean((1, 2), keepdims=True),)
 
-    model = negative(tasks.paired())._replace(styled=styled)
+    model = drawn_by(tasks.paired(), style=encode)
     for name in "ab":
         save(tmp_path / "in" / f"{name}.png", IMAGES[0])
     sides = np.zeros((6, 20, 3), np.uint8)
@@ -327,13 +357,13 @@ def test_a_style_is_an_image_of_any_size_and_all_files_take_it(tmp_path):
     for path in translate(model, tmp_path / "in", tmp_path / "o", style=look):
         np.testing.assert_array_equal(np.array(Image.open(path))[2, 3], (10, 130, 250))
     before = look.read_bytes()
-    with pytest.raises(UsageError, match=r"would overwrite --style .*look\.png"):
+    with pytest.raises(UsageError, match=r"would overwrite `style` .*look\.png"):
         translate(model, tmp_path / "in" / "a.png", look, style=look)
     assert look.read_bytes() == before
     for why, which, given in (
-        ("no encoder of styles", negative(tasks.paired()), look),
-        (r"--style .*none\.png cannot be read", model, tmp_path / "none.png"),
-        (r"--style .* cannot be read", model, Path()),
+        ("no encoder of styles", drawn_by(tasks.paired()), look),
+        (r"style .*none\.png cannot be read", model, tmp_path / "none.png"),
+        (r"style .* cannot be read", model, Path()),
     ):
         with pytest.raises(UsageError, match=why):
             translate(which, tmp_path / "in", tmp_path / "p", style=given)
@@ -341,9 +371,9 @@ def test_a_style_is_an_image_of_any_size_and_all_files_take_it(tmp_path):
 
 def test_noise_is_the_seed_s(tmp_path):
     def noisy(state, given, key):
-        return random.uniform(key, given.shape, minval=-1)
+        return random.uniform(key, given[0].shape, minval=-1)
 
-    model = negative(tasks.paired())._replace(translate=noisy)
+    model = drawn_by(tasks.paired(), noisy)
     source = save(tmp_path / "a.png", IMAGES[0])
     found = [
         np.array(Image.open(translate(model, source, tmp_path / "o", seed=s)[0]))

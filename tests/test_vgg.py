@@ -65,9 +65,9 @@ def test_other_files_are_refused(net, tmp_path, monkeypatch):
         return vgg.content_loss(str(path), "vgg54")(IMAGES, OTHERS)
 
     path = saved(net, tmp_path / "vgg.pth")
-    with pytest.raises(UsageError, match=r"--vgg-weights .* not dcbb9e9d"):
+    with pytest.raises(UsageError, match=r"vgg_weights .* not dcbb9e9d"):
         loss(path)
-    with pytest.raises(UsageError, match=r"--vgg-weights none\.pth cannot be read"):
+    with pytest.raises(UsageError, match=r"vgg_weights none\.pth cannot be read"):
         loss("none.pth")
     with pytest.raises(UsageError, match="16 pixels or more each way, not 8x32"):
         vgg.features({}, jnp.zeros((1, 8, 32, 3)), 5)

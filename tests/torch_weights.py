@@ -6,7 +6,7 @@ import torch
 
 
 def from_torch(tree):
-    """The gradients of `torch_translators.weights`, as flax has them."""
+    """The gradients of `benchmarks.torch_translators.weights`, as flax has them."""
 
     def one(path, x):
         x = x.grad

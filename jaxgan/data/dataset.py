@@ -1,24 +1,48 @@
-"""What a dataset is, and how one is made from decoded images."""
+"""What a dataset is."""
 
-import math
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 from jaxgan.data.order import indices
-from jaxgan.types import UsageError
 
-MEMORY_BUDGET = 8 * 2**30
-"""Decoded bytes up to which images stay in memory; beyond it `fetch` decodes."""
+__all__ = [
+    "Dataset",
+    "Group",
+    "centred",
+    "eight_bits",
+    "make",
+    "other_seed",
+    "scaled",
+    "select",
+]
 
-BAR_FROM = 2000
-"""Number of images above which loading shows a progress bar on stderr."""
 
-_BLOCK = 4096
+class Group(NamedTuple):
+    """Examples whose fields belong together: an image and its label, or a pair.
+
+    Attributes:
+        fields: the names of what is fetched.
+        size: the number of examples.
+        fetch: int indices `[B]` in `[0, size)` -> an array `[B, ...]` for each field:
+            images uint8 or uint16 `[B, H, W, C]`, label maps uint8 `[B, H, W]`, labels
+            int32 `[B]`. Safe to call from any thread.
+        content: of a group after the first, what its images show, as in `Dataset`.
+    """
+
+    fields: tuple[str, ...]
+    size: int
+    fetch: Callable[[np.ndarray], dict[str, np.ndarray]]
+    content: str = ""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all examples."""
+        row = self.fetch(np.zeros(1, np.int64))
+        return self.size * sum(x.nbytes for x in row.values())
 
 
 class Dataset(NamedTuple):
@@ -26,45 +50,60 @@ class Dataset(NamedTuple):
 
     Attributes:
         name: the spec it came from, e.g. `"mnist"` or `"folder:/x"`.
-        size: the number of examples.
-        shape: `(H, W, C)` of an image; C is 1 or 3.
+        shape: `(H, W, C)` of an image; C is 1, 3 or 4.
+        groups: within a group the fields of an example belong together, across groups
+            nothing does, and each has an order of its own. No two groups share a field;
+            the first has "image", and "label" where there are classes. Beside it are
+            "input", an image of the other side of a pair or of another domain (there
+            with "input_label" where that has classes), and "map".
         class_names: a name for each label; `()` when unlabelled.
-        fetch: int indices `[B]` in `[0, size)` -> `{"image": uint8 [B, H, W, C]}`, and
-            `"label": int32 [B]` when labelled; in pairs also `"input": uint8 [B, H, W,
-            C]`, with label maps `"map": uint8 [B, H, W]`. Safe to call from any thread.
         notes: sentences the user should see, e.g. which files were skipped.
-        unpaired: images of another domain, of the same shape: those of a batch are its
-            "input", in an order of their own.
         map_classes: the largest number in its label maps, and one; 0 without maps.
+        levels: the largest value of a pixel: 255 of uint8 images, 65535 of uint16.
+        splits: those that the data comes in, this one among them.
+        content: what is known of its images: "digits", "stacked_digits",
+            "painted_digits" or "chalk_digits" as they come with jaxgan; "" otherwise.
     """
 
     name: str
-    size: int
     shape: tuple[int, int, int]
-    class_names: tuple[str, ...]
-    fetch: Callable[[np.ndarray], dict[str, np.ndarray]]
+    groups: tuple[Group, ...]
+    class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    unpaired: "Dataset | None" = None
     map_classes: int = 0
+    levels: int = 255
+    splits: tuple[str, ...] = ("train",)
+    content: str = ""
+
+    @property
+    def size(self) -> int:
+        """The number of examples of the first group."""
+        return self.groups[0].size
+
+    @property
+    def fetch(self) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+        """That of the first group."""
+        return self.groups[0].fetch
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all examples, without the unpaired ones."""
-        return self.size * sum(x.nbytes for x in self._first.values())
+        """Bytes of all examples of all groups."""
+        return sum(group.nbytes for group in self.groups)
 
     @property
     def fields(self) -> frozenset[str]:
         """What a batch has."""
-        return frozenset(self._first) | ({"input"} if self.unpaired else set())
-
-    @property
-    def _first(self):
-        return self.fetch(np.zeros(1, np.int64))
+        return frozenset(name for group in self.groups for name in group.fields)
 
     @property
     def num_classes(self) -> int:
         """Number of classes; 0 when unlabelled."""
         return len(self.class_names)
+
+    @property
+    def channels(self) -> str:
+        """What the channels are: "gray", "RGB" or "RGBA"."""
+        return {1: "gray", 3: "RGB", 4: "RGBA"}[self.shape[2]]
 
     def batch(self, seed: int, step: int, batch_size: int) -> dict[str, np.ndarray]:
         """The batch of a step, a pure function of (seed, step): see `indices`.
@@ -73,38 +112,49 @@ class Dataset(NamedTuple):
             `{"image": float32 [B, H, W, C]}` in [-1, 1], and `"label": int32 [B]` when
             labelled; "input" and "map" likewise.
         """
-        batch = scaled(self.fetch(indices(seed, step, batch_size, self.size)))
-        if self.unpaired:
-            others = self.unpaired.batch(other_seed(seed), step, batch_size)
-            batch["input"] = others["image"]
-        return batch
+        rows: dict[str, np.ndarray] = {}
+        for i, group in enumerate(self.groups):
+            seed_of = other_seed(seed, i)
+            rows |= group.fetch(indices(seed_of, step, batch_size, group.size))
+        return scaled(rows)
 
 
-def scaled(rows: dict) -> dict:
-    """What was fetched as a batch is: images float32 in [-1, 1], numbers int32."""
+def scaled(rows: Mapping) -> dict:
+    """What was fetched as a batch is: images float32 in [-1, 1], numbers int32.
+
+    Args:
+        rows: by name uint8 or uint16 images `[B, H, W, C]`, whose largest value becomes
+            1, and integers of other dimensions.
+    """
     return {
-        name: x.astype(np.float32) / 127.5 - 1 if x.ndim == 4 else x.astype(np.int32)
+        name: x.astype(np.float32) / (np.iinfo(x.dtype).max / 2) - 1
+        if x.ndim == 4
+        else x.astype(np.int32)
         for name, x in rows.items()
     }
 
 
-def other_seed(seed: int) -> int:
-    """What orders the unpaired images, so that no two meet in every epoch."""
-    return (seed + 1) % 2**32
+def eight_bits(rows: Mapping) -> dict:
+    """What was fetched, with uint16 images as uint8 for people and for measures."""
+
+    def one(x):
+        if x.dtype != np.uint16 or x.ndim != 4:
+            return x
+        return ((x.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
+    return {name: one(x) for name, x in rows.items()}
 
 
-class Decoded(NamedTuple):
-    """The outcome of `decode`.
+def other_seed(seed, group: int = 1):
+    """What orders a group of a dataset, so that no two meet in every epoch.
 
-    Attributes:
-        kept: int `[n]`, the items that decoded, in order.
-        images: positions `[B]` within `kept` -> uint8 `[B, H, W, C]`.
-        failures: for each item that did not decode, why.
+    Args:
+        seed: that of the first group, an integer, or a traced one.
+        group: the number of the group.
     """
-
-    kept: np.ndarray
-    images: Callable[[np.ndarray], np.ndarray]
-    failures: dict[int, str]
+    if isinstance(seed, jax.Array):
+        return seed.astype(jnp.uint32) + np.uint32(group)
+    return (int(seed) + group) % 2**32
 
 
 def make(
@@ -116,93 +166,78 @@ def make(
     class_names: tuple[str, ...] = (),
     notes: tuple[str, ...] = (),
 ) -> Dataset:
-    """A `Dataset` whose `fetch` joins images and labels.
+    """A `Dataset` of one group, whose `fetch` joins images and labels.
 
     Args:
-        name, size, shape, class_names, notes: as in `Dataset`.
+        name, shape, class_names, notes: as in `Dataset`.
         images: indices `[B]` -> uint8 `[B, H, W, C]`.
+        size: the number of examples.
         labels: int `[size]`, or None when unlabelled.
     """
     if labels is None:
-        return Dataset(name, size, shape, (), lambda i: {"image": images(i)}, notes)
+        group = Group(("image",), size, lambda index: {"image": images(index)})
+        return Dataset(name, shape, (group,), notes=notes)
     labels = labels.astype(np.int32)
 
     def fetch(index):
         return {"image": images(index), "label": labels[index]}
 
-    return Dataset(name, size, shape, class_names, fetch, notes)
+    group = Group(("image", "label"), size, fetch)
+    return Dataset(name, shape, (group,), class_names, notes)
+
+
+def select(dataset: Dataset, names: Mapping[str, str]) -> Dataset:
+    """One group alone, with the fields that are named, under new names.
+
+    `select(dataset, {"input": "image", "input_label": "label"})` is the other domain of
+    an unpaired dataset, as one of its own.
+
+    Args:
+        dataset: the dataset.
+        names: from old to new; those that there are not are passed over.
+
+    Raises:
+        ValueError: the fields are not all of one group.
+    """
+    found = [i for i, g in enumerate(dataset.groups) if names.keys() & {*g.fields}]
+    if len(found) != 1:
+        raise ValueError(
+            f"{', '.join(names)} are fields of {len(found)} groups of {dataset.name},"
+            " not of one"
+        )
+    group = dataset.groups[found[0]]
+    content = group.content
+    if found[0] == 0 and names.get("image") == "image":
+        content = dataset.content
+    kept = {old: new for old, new in names.items() if old in group.fields}
+
+    def fetch(index):
+        rows = group.fetch(index)
+        return {new: rows[old] for old, new in kept.items()}
+
+    return dataset._replace(
+        groups=(Group(tuple(kept.values()), group.size, fetch),),
+        class_names=dataset.class_names if "label" in kept.values() else (),
+        map_classes=dataset.map_classes if "map" in kept.values() else 0,
+        content=content,
+    )
 
 
 def centred(dataset: Dataset, size: tuple[int, int]) -> Dataset:
     """The dataset with the centre of each image, `size` (H, W), alone."""
     (h, w), (height, width, channels) = size, dataset.shape
+    if (h, w) == (height, width):
+        return dataset
     top, left = (height - h) // 2, (width - w) // 2
 
-    def fetch(index):
-        return {
-            name: x[:, top : top + h, left : left + w] if x.ndim > 2 else x
-            for name, x in dataset.fetch(index).items()
-        }
+    def cut(group):
+        def fetch(index):
+            return {
+                name: x[:, top : top + h, left : left + w] if x.ndim > 2 else x
+                for name, x in group.fetch(index).items()
+            }
 
-    others = dataset.unpaired and centred(dataset.unpaired, size)
-    shape = (h, w, channels)
-    return dataset._replace(shape=shape, fetch=fetch, unpaired=others)
+        return group._replace(fetch=fetch, content="")
 
-
-def decode(
-    read: Callable[[int], np.ndarray], count: int, shape: tuple[int, int, int]
-) -> Decoded:
-    """Decodes every item once, in parallel, and keeps the pixels if they fit.
-
-    Args:
-        read: item in `[0, count)` -> uint8 `[H, W, C]`; called from several threads.
-            A `UsageError` from it ends the load, any other error skips the item.
-        count: the number of items.
-        shape: the `(H, W, C)` that `read` returns.
-
-    Returns:
-        A `Decoded`. Above `MEMORY_BUDGET` its `images` calls `read` again.
-    """
-    in_memory = count * math.prod(shape) <= MEMORY_BUDGET
-    pixels = np.empty((count, *shape), np.uint8) if in_memory else None
-    pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode")
-
-    def attempt(item):
-        try:
-            image = read(item)
-        except (UsageError, MemoryError):
-            raise
-        # Decoders meet broken files with errors of every type.
-        except Exception as error:
-            return reason(error)
-        if in_memory:
-            pixels[item] = image
-
-    outcomes = enumerate(in_order(pool, attempt, count, "decoding"))
-    failures = {item: why for item, why in outcomes if why is not None}
-    kept = np.array([i for i in range(count) if i not in failures], np.int64)
-    if in_memory:
-        pool.shutdown()
-        pixels = pixels[kept] if failures else pixels
-        return Decoded(kept, lambda index: pixels[index], failures)
-
-    def images(index):
-        return np.stack(list(pool.map(read, kept[index])))
-
-    return Decoded(kept, images, failures)
-
-
-def in_order(pool, function, count, label):
-    """Yields `function(0) ... function(count - 1)`, computed by the pool's threads."""
-    with tqdm(total=count, desc=label, disable=count <= BAR_FROM) as bar:
-        # In blocks: a future per item of a large dataset would take gigabytes.
-        for start in range(0, count, _BLOCK):
-            for result in pool.map(function, range(start, min(start + _BLOCK, count))):
-                bar.update()
-                yield result
-
-
-def reason(error: Exception) -> str:
-    """The first line of what an error says, without a full stop."""
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+    groups = tuple(map(cut, dataset.groups))
+    return dataset._replace(shape=(h, w, channels), groups=groups, content="")

@@ -1,9 +1,9 @@
 """From a dataset to the batches of a compiled loop.
 
 The loop runs many steps in one dispatch, so a batch is made inside it, as a function of
-arrays on the device and the step. The whole dataset lies there as uint8 when it fits;
-otherwise a background thread brings the batches of the next steps. Either way step k's
-batch depends on (seed, k) alone.
+arrays on the device and the step. The whole dataset lies there as integers when it
+fits; otherwise a background thread brings the batches of the next steps. Either way
+step k's batch depends on (seed, k) alone.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,14 @@ from jax import lax, random
 from jax.sharding import Mesh
 
 from jaxgan import parallel
-from jaxgan.data import Dataset, indices, other_seed, prefetch, scaled
+from jaxgan.data.dataset import Dataset, other_seed, scaled
+from jaxgan.data.order import indices
+from jaxgan.data.stream import prefetch
+
+__all__ = [
+    *("AHEAD", "HOST_BUDGET", "Change", "Feed"),
+    *("budget", "feed", "prepare", "resident", "streamed"),
+]
 
 AHEAD = 16
 """Steps that a streamed dataset brings at a time."""
@@ -27,14 +34,21 @@ HOST_BUDGET = 4 * 2**30
 
 
 class Feed(NamedTuple):
-    """Batches for a loop on the device."""
+    """Batches for a loop on the device, of one run or of members of a program.
+
+    Members take theirs by `jax.vmap(feed.batch, in_axes=(feed.axis, None, 0, 0))`.
+    """
 
     at: Callable
     """`step -> (arrays, end)`: on the device, the arrays that hold the batches of the
     steps from this one up to `end` (None: of all)."""
     batch: Callable
-    """`(arrays, step, key) -> batch`, traced; images are float32 in [-1, 1]."""
+    """`(arrays, step, key, seed) -> batch`, traced; images are float32 in [-1, 1]. The
+    key decides the changes, the seed, uint32, the order: of streamed data it is one of
+    those that the feed was made for."""
     close: Callable
+    axis: int | None = None
+    """Where the arrays have the members: 0, or None where they are shared by all."""
 
 
 class Change(NamedTuple):
@@ -47,35 +61,24 @@ class Change(NamedTuple):
 
 
 def feed(
-    dataset: Dataset, seed: int, batch_size: int, change: Change, mesh: Mesh
+    dataset: Dataset,
+    seeds: tuple[int, ...],
+    batch_size: int,
+    change: Change,
+    mesh: Mesh,
 ) -> Feed:
-    """Resident if the dataset fits, streamed if not."""
-    if dataset.unpaired:
-        alone = dataset._replace(unpaired=None)
-        images = feed(alone, seed, batch_size, change, mesh)
-        args = other_seed(seed), batch_size, change, mesh
-        return _joined(images, feed(dataset.unpaired, *args))
-    make = resident if dataset.nbytes <= budget(mesh) else streamed
-    return make(dataset, seed, batch_size, change, mesh)
+    """Resident if the dataset fits, streamed if not.
 
-
-def _joined(images: Feed, others: Feed) -> Feed:
-    """Both, the others' images as "input"."""
-
-    def at(step):
-        (a, end_a), (b, end_b) = images.at(step), others.at(step)
-        return (a, b), min((e for e in (end_a, end_b) if e), default=None)
-
-    def batch(arrays, step, key):
-        here, there = random.split(key)
-        rows = images.batch(arrays[0], step, here)
-        return rows | {"input": others.batch(arrays[1], step, there)["image"]}
-
-    def close():
-        images.close()
-        others.close()
-
-    return Feed(at, batch, close)
+    Args:
+        dataset: the dataset; each of its groups goes in an order of its own.
+        seeds: of each member, what orders its batches; of a single run, just one.
+        batch_size: B, over all devices together.
+        change: what is done at random to its images.
+        mesh: the devices.
+    """
+    if dataset.nbytes <= budget(mesh):
+        return resident(dataset, batch_size, change, mesh)
+    return streamed(dataset, seeds, batch_size, change, mesh)
 
 
 def budget(mesh: Mesh) -> int:
@@ -84,33 +87,43 @@ def budget(mesh: Mesh) -> int:
     return stats.get("bytes_limit", 4 * HOST_BUDGET) // 4
 
 
-def resident(dataset, seed, batch_size, change, mesh) -> Feed:
+def resident(dataset, batch_size, change, mesh) -> Feed:
     """All images on every device; batches are gathered there."""
-    arrays = dataset.fetch(np.arange(dataset.size))
+    groups = dataset.groups
+    arrays = tuple(group.fetch(np.arange(group.size)) for group in groups)
     arrays = jax.device_put(arrays, parallel.replicated(mesh))
 
-    def batch(arrays, step, key):
-        index = indices(seed, step, batch_size, dataset.size, xp=jnp)
-        rows = jax.tree.map(lambda x: x.at[index].get(mode="clip"), arrays)
-        return prepare(rows, key, change, mesh)
+    def batch(arrays, step, key, seed):
+        rows = []
+        for i, (group, of_group) in enumerate(zip(groups, arrays, strict=True)):
+            seed_of = other_seed(seed, i)
+            index = indices(seed_of, step, batch_size, group.size, xp=jnp)
+            take = partial(_take, index=index)
+            rows.append(jax.tree.map(take, of_group))
+        return _together(rows, key, change, mesh)
 
     return Feed(lambda step: (arrays, None), batch, lambda: None)
 
 
-def streamed(dataset, seed, batch_size, change, mesh) -> Feed:
+def streamed(dataset, seeds, batch_size, change, mesh) -> Feed:
     """Blocks of `AHEAD` batches, fetched by a thread while the device computes."""
-    sharding = parallel.divided(mesh, dim=1)
+    members = len(seeds) > 1
+    sharding = parallel.divided(mesh, dim=1 + members)
     source = current = None
 
+    def block_of(group, number, seed, first):
+        seed_of, steps = other_seed(seed, number), range(first, first + AHEAD)
+        index = [indices(seed_of, step, batch_size, group.size) for step in steps]
+        rows = group.fetch(np.concatenate(index))
+        return {k: v.reshape(AHEAD, -1, *v.shape[1:]) for k, v in rows.items()}
+
     def make(block):
-        first = block * AHEAD
-        index = [
-            indices(seed, s, batch_size, dataset.size)
-            for s in range(first, first + AHEAD)
-        ]
-        rows = dataset.fetch(np.concatenate(index))
-        stacked = {k: v.reshape(AHEAD, -1, *v.shape[1:]) for k, v in rows.items()}
-        return block, jax.device_put(stacked, sharding)
+        first, found = block * AHEAD, []
+        for i, group in enumerate(dataset.groups):
+            of_each = [block_of(group, i, seed, first) for seed in seeds]
+            stacked = jax.tree.map(lambda *x: np.stack(x), *of_each)
+            found.append(stacked if members else of_each[0])
+        return block, jax.device_put(tuple(found), sharding)
 
     def at(step):
         nonlocal source, current
@@ -121,17 +134,34 @@ def streamed(dataset, seed, batch_size, change, mesh) -> Feed:
             current = next(source)
         return current[1], (block + 1) * AHEAD
 
-    def batch(arrays, step, key):
-        rows = jax.tree.map(lambda x: x[step % AHEAD], arrays)
-        return prepare(rows, key, change, mesh)
+    def batch(arrays, step, key, seed):
+        rows = [jax.tree.map(lambda x: x[step % AHEAD], x) for x in arrays]
+        return _together(rows, key, change, mesh)
 
-    return Feed(at, batch, lambda: source and source.close())
+    def close():
+        if source is not None:
+            source.close()
+
+    return Feed(at, batch, close, 0 if members else None)
+
+
+def _take(x, index):
+    return x.at[index].get(mode="clip")
+
+
+def _together(rows, key, change, mesh):
+    """The batch that rows of each group make up, each changed by a key of its own."""
+    keys = random.split(key, len(rows)) if len(rows) > 1 else [key]
+    batch: dict[str, jax.Array] = {}
+    for of_group, group_key in zip(rows, keys, strict=True):
+        batch |= prepare(of_group, group_key, change, mesh)
+    return batch
 
 
 def prepare(rows, key, change: Change, mesh: Mesh):
-    """uint8 images to float32 in [-1, 1], changed at random if asked, and divided."""
+    """Integer images to float32 in [-1, 1], changed at random if asked, and divided."""
     on_flip, on_crop = random.split(key)
-    n, h, w = rows["image"].shape[:3]
+    n, h, w = next(x.shape[:3] for x in rows.values() if x.ndim == 4)
     mirror = random.bernoulli(on_flip, 0.5, (n,))
     if change.crop:
         room = h - change.crop[0], w - change.crop[1]

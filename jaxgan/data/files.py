@@ -2,14 +2,19 @@
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from jaxgan.data import dataset, fit, pixels
+from jaxgan.data import decoding, fit, pixels
+from jaxgan.data.source import Request
 from jaxgan.types import UsageError
+
+__all__ = [
+    *("SUFFIXES", "Files", "hidden", "is_image", "is_picture", "listed", "no_images"),
+    *("read", "some"),
+]
 
 SUFFIXES = (
     *(".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm"),
@@ -40,8 +45,10 @@ def listed(spec: str, directory: Path) -> list[str]:
     """
     if not directory.is_dir():
         raise UsageError(
-            f"--data {spec}: there is no directory {directory}; give the directory that"
-            f" holds the images, {spec.partition(':')[0]}:DIR"
+            "data",
+            spec,
+            f": there is no directory {directory}; give the directory that"
+            f" holds the images, {spec.partition(':')[0]}:DIR",
         )
     return sorted(entry for entry in os.listdir(directory) if not hidden(entry))
 
@@ -61,16 +68,48 @@ def is_picture(path: Path) -> bool:
 
 def no_images(spec: str, directory: Path) -> UsageError:
     return UsageError(
-        f"--data {spec}: there are no images in {directory}; those with the suffixes"
-        f" {' '.join(SUFFIXES)} are read"
+        "data",
+        spec,
+        f": there are no images in {directory}; those with the suffixes"
+        f" {' '.join(SUFFIXES)} are read",
     )
 
 
+class _Sides(NamedTuple):
+    """How an example's files make up its sides."""
+
+    beside: bool  # one file shows two of them, left and right
+    maps: bool  # the last is a label map
+    channels: int
+
+    def picture(self, path, last):
+        """The picture in a file, 8-bit gray, colours, or numbers of classes."""
+        with pixels.opened(path) as image:
+            if self.maps and last:
+                return pixels.to_classes(image)
+            return pixels.to_uint8(image, self.channels)
+
+    def read(self, directory, example, how):
+        """An example's sides, one after the other along the channels."""
+        sides = []
+        for i, name in enumerate(example):
+            last = i == len(example) - 1
+            try:
+                image = self.picture(directory / name, last)
+            except (UsageError, MemoryError):
+                raise
+            # Decoders meet broken files with errors of every type.
+            except Exception as error:
+                raise ValueError(f"{name} ({decoding.reason(error)})") from error
+            for part in pixels.halves(image) if self.beside else (image,):
+                fitted = fit.apply(part, how, nearest=self.maps and last)
+                sides.append(pixels.to_array(fitted))
+        return np.concatenate(sides, -1)
+
+
 def read(
-    spec: str,
-    directory: Path,
+    request: Request,
     examples: Sequence[tuple[str, ...]],
-    how: fit.Fit,
     *,
     beside: bool = False,
     maps: bool = False,
@@ -78,10 +117,8 @@ def read(
     """Reads every file once; an example of which one does not decode is left out.
 
     Args:
-        spec: for messages.
-        directory: what names of files are relative to.
-        examples: the files of each, in the order of their sides.
-        how: brings all sides to one size alike.
+        request: its `path` is the directory; all sides are brought to its size alike.
+        examples: the files of each, in the order of their sides, below the directory.
         beside: a file shows two sides, left and right.
         maps: an example's last file is a map, whose pixels are numbers of classes: one
             channel after the images', resized to the nearest pixel.
@@ -89,59 +126,32 @@ def read(
     Raises:
         UsageError: none decodes, or sizes differ, within an example or between them.
     """
-    failures, sizes, gray = {}, [], True
-    names = [name for files in examples for name in files]
-    found = iter(_headers(directory, names))
-    for i, example in enumerate(examples):
-        headers = {name: next(found) for name in example}
-        if bad := [name for name, h in headers.items() if isinstance(h, str)]:
-            failures[i] = f"{bad[0]} ({headers[bad[0]]})"
-            continue
-        sizes.append((i, _size_of(spec, headers, beside)))
-        pictures = [*headers.values()][: -1 if maps else None]
-        gray = gray and all(h[1] for h in pictures)
-    sound = [i for i, _ in sizes]
+    spec, directory, how = request.spec, request.path, request.fit
+    headers, failures = _headers(request, examples)
+    sound = list(headers)
     if not sound:
         raise _nothing_decodes(spec, examples, failures)
-    size = _common(spec, [(examples[i][0], size) for i, size in sizes], how)
-    channels = 1 if gray else 3
-    sides = len(examples[0]) + beside
-
-    def picture(name, is_map):
-        with pixels.opened(directory / name) as image:
-            if is_map:
-                return pixels.to_classes(image)
-            return pixels.to_uint8(image, channels)
-
+    sizes = [(examples[i][0], _size_of(spec, headers[i], beside)) for i in sound]
+    size = _common(spec, sizes, how)
+    pictures = (list(h.values())[: -1 if maps else None] for h in headers.values())
+    gray = all(is_gray for header in pictures for _, is_gray in header)
+    sides = _Sides(beside, maps, 1 if gray else 3)
     largest = np.full(len(sound), -1)
 
     def one(item):
-        example = examples[sound[item]]
-        opened = []
-        for i, name in enumerate(example):
-            is_map = maps and i == len(example) - 1
-            try:
-                image = picture(name, is_map)
-            except (UsageError, MemoryError):
-                raise
-            # Decoders meet broken files with errors of every type.
-            except Exception as error:
-                raise ValueError(f"{name} ({dataset.reason(error)})") from error
-            for part in pixels.halves(image) if beside else (image,):
-                fitted = pixels.to_array(fit.apply(part, how, nearest=is_map))
-                opened.append(fitted)
-            if maps:  # of the last file's
-                largest[item] = fitted.max()
-        return np.concatenate(opened, -1)
+        stacked = sides.read(directory, examples[sound[item]], how)
+        if maps:
+            largest[item] = stacked[..., -1].max()
+        return stacked
 
-    depth = channels * (sides - maps) + maps
-    decoded = dataset.decode(one, len(sound), (*size, depth))
+    depth = sides.channels * (len(examples[0]) + beside - maps) + maps
+    decoded = decoding.decode(one, len(sound), (*size, depth), request.progress)
     failures |= {sound[i]: why for i, why in decoded.failures.items()}
     kept = np.array(sound)[decoded.kept]
     if len(kept) == 0:
         raise _nothing_decodes(spec, examples, failures)
-    notes = _skipped(spec, len(examples), failures)
-    return Files(kept, decoded.images, (*size, channels), notes, int(largest.max()) + 1)
+    notes, shape = _skipped(spec, len(examples), failures), (*size, sides.channels)
+    return Files(kept, decoded.images, shape, notes, int(largest.max()) + 1)
 
 
 def some(names: Sequence[str], most: int = 3) -> str:
@@ -149,19 +159,27 @@ def some(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
-def _headers(directory, names):
-    """For each file `((height, width), gray)`, or why it cannot be read."""
+def _headers(request, examples):
+    """By example `{file: ((height, width), gray)}`; and why others cannot be read."""
+    names = [name for files in examples for name in files]
 
     def header(item):
         try:
-            with pixels.opened(directory / names[item]) as image:
+            with pixels.opened(request.path / names[item]) as image:
                 return pixels.upright_size(image), pixels.is_gray(image)
         # Broken files meet decoders' errors of every type.
         except Exception as error:
-            return dataset.reason(error)
+            return decoding.reason(error)
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return list(dataset.in_order(pool, header, len(names), "reading headers"))
+    with decoding.workers() as pool:
+        args = header, len(names), "reading headers", request.progress
+        found = iter(list(decoding.in_order(pool, *args)))
+    headers, failures = {}, {}
+    for i, example in enumerate(examples):
+        headers[i] = {name: next(found) for name in example}
+        if bad := [name for name, h in headers[i].items() if isinstance(h, str)]:
+            failures[i] = f"{bad[0]} ({headers.pop(i)[bad[0]]})"
+    return headers, failures
 
 
 def _size_of(spec, headers, beside):
@@ -170,20 +188,23 @@ def _size_of(spec, headers, beside):
     for other, (its, _) in others:
         if its != size:
             raise UsageError(
-                f"--data {spec}: {name} is {fit.show(size)} and its partner {other}"
-                f" {fit.show(its)} (height x width): a pair must be of one size"
+                "data",
+                spec,
+                f": {name} is {fit.show(size)} and its partner {other}"
+                f" {fit.show(its)} (height x width): a pair must be of one size",
             )
     if beside and size[1] % 2:
         raise UsageError(
-            f"--data {spec}: {name} is {fit.show(size)}: two images side by side have"
-            " an even width; or give folders A and B"
+            "data",
+            spec,
+            f": {name} is {fit.show(size)}: two images side by side have"
+            " an even width; or give folders A and B",
         )
     return (size[0], size[1] // 2) if beside else size
 
 
 def _common(spec, sizes, how):
-    at = f"--data {spec}: "
-    fitted = [(name, fit.fitted_size(size, how, at + name)) for name, size in sizes]
+    fitted = [(name, fit.fitted_size(size, how, spec, name)) for name, size in sizes]
     first_name, first = fitted[0]
     for name, size in fitted:
         if size != first:
@@ -193,8 +214,10 @@ def _common(spec, sizes, how):
 
 def _nothing_decodes(spec, examples, failures):
     return UsageError(
-        f"--data {spec}: none of its {len(examples)} files can be decoded as an image,"
-        f" not even {failures[min(failures)]}; give a directory of intact images"
+        "data",
+        spec,
+        f": none of its {len(examples)} files can be decoded as an image,"
+        f" not even {failures[min(failures)]}; give a directory of intact images",
     )
 
 

@@ -9,6 +9,8 @@ from PIL import Image
 
 from jaxgan.types import UsageError
 
+__all__ = ["Fit", "apply", "checked", "fitted_size", "mixed_sizes", "show"]
+
 
 class Fit(NamedTuple):
     """How to bring an image to size.
@@ -28,41 +30,50 @@ def checked(fit: Fit) -> Fit:
     Raises:
         UsageError: it does not.
     """
-    for flag, value in zip(("--resize", "--crop"), fit, strict=True):
+    for option, value in fit._asdict().items():
         sides = value if isinstance(value, tuple | list) else (value, value)
         whole = len(sides) == 2 and all(type(s) is int and s > 0 for s in sides)
         if value is not None and not whole:
             raise UsageError(
-                f"{flag} {value}: give a number of pixels such as 64, or a height and"
-                " width such as 64x48"
+                option,
+                value,
+                ": give a number of pixels such as 64, or a height and width such as"
+                " 64x48",
             )
     return fit
 
 
-def fitted_size(size: tuple[int, int], fit: Fit, where: str) -> tuple[int, int]:
+def fitted_size(
+    size: tuple[int, int], fit: Fit, spec: str, image: str = "an image"
+) -> tuple[int, int]:
     """The `(height, width)` that an image of `size` has after `apply`.
 
     Args:
         size: `(height, width)` before.
         fit: the `Fit`.
-        where: names the image in a message, e.g. `"--data folder:/x: a.png"`.
+        spec: names the data in a message.
+        image: names the image in it, e.g. `"a.png"`.
 
     Raises:
         UsageError: the crop is larger than the image.
     """
     if isinstance(fit.resize, int):
         # The short side is exact by construction, the long side is rounded.
-        size = tuple(max(1, round(side * fit.resize / min(size))) for side in size)
+        h, w = (max(1, round(side * fit.resize / min(size))) for side in size)
+        size = h, w
     elif fit.resize is not None:
-        size = tuple(fit.resize)
+        h, w = fit.resize
+        size = h, w
     if fit.crop is None:
         return size
     crop = _pair(fit.crop)
     if crop[0] > size[0] or crop[1] > size[1]:
-        resized = "" if fit.resize is None else " after --resize"
+        resized = "" if fit.resize is None else " after `resize`"
         raise UsageError(
-            f"{where} is {show(size)}{resized}, too small for --crop {show(crop)}"
-            " (height x width): crop less, or enlarge it first with --resize"
+            "data",
+            spec,
+            f": {image} is {show(size)}{resized}, too small for `crop` {show(crop)}"
+            " (height x width): crop less, or enlarge it first with `resize`",
         )
     return crop
 
@@ -91,9 +102,11 @@ def mixed_sizes(spec: str, sizes: dict[str, tuple[int, int]]) -> UsageError:
     """The error for images whose sizes differ; `sizes` holds two, by name."""
     (a, size_a), (b, size_b) = sizes.items()
     return UsageError(
-        f"--data {spec}: the images differ in size, {a} is {show(size_a)} and {b} is"
-        f" {show(size_b)} (height x width): add --resize HxW, or --resize N together"
-        " with --crop N to keep the aspect"
+        "data",
+        spec,
+        f": the images differ in size, {a} is {show(size_a)} and {b} is"
+        f" {show(size_b)} (height x width): add `resize` HxW, or `resize` N together"
+        " with `crop` N to keep the aspect",
     )
 
 

@@ -13,8 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgan.data import dataset, files, fit
+from jaxgan.data import files
+from jaxgan.data.dataset import Dataset, make
+from jaxgan.data.source import Request, Source
 from jaxgan.types import UsageError
+
+__all__ = ["SOURCE", "SPLITS", "load"]
 
 SPLITS = {"train", "test", "val", "valid", "validation"}
 
@@ -26,24 +30,22 @@ class _Listing(NamedTuple):
     notes: tuple[str, ...]
 
 
-def load(spec: str, directory: Path, how: fit.Fit) -> dataset.Dataset:
+def load(request: Request) -> Dataset:
     """Loads a directory of images.
 
     Each file is read once here; one that cannot be decoded is left out and named in
     `notes`. If every image is gray the dataset has one channel, otherwise three.
 
     Args:
-        spec: the spec, for the name and messages.
-        directory: the directory.
-        how: brings the images to one size.
+        request: its `path` is the directory.
 
     Raises:
         UsageError: there is nothing to read, classes are ambiguous, or sizes differ.
     """
-    listing = _scan(spec, directory)
-    found = files.read(spec, directory, [(name,) for name in listing.files], how)
-    return dataset.make(
-        spec,
+    listing = _scan(request.spec, request.path)
+    found = files.read(request, [(name,) for name in listing.files])
+    return make(
+        request.spec,
         found.images,
         len(found.kept),
         found.shape,
@@ -61,9 +63,11 @@ def _scan(spec, directory):
     classes = {name: inside for name, inside in found.items() if inside}
     if flat and classes:
         raise UsageError(
-            f"--data {spec}: it has images of its own ({files.some(flat)}) and folders"
+            "data",
+            spec,
+            f": it has images of its own ({files.some(flat)}) and folders"
             f" of images ({files.some(list(classes))}): move the images into class"
-            " folders to have labels, or the folders elsewhere to have none"
+            " folders to have labels, or the folders elsewhere to have none",
         )
     if flat:
         return _Listing(flat, None, (), ())
@@ -71,8 +75,10 @@ def _scan(spec, directory):
         raise files.no_images(spec, directory)
     if {name.lower() for name in classes} <= SPLITS:
         raise UsageError(
-            f"--data {spec}: the folders {files.some(list(classes))} look like splits,"
-            f" not classes; give one of them, such as {spec.rstrip('/')}/{min(classes)}"
+            "data",
+            spec,
+            f": the folders {files.some(list(classes))} look like splits, not"
+            f" classes; give one of them, such as {spec.rstrip('/')}/{min(classes)}",
         )
     names = [name for inside in classes.values() for name in inside]
     labels = np.repeat(np.arange(len(classes)), [len(f) for f in classes.values()])
@@ -90,3 +96,12 @@ def _images_below(directory, name):
             p.relative_to(directory).as_posix() for p in paths if files.is_image(p)
         ]
     return sorted(found)
+
+
+SOURCE = Source(
+    "folder",
+    "folder:DIR",
+    "image files, flat or one subdirectory for each class",
+    lambda request: ("train",),
+    load,
+)

@@ -12,7 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxgan.data.arrays import fitted, from_arrays
+from jaxgan.data.source import Request, Source
 from jaxgan.types import UsageError
+
+__all__ = ["SOURCE", "read"]
 
 _PREFIX = {"train": "train", "test": "t10k"}
 
@@ -34,8 +38,10 @@ def read(spec: str, directory: Path, split: str) -> tuple[np.ndarray, np.ndarray
     """
     if not directory.is_dir():
         raise UsageError(
-            f"--data {spec}: there is no directory {directory}; give the directory that"
-            " holds train-images-idx3-ubyte[.gz] and the other three files"
+            "data",
+            spec,
+            f": there is no directory {directory}; give the directory that"
+            " holds train-images-idx3-ubyte[.gz] and the other three files",
         )
     images_path = _find(spec, directory, f"{_PREFIX[split]}-images", 3)
     labels_path = _find(spec, directory, f"{_PREFIX[split]}-labels", 1)
@@ -43,12 +49,14 @@ def read(spec: str, directory: Path, split: str) -> tuple[np.ndarray, np.ndarray
     labels = _parse(spec, labels_path, 1)
     if len(images) != len(labels):
         raise UsageError(
-            f"--data {spec}: {images_path.name} holds {len(images)} images but"
+            "data",
+            spec,
+            f": {images_path.name} holds {len(images)} images but"
             f" {labels_path.name} holds {len(labels)} labels; give the two files of one"
-            " dataset"
+            " dataset",
         )
     if images.size == 0:
-        raise UsageError(f"--data {spec}: {images_path.name} holds no pixels")
+        raise UsageError("data", spec, f": {images_path.name} holds no pixels")
     return images[..., None], labels
 
 
@@ -58,7 +66,7 @@ def _find(spec, directory, stem, ndim):
         if (directory / name).is_file():
             return directory / name
     raise UsageError(
-        f"--data {spec}: {directory} lacks {names[0]} (looked for {', '.join(names)})"
+        "data", spec, f": {directory} lacks {names[0]} (looked for {', '.join(names)})"
     )
 
 
@@ -70,19 +78,37 @@ def _parse(spec, path, ndim):
             data = gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
         raise UsageError(
-            f"--data {spec}: cannot read {path.name} ({error}); fetch it again"
+            "data", spec, f": cannot read {path.name} ({error}); fetch it again"
         ) from error
     header = 4 + 4 * ndim
     if data[:4] != bytes((0, 0, 8, ndim)) or len(data) < header:
         raise UsageError(
-            f"--data {spec}: {path.name} is not an IDX file of uint8 in {ndim}"
+            "data",
+            spec,
+            f": {path.name} is not an IDX file of uint8 in {ndim}"
             f" dimension{'s' * (ndim > 1)}, it begins with 0x{data[:4].hex()} instead"
-            f" of 0x000008{ndim:02x}"
+            f" of 0x000008{ndim:02x}",
         )
     shape = struct.unpack(f">{ndim}I", data[4:header])
     if len(data) - header != math.prod(shape):
         raise UsageError(
-            f"--data {spec}: {path.name} holds {len(data) - header} bytes where its"
-            f" header promises {math.prod(shape)}; it is damaged, fetch it again"
+            "data",
+            spec,
+            f": {path.name} holds {len(data) - header} bytes where its"
+            f" header promises {math.prod(shape)}; it is damaged, fetch it again",
         )
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
+
+
+def _load(request: Request):
+    images, labels = read(request.spec, request.path, request.split)
+    return fitted(from_arrays(images, labels, name=request.spec), request.fit)
+
+
+SOURCE = Source(
+    "idx",
+    "idx:DIR",
+    "MNIST-style files, gzipped or not",
+    lambda request: (*_PREFIX,),
+    _load,
+)

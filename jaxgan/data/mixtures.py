@@ -10,6 +10,8 @@ from jax import random
 
 from jaxgan import axis
 
+__all__ = ["Mixture", "grid", "ring", "spiral"]
+
 
 class Mixture(NamedTuple):
     """Equal weights, one deviation for all."""
@@ -35,7 +37,8 @@ def ring(modes: int = 8, radius: float = 1.0, deviation: float = 0.01) -> Mixtur
 def grid(side: int = 5, spacing: float = 2.0, deviation: float = 0.05) -> Mixture:
     """On a square grid around 0, as in PacGAN (arXiv:1712.04086, section 4.1)."""
     place = (np.arange(side) - (side - 1) / 2) * spacing
-    return _mixture(*np.meshgrid(place, place), deviation)
+    x, y = np.meshgrid(place, place)
+    return _mixture(x, y, deviation)
 
 
 def spiral(modes: int = 20, turns: float = 1.5, deviation: float = 0.02) -> Mixture:

@@ -18,6 +18,8 @@ import math
 import numpy as np
 from jax import lax
 
+__all__ = ["blocks", "hash_uint32", "indices"]
+
 _ROUNDS = 4  # of each half: enough that even ten examples shuffle evenly
 
 

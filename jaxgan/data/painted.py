@@ -8,7 +8,18 @@ cannot be foretold behind a hole or from a small copy, only drawn.
 
 import numpy as np
 
+from jaxgan.data import mnist
+from jaxgan.data.arrays import fitted, from_arrays
+from jaxgan.data.dataset import Dataset
+from jaxgan.data.fit import fitted_size
 from jaxgan.data.order import hash_uint32
+from jaxgan.data.source import Request, Source
+from jaxgan.data.unpaired import two_domains
+
+__all__ = [
+    *("BLOT", "GROUND", "GROUND_CHROMA", "INK", "INK_CHROMA", "SIDE", "TO_YIQ"),
+    *("MAPPED", "PAINTED", "UNPAIRED", "ink_hue", "paint"),
+]
 
 SIDE = 32
 """Digits of 28x28 have a margin of two pixels."""
@@ -80,3 +91,58 @@ def _smoothed(x):
     for axis in (1, 2):
         x = (x + np.roll(x, 1, axis) + np.roll(x, -1, axis)) / 3
     return x
+
+
+def _load_painted(request: Request) -> Dataset:
+    images, labels = _digits(request)
+    painted, _ = paint(images, labels, np.arange(len(labels)))
+    return _known(request, "painted_digits", painted, labels)
+
+
+def _load_mapped(request: Request) -> Dataset:
+    images, labels = _digits(request)
+    painted, maps = paint(images, labels, np.arange(len(labels)))
+    return _known(request, "painted_digits", painted, map=maps)
+
+
+def _load_unpaired(request: Request) -> Dataset:
+    images, labels = _digits(request)
+    half, index = len(labels) // 2, np.arange(len(labels))
+    board = np.pad(images[:half], ((0, 0), (2, 2), (2, 2), (0, 0))).repeat(3, -1)
+    chalk = _known(request, "chalk_digits", board, labels[:half])
+    painted, _ = paint(images[half:], labels[half:], index[half:])
+    ink = _known(request, "painted_digits", painted, labels[half:])
+    return two_domains(request.spec, chalk, ink)
+
+
+def _digits(request):
+    fitted_size((SIDE, SIDE), request.fit, request.spec)  # an error before the work
+    return mnist.read(request.split)
+
+
+def _known(request, content, images, labels=None, map=None):
+    dataset = from_arrays(images, labels, map=map, name=request.spec)
+    return fitted(dataset._replace(content=content), request.fit)
+
+
+PAINTED = Source(
+    "painted_mnist",
+    "painted_mnist",
+    "MNIST in coloured ink on textured grounds, 32x32x3",
+    lambda request: mnist.SPLITS,
+    _load_painted,
+)
+MAPPED = Source(
+    "mapped_mnist",
+    "mapped_mnist",
+    "painted MNIST with label maps, ground and ten inks, without labels",
+    lambda request: mnist.SPLITS,
+    _load_mapped,
+)
+UNPAIRED = Source(
+    "unpaired_mnist",
+    "unpaired_mnist",
+    "half of MNIST painted, the other half in chalk",
+    lambda request: mnist.SPLITS,
+    _load_unpaired,
+)

@@ -1,31 +1,32 @@
-"""Images in pairs, and images of two domains without.
+"""Images in pairs.
 
 - `pairs:DIR` holds `A/` and `B/`, whose files match by name, or files that show A and B
   side by side, A on the left. A is the dataset's `input`, B its `image`.
 - `maps:DIR` holds `images/` and `maps/`, whose files match by name. A map is an 8-bit
   gray or palette image, whose pixels are numbers of classes.
-- `unpaired:A,B` is two data sets, each a directory of images or any other spec; A is
-  the `unpaired` of B.
 """
 
 from pathlib import Path
 
-from jaxgan.data import dataset, files, fit, folder
+from jaxgan.data import files, folder
+from jaxgan.data.dataset import Dataset, Group
+from jaxgan.data.source import Request, Source
 from jaxgan.types import UsageError
 
+__all__ = ["MAPS", "PAIRS", "load", "load_maps"]
 
-def load(spec: str, directory: Path, how: fit.Fit) -> dataset.Dataset:
+
+def load(request: Request) -> Dataset:
     """Loads `pairs:DIR`; pairs that cannot be decoded are named in `notes`.
 
     Args:
-        spec: the spec, for the name and messages.
-        directory: the directory.
-        how: brings both sides to one size alike.
+        request: its `path` is the directory; both sides are brought to size alike.
 
     Raises:
         UsageError: there is nothing to read, an image has no partner or one of another
             size, or pairs differ in size.
     """
+    spec, directory = request.spec, request.path
     names = files.listed(spec, directory)
     if {"A", "B"} & {*names}:
         examples, beside = _matched(spec, directory, "A", "B"), False
@@ -34,33 +35,36 @@ def load(spec: str, directory: Path, how: fit.Fit) -> dataset.Dataset:
         beside = True
         if splits := [n for n in names if n.lower() in folder.SPLITS]:
             raise UsageError(
-                f"--data {spec}: the folders {files.some(splits)} look like splits; "
-                f"give one of them, such as {spec.rstrip('/')}/{splits[-1]}"
+                "data",
+                spec,
+                f": the folders {files.some(splits)} look like splits; "
+                f"give one of them, such as {spec.rstrip('/')}/{splits[-1]}",
             )
         if not examples:
             raise files.no_images(spec, directory)
-    found = files.read(spec, directory, examples, how, beside=beside)
+    found = files.read(request, examples, beside=beside)
     channels = found.shape[2]
 
     def fetch(index):
         both = found.images(index)
         return {"input": both[..., :channels], "image": both[..., channels:]}
 
-    of = spec, len(found.kept), found.shape, ()
-    return dataset.Dataset(*of, fetch, found.notes)
+    group = Group(("input", "image"), len(found.kept), fetch)
+    return Dataset(spec, found.shape, (group,), notes=found.notes)
 
 
-def load_maps(spec: str, directory: Path, how: fit.Fit) -> dataset.Dataset:
+def load_maps(request: Request) -> Dataset:
     """Loads `maps:DIR`; arguments and errors as `load`."""
-    examples = _matched(spec, directory, "images", "maps")
-    found = files.read(spec, directory, examples, how, maps=True)
+    examples = _matched(request.spec, request.path, "images", "maps")
+    found = files.read(request, examples, maps=True)
 
     def fetch(index):
         both = found.images(index)
         return {"image": both[..., :-1], "map": both[..., -1]}
 
-    of = spec, len(found.kept), found.shape, ()
-    return dataset.Dataset(*of, fetch, found.notes, map_classes=found.map_classes)
+    group = Group(("image", "map"), len(found.kept), fetch)
+    dataset = Dataset(request.spec, found.shape, (group,), notes=found.notes)
+    return dataset._replace(map_classes=found.map_classes)
 
 
 def _matched(spec, directory, *sides):
@@ -75,14 +79,34 @@ def _matched(spec, directory, *sides):
         if len(by_stem) < len(paths):
             twice = next(p for p in paths if p not in by_stem.values())
             raise UsageError(
-                f"--data {spec}: {twice} and {by_stem[Path(twice).stem]} have one name;"
-                " files match by it, without the suffix"
+                "data",
+                spec,
+                f": {twice} and {by_stem[Path(twice).stem]} have one name;"
+                " files match by it, without the suffix",
             )
         found.append(by_stem)
     for here, there, other in zip(found, found[::-1], sides[::-1], strict=True):
         if lonely := sorted(here.keys() - there.keys()):
             raise UsageError(
-                f"--data {spec}: {here[lonely[0]]} has no partner of its name in"
-                f" {other}/ ({len(lonely)} such files)"
+                "data",
+                spec,
+                f": {here[lonely[0]]} has no partner of its name in"
+                f" {other}/ ({len(lonely)} such files)",
             )
     return [(found[0][stem], found[1][stem]) for stem in sorted(found[0])]
+
+
+PAIRS = Source(
+    "pairs",
+    "pairs:DIR",
+    "pairs of image files, in A/ and B/ or side by side",
+    lambda request: ("train",),
+    load,
+)
+MAPS = Source(
+    "maps",
+    "maps:DIR",
+    "image files in images/ and their label maps in maps/",
+    lambda request: ("train",),
+    load_maps,
+)

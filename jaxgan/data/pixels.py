@@ -13,6 +13,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+__all__ = [
+    *("alpha", "from_array", "halves", "is_gray", "opaque", "opened", "to_array"),
+    *("to_classes", "to_uint8", "upright_size"),
+]
+
 
 @contextlib.contextmanager
 def opened(path: Path):
@@ -34,7 +39,7 @@ def opened(path: Path):
 def is_gray(image: Image.Image) -> bool:
     """Whether the file declares gray pixels: a gray mode, or a palette of grays."""
     if image.mode in ("P", "PA"):
-        palette = np.reshape(image.getpalette("RGB"), (-1, 3))
+        palette = np.array(image.getpalette("RGB")).reshape(-1, 3)
         return bool((palette == palette[:, :1]).all())
     return image.mode.startswith(("1", "L", "I", "F")) and image.mode != "LAB"
 

@@ -7,6 +7,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+__all__ = ["Prefetch", "prefetch"]
+
 
 def prefetch(make: Callable[[int], Any], start: int, depth: int = 2) -> "Prefetch":
     """Iterates over `make(start), make(start + 1), ...`, computed ahead.
@@ -36,7 +38,7 @@ class Prefetch:
     """The iterator that `prefetch` returns."""
 
     def __init__(self, make, start, depth):
-        self._ready = queue.Queue(depth)
+        self._ready: queue.Queue = queue.Queue(depth)
         stop = threading.Event()
         # The thread holds no reference to self, so that an iterator that is dropped
         # without being closed is collected, and the thread with it.

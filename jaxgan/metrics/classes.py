@@ -5,6 +5,8 @@ from scipy.optimize import linear_sum_assignment
 
 from jaxgan.metrics.float64 import features
 
+__all__ = ["class_shares", "entropy", "inception_score", "matched_accuracy"]
+
 
 def inception_score(logits, splits: int = 10, seed: int = 2020) -> tuple[float, float]:
     """exp E KL(p(y|x) || p(y)) (Salimans et al., 2016, arXiv:1606.03498).

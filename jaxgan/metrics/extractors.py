@@ -13,10 +13,19 @@ from jaxgan import parallel
 from jaxgan.metrics import filters, inception, mnist, weights
 from jaxgan.types import UsageError
 
+__all__ = [
+    "Extractor",
+    "choose",
+    "of_any",
+    "of_digits",
+    "of_filters",
+    "of_function",
+    "of_inception",
+    "of_stacked_digits",
+]
+
 BLOCK = 200
 """Images that a network sees at a time, at least."""
-
-OF_FEATURES = ("fd", "kid", "prdc", "diversity")
 
 
 class Extractor(NamedTuple):
@@ -25,8 +34,9 @@ class Extractor(NamedTuple):
     name: str
     run: Callable
     """uint8 `[B, H, W, C]` -> (features `[B, D]`, logits `[B, K]` or None)."""
-    metrics: tuple[str, ...] = OF_FEATURES
-    """Of `config.Metric`, those that say something by it."""
+    gives: tuple[str, ...] = ("features",)
+    """What measures may need of it: "features", "logits", and "classes" where its
+    logits are of the classes that the data have."""
     distance: str = "fd"
     """What a Fréchet distance of its features is called."""
     kernel: str = "kd"
@@ -69,7 +79,7 @@ def of_digits(mesh=None) -> Extractor:
     return Extractor(
         "mnist",
         run,
-        metrics=("fd", "kid", "score", "prdc", "classes", "diversity"),
+        gives=("features", "logits", "classes"),
         distance="fd_mnist",
         kernel="kd_mnist",
         score="score_mnist",
@@ -106,8 +116,9 @@ def of_filters(mesh=None) -> Extractor:
         mesh: the devices that share the images, default all.
     """
     run, block = _shared(lambda _, images: (filters.features(images), None), {}, mesh)
-    names = {"distance": "fd_filters", "kernel": "kd_filters"}
-    return Extractor("filters", run, block=block, **names)
+    return Extractor(
+        "filters", run, distance="fd_filters", kernel="kd_filters", block=block
+    )
 
 
 @cache
@@ -124,11 +135,12 @@ def of_inception(path: str, mesh=None) -> Extractor:
     try:
         digest = weights.sha256(path)
     except UsageError as error:
-        raise UsageError(f"--inception-weights {error}") from None
+        raise error.renamed("inception_weights") from None
     if digest != inception.SHA256:
-        raise UsageError(
-            f"--inception-weights {path} has SHA-256 {digest[:8]}..., not "
-            f"{inception.SHA256[:8]}...: it is not weights-inception-2015-12-05."
+        raise _refused(
+            path,
+            f"has SHA-256 {digest[:8]}..., not {inception.SHA256[:8]}...: it is not "
+            "weights-inception-2015-12-05.",
         )
     params = {k: v for k, v in weights.state_dict(path).items() if v.ndim}
 
@@ -140,15 +152,14 @@ def of_inception(path: str, mesh=None) -> Extractor:
     try:
         jax.eval_shape(features, params, image)
     except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(
-            f"--inception-weights {path} is not the Inception network: {error!r}."
-        ) from None
+        reason = f"is not the Inception network: {error!r}."
+        raise _refused(path, reason) from None
     run, block = _shared(features, params, mesh)
     return Extractor(
         "inception-2015-12-05",
         run,
         # Not "classes": it knows 1,008, few of which a data set has.
-        metrics=("fd", "kid", "score", "prdc", "diversity"),
+        gives=("features", "logits"),
         distance="fid",
         kernel="kid",
         score="inception_score",
@@ -173,12 +184,17 @@ def of_any(inception_weights: str | None, mesh=None) -> Extractor:
     return of_filters(mesh)
 
 
-def choose(inception_weights: str | None, spec: str, shape, mesh=None) -> Extractor:
+def choose(
+    inception_weights: str | None,
+    content: str,
+    shape: tuple[int, int, int],
+    mesh=None,
+) -> Extractor:
     """Inception where its weights are given, else the classifier of digits.
 
     Args:
         inception_weights: the user's file.
-        spec: of the training images, as `data.load` takes it.
+        content: of the training images, as a `Dataset` has it.
         shape: (H, W, C) of the images.
         mesh: the devices that share the images, default all.
 
@@ -187,15 +203,21 @@ def choose(inception_weights: str | None, spec: str, shape, mesh=None) -> Extrac
     """
     if inception_weights:
         return of_inception(inception_weights, mesh)
-    if spec == "stacked_mnist" and tuple(shape[:2]) == mnist.SHAPE[:2]:
+    if content == "stacked_digits" and tuple(shape[:2]) == mnist.SHAPE[:2]:
         return of_stacked_digits(mesh)
     if tuple(shape) != mnist.SHAPE:
         raise UsageError(
+            None,
+            None,
             f"Images of {'x'.join(map(str, shape))} are judged by the Inception "
-            "network: give --inception-weights, the file "
-            "weights-inception-2015-12-05-6726825d.pth of torch-fidelity's releases."
+            "network: give `inception_weights`, the file "
+            "weights-inception-2015-12-05-6726825d.pth of torch-fidelity's releases.",
         )
     return of_digits(mesh)
+
+
+def _refused(path, reason):
+    return UsageError("inception_weights", path, reason)
 
 
 def _shared(network, variables, mesh):

@@ -14,6 +14,8 @@ from jax import lax
 
 from jaxgan.metrics.similarity import halved
 
+__all__ = ["bank", "features"]
+
 SCALES, ORIENTATIONS = 3, 4
 CELLS, FINE_CELLS = 2, 4
 """Cells along a side in which moduli, and colours, are averaged."""

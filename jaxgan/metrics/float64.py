@@ -9,7 +9,9 @@ import numpy as np
 try:
     from jax import enable_x64
 except ImportError:  # jax below 0.8
-    from jax.experimental import enable_x64
+    from jax.experimental import enable_x64  # type: ignore[attr-defined,no-redef]  # of older JAX
+
+__all__ = ["enable_x64", "features", "float64", "same_dimensions", "widened"]
 
 
 def float64(fn):

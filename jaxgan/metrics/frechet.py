@@ -14,6 +14,8 @@ import numpy as np
 from jaxgan.metrics.float64 import features as checked
 from jaxgan.metrics.float64 import float64
 
+__all__ = ["Moments", "frechet_distance", "moments"]
+
 BLOCK = 4096
 """Rows that are converted to float64 at a time."""
 
@@ -21,7 +23,7 @@ BLOCK = 4096
 class Moments(NamedTuple):
     """Mean and covariance of features, float64."""
 
-    count: int
+    count: int  # type: ignore[assignment]  # in place of tuple's, unused here
     mean: np.ndarray
     """[D]"""
     cov: np.ndarray
@@ -37,7 +39,7 @@ def moments(features: np.ndarray | Iterable[np.ndarray]) -> Moments:
         ValueError: fewer than two features, or features that are not finite.
     """
     blocks = [features] if hasattr(features, "shape") else features
-    count, mean, scatter = 0, 0.0, 0.0
+    count, mean, scatter = 0, np.zeros(()), np.zeros(())
     for block in _split(blocks):
         here, apart_from_it = _mean_and_scatter(block)
         n = len(block)
@@ -97,4 +99,6 @@ def _half(cov):
     """H with H Hᵀ = cov, without the directions that only rounding gave it."""
     values, vectors = np.linalg.eigh(cov)
     noise = np.finfo(cov.dtype).eps * len(cov) * max(values[-1], 0.0)
-    return vectors * np.sqrt(np.where(values > noise, values, 0.0))
+    kept = values > noise
+    kept[-1] = True  # one at least, be it 0
+    return vectors[:, kept] * np.sqrt(np.maximum(values[kept], 0.0))

@@ -16,6 +16,8 @@ from jax import lax
 
 from jaxgan.ops import conv
 
+__all__ = ["layers", "network", "resize"]
+
 SIZE = 299
 EPSILON = 1e-3
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"

@@ -5,6 +5,8 @@ import numpy as np
 
 from jaxgan.metrics.float64 import features, float64, same_dimensions
 
+__all__ = ["kid"]
+
 
 def kid(
     a, b, subsets: int = 100, subset_size: int = 1000, degree: int = 3, seed: int = 2020

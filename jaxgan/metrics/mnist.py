@@ -6,6 +6,7 @@ how well they do. A Fréchet distance on its features is `fd_mnist`, and never F
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +14,8 @@ from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxgan.models.layers import Conv, batch_norm
+
+__all__ = ["Classifier", "classify", "classify_stacked", "save", "weights"]
 
 SHAPE = (28, 28, 1)
 WEIGHTS = Path(__file__).with_name("mnist_classifier.npz")
@@ -41,7 +44,8 @@ def weights(path: str | Path = WEIGHTS) -> dict:
 def save(path: str | Path, params, stats) -> None:
     """Writes variables for `weights` to read, in half precision."""
     flat = flatten_dict({"params": params, **stats}, sep="/")
-    np.savez_compressed(path, **{k: np.asarray(v, np.float16) for k, v in flat.items()})
+    arrays: dict[str, Any] = {k: np.asarray(v, np.float16) for k, v in flat.items()}
+    np.savez_compressed(path, **arrays)
 
 
 def classify(variables, images):

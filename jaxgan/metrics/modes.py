@@ -7,6 +7,8 @@ import numpy as np
 from jaxgan.metrics.classes import class_shares, entropy
 from jaxgan.metrics.float64 import features
 
+__all__ = ["Coverage", "coverage", "reverse_kl"]
+
 
 class Coverage(NamedTuple):
     modes: int

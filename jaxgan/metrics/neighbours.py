@@ -9,6 +9,8 @@ from jax import lax
 
 from jaxgan.metrics.float64 import features, float64, same_dimensions, widened
 
+__all__ = ["PRDC", "prdc", "radii"]
+
 BLOCK_BYTES = 2**23
 """Of distances held at a time, for 64 rows or more: what a cache holds."""
 

@@ -8,8 +8,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgan.data import blocks
 from jaxgan.data.painted import GROUND, INK, SIDE, TO_YIQ
-from jaxgan.metrics import mnist
+from jaxgan.metrics import extractors, mnist
+
+__all__ = [
+    "SHAPE",
+    "Reading",
+    "chalk",
+    "chalk_accuracy",
+    "label_accuracy",
+    "map_accuracy",
+    "read",
+]
 
 SHAPE = SIDE, SIDE, 3
 MARGIN = (SIDE - mnist.SHAPE[0]) // 2
@@ -42,6 +53,50 @@ def read(images: np.ndarray) -> Reading:
 def chalk(images: np.ndarray) -> np.ndarray:
     """Digits in chalk, uint8 `[B, 32, 32, 3]`, as a classifier of digits takes them."""
     return _digit(images.mean(-1) / 255)
+
+
+def label_accuracy(images: np.ndarray, label: np.ndarray) -> dict[str, np.ndarray]:
+    """Whether painted digits, uint8 `[B, 32, 32, 3]`, and their ink are of class
+    `label [B]`; bool `[B]` each."""
+    reading = read(images)
+    return {
+        "digit_accuracy": _digit_class(reading.digit) == label,
+        "colour_accuracy": reading.ink == label,
+    }
+
+
+def chalk_accuracy(images: np.ndarray, label: np.ndarray) -> dict[str, np.ndarray]:
+    """Whether digits in chalk, uint8 `[B, 32, 32, 3]`, are of class `label [B]`."""
+    return {"digit_accuracy": _digit_class(chalk(images)) == label}
+
+
+def map_accuracy(images: np.ndarray, label_map: np.ndarray) -> dict[str, np.ndarray]:
+    """How well painted digits keep to a label map.
+
+    Args:
+        images: uint8 `[B, 32, 32, 3]`.
+        label_map: int `[B, 32, 32]`, 0 for ground, 1 + c for the ink of class c.
+
+    Returns:
+        Float `[B]` each: the share of pixels that are as in the map, and, of those that
+        are ink in either, the share that are ink of one class in both.
+    """
+    found = read(images).map
+    right, ink = found == label_map, (found > 0) | (label_map > 0)
+    return {
+        "map_accuracy": right.mean((1, 2)),
+        "ink_iou": (right & ink).sum((1, 2)) / ink.sum((1, 2)).clip(1),
+    }
+
+
+def _digit_class(digits):
+    """What the classifier of digits takes uint8 `[B, 28, 28, 1]` for, int `[B]`."""
+    classifier = extractors.of_digits()
+    found = [
+        np.argmax(classifier.run(digits[rows])[1], 1)[:n]
+        for rows, n in blocks(np.arange(len(digits)), classifier.block)
+    ]
+    return np.concatenate(found)
 
 
 def _class_of(i, q):

@@ -2,14 +2,29 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+
+from jaxgan.data.painted import TO_YIQ
+
+__all__ = [
+    "absolute_distance",
+    "diversity",
+    "full_reference",
+    "halved",
+    "ms_ssim",
+    "psnr",
+    "ssim",
+]
 
 WINDOW = 11
 SIGMA = 1.5
 SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """MS-SSIM's exponents, the full size first (Wang et al., 2003, section 3.2)."""
+ROUNDING = 10 * math.log10(255**2 * 12)
+"""PSNR in dB of an error that is uniform within one level of 8 bits."""
 
 
 def psnr(a, b, data_range: float = 255):
@@ -53,7 +68,7 @@ def ms_ssim(a, b, data_range: float = 255):
     a, b = _images("ms_ssim", a, b, WINDOW)
     room = int(math.log2(min(a.shape[1:3]) / WINDOW)) + 1
     exponents = SCALES[:room]
-    product = 1.0
+    product: jax.Array | float = 1.0
     for i, exponent in enumerate(exponents):
         similarity, contrast = _similarity(a, b, data_range)
         last = i == len(exponents) - 1
@@ -61,7 +76,7 @@ def ms_ssim(a, b, data_range: float = 255):
         product = product * factor ** (exponent / sum(exponents))
         if not last:
             a, b = halved(a), halved(b)
-    return product.mean(1)
+    return jnp.mean(product, 1)
 
 
 def diversity(images, pairs: int = 1000, seed: int = 0) -> float:
@@ -90,6 +105,39 @@ def diversity(images, pairs: int = 1000, seed: int = 0) -> float:
         for i in range(0, pairs, 100)
     ]
     return float(np.concatenate(found).mean())
+
+
+def full_reference(images, target) -> dict[str, np.ndarray]:
+    """How near images are to what they should be.
+
+    Args:
+        images: uint8 `[B, H, W, 1 or 3]`, 11 pixels or more each way.
+        target: of the same shape.
+
+    Returns:
+        Float `[B]` each: `l1`, the mean absolute distance in 0 ... 1, `psnr` in dB and
+        `ssim`; of colours also `psnr_y` and `ssim_y`, of luma Y (of full range, edges
+        included). A PSNR counts as 58.9 at most, that of rounding to 8 bits, so that a
+        mean of several is finite.
+    """
+    found = {
+        "l1": absolute_distance(images, target),
+        "psnr": _limited_psnr(images, target),
+        "ssim": ssim(images, target),
+    }
+    if images.shape[-1] == 3:
+        a, b = ((x @ TO_YIQ[0])[..., None] for x in (images, target))
+        found |= {"psnr_y": _limited_psnr(a, b), "ssim_y": ssim(a, b)}
+    return found
+
+
+def absolute_distance(a, b) -> np.ndarray:
+    """The mean absolute distance of uint8 images `[B, H, W, C]`, `[B]` in 0 ... 1."""
+    return np.abs(a.astype(np.int16) - b).mean((1, 2, 3)) / 255
+
+
+def _limited_psnr(a, b):
+    return np.minimum(psnr(a, b), ROUNDING)
 
 
 def _images(name, a, b, least=1):
@@ -128,8 +176,8 @@ def _smooth(x):
         n = x.shape[axis]
         away = np.arange(n) - np.arange(n - WINDOW + 1)[:, None] - WINDOW // 2
         weight = np.exp(-((away / SIGMA) ** 2) / 2) * (abs(away) <= WINDOW // 2)
-        weight = jnp.asarray(weight / weight.sum(1, keepdims=True), x.dtype)
-        x = jnp.tensordot(weight, x, ((1,), (axis,)), precision=lax.Precision.HIGHEST)
+        window = jnp.asarray(weight / weight.sum(1, keepdims=True), x.dtype)
+        x = jnp.tensordot(window, x, ((1,), (axis,)), precision=lax.Precision.HIGHEST)
         x = jnp.moveaxis(x, 0, axis)
     return x
 

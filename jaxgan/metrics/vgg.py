@@ -15,6 +15,8 @@ from jaxgan.metrics import weights
 from jaxgan.ops import conv
 from jaxgan.types import UsageError
 
+__all__ = ["LAYERS", "content_loss", "features"]
+
 FILE, DIGEST = "vgg19-dcbb9e9d.pth", "dcbb9e9d"
 """Torchvision's file, named by how its SHA-256 begins."""
 
@@ -49,8 +51,10 @@ def features(params: Mapping[str, jax.Array], images, pooling: int):
     if min(images.shape[1:3]) < 1 << (pooling - 1):
         h, w = images.shape[1:3]
         raise UsageError(
+            None,
+            None,
             f"VGG-19 before its pooling {pooling} needs images of {1 << (pooling - 1)} "
-            f"pixels or more each way, not {h}x{w}."
+            f"pixels or more each way, not {h}x{w}.",
         )
     x = jnp.broadcast_to(images.astype(jnp.float32), (*images.shape[:3], 3))
     x = ((x + 1) / 2 - MEAN[None, None, None]) / DEVIATION[None, None, None]
@@ -96,14 +100,17 @@ def _weights(path, pooling):
         digest = weights.sha256(path)
         if not digest.startswith(DIGEST):
             raise UsageError(
-                f"{path} has SHA-256 {digest[:8]}..., not {DIGEST}...: it is not "
-                f"torchvision's {FILE}."
+                "path",
+                path,
+                f"has SHA-256 {digest[:8]}..., not {DIGEST}...: it is not "
+                f"torchvision's {FILE}.",
             )
         params = weights.state_dict(path)
     except UsageError as error:
-        raise UsageError(f"--vgg-weights {error}") from None
+        raise error.renamed("vgg_weights") from None
     names = [f"features.{n}" for block in BLOCKS[:pooling] for n in block]
     needed = [f"{name}.{kind}" for name in names for kind in ("weight", "bias")]
     if missing := [name for name in needed if name not in params]:
-        raise UsageError(f"--vgg-weights {path} has no {missing[0]}: it is no VGG-19.")
+        reason = f"has no {missing[0]}: it is no VGG-19."
+        raise UsageError("vgg_weights", path, reason)
     return {name: params[name] for name in needed}

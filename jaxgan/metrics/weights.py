@@ -16,6 +16,8 @@ import numpy as np
 
 from jaxgan.types import UsageError
 
+__all__ = ["sha256", "state_dict"]
+
 DTYPES = {
     "FloatStorage": np.float32,
     "DoubleStorage": np.float64,
@@ -37,7 +39,7 @@ def sha256(path: str | Path) -> str:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
+        raise _unreadable(path, error) from None
 
 
 def state_dict(path: str | Path) -> dict[str, np.ndarray]:
@@ -52,19 +54,23 @@ def state_dict(path: str | Path) -> dict[str, np.ndarray]:
             file.seek(0)
             found = read(file)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
+        raise _unreadable(path, error) from None
     except Forbidden as error:
-        raise UsageError(
-            f"{path} is refused: it asks for {error}, which no file of weights needs."
-        ) from None
+        reason = f"is refused: it asks for {error}, which no file of weights needs."
+        raise UsageError("path", path, reason) from None
     # What a damaged pickle raises depends on where it is damaged.
     except Exception as error:
-        raise UsageError(f"{path} is no file of PyTorch weights ({error!r}).") from None
+        reason = f"is no file of PyTorch weights ({error!r})."
+        raise UsageError("path", path, reason) from None
     if not isinstance(found, dict) or not all(
         isinstance(k, str) and isinstance(v, np.ndarray) for k, v in found.items()
     ):
-        raise UsageError(f"{path} holds something else than named tensors.")
+        raise UsageError("path", path, "holds something else than named tensors.")
     return dict(found)
+
+
+def _unreadable(path, error):
+    return UsageError("path", path, f"cannot be read: {error.strerror}.")
 
 
 class Forbidden(Exception):
@@ -75,13 +81,17 @@ class _Storage:
     """What a tensor is a view of: its dtype and, once read, its elements."""
 
     def __init__(self, dtype):
-        self.dtype, self.data = np.dtype(dtype), None
+        self.dtype, self.count = np.dtype(dtype), 0
+        self.data: np.ndarray | None = None
 
 
 class _Unpickler(pickle.Unpickler):
     def __init__(self, file, storages):
         super().__init__(file, encoding="utf-8")
-        self.persistent_load = storages
+        self._storages = storages
+
+    def persistent_load(self, pid):
+        return self._storages(pid)
 
     def find_class(self, module, name):
         if (module, name) == ("collections", "OrderedDict"):
@@ -138,7 +148,7 @@ def _from_zip(file):
             n for n in archive.namelist() if n.rsplit("/", 1)[-1] == "data.pkl"
         )
         root = pickled[: -len("data.pkl")]
-        storages = {}
+        storages: dict[str, _Storage] = {}
 
         def load(parts):
             _, kind, key, _, count = parts
@@ -155,7 +165,7 @@ def _from_zip(file):
 
 def _from_stream(file):
     """Pickles one after another, then each storage's count and elements."""
-    storages = {}
+    storages: dict[str, _Storage] = {}
 
     def load(parts):
         _, kind, key, _, count, *_ = parts

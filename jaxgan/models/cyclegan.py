@@ -22,6 +22,8 @@ from jaxgan.models.layers import (
 )
 from jaxgan.types import UsageError
 
+__all__ = ["ResNetGenerator", "check_size"]
+
 
 class ResNetGenerator(nn.Module):
     """`images [B, H, W, C'] -> images [B, H, W, C]`, both in [-1, 1]."""
@@ -79,6 +81,8 @@ def check_size(shape) -> None:
     """
     if min(shape[1:3]) < 5:
         raise UsageError(
+            None,
+            None,
             "CycleGAN's generator takes images of 5 pixels or more each way, not "
-            f"{shape[1]}x{shape[2]}."
+            f"{shape[1]}x{shape[2]}.",
         )

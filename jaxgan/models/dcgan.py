@@ -7,7 +7,7 @@ back the same way, so 28 goes by 14 and 7 to 4, and 64 by 32, 16 and 8. Given la
 takes them one-hot beside `z` and D as an embedded extra channel.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,6 +25,8 @@ from jaxgan.models.layers import (
 )
 from jaxgan.types import UsageError
 
+__all__ = ["Discriminator", "Generator", "networks", "stages"]
+
 
 def stages(shape: Sequence[int], base: int = 4) -> list[tuple[int, int]]:
     """`(H, W)` of the image and of every stage down to the smallest, as D makes them.
@@ -32,14 +34,17 @@ def stages(shape: Sequence[int], base: int = 4) -> list[tuple[int, int]]:
     Raises:
         UsageError: the images leave no stage.
     """
-    sizes = [tuple(shape[:2])]
+    h, w = shape[:2]
+    sizes = [(h, w)]
     while min(sizes[-1]) > base:
         h, w = sizes[-1]
         sizes.append((-(-h // 2), -(-w // 2)))
     if len(sizes) == 1:
         raise UsageError(
-            f"Networks of base {base} are for images higher and wider than {base}, "
-            f"not {shape[0]}x{shape[1]}; resize them, such as --resize 32x32."
+            "base",
+            base,
+            f"is for images higher and wider than {base}, not {shape[0]}x{shape[1]}; "
+            "give a `resize`, such as 32x32.",
         )
     return sizes
 
@@ -72,6 +77,7 @@ class Generator(nn.Module):
     @nn.compact
     def __call__(self, z, label=None, train: bool = True):
         *larger, (h, w) = stages(self.shape, self.base)
+        norm: Callable[[], Callable]
         if self.norm:
             norm = partial(batch_norm, train, dtype=self.dtype, scale_init=dcgan_scale)
         else:
@@ -174,7 +180,8 @@ def networks(
         UsageError: the images are not larger than the base.
     """
     stages(shape, base)
+    h, w, c = shape
     return (
-        Generator(tuple(shape), width, num_classes, base, dtype, norm[0]),
+        Generator((h, w, c), width, num_classes, base, dtype, norm[0]),
         Discriminator(width, num_classes, base, dtype, norm=norm[1]),
     )

@@ -9,6 +9,23 @@ from flax import linen as nn
 
 from jaxgan import axis, ops
 
+__all__ = [
+    "ConditionalBatchNorm",
+    "Conv",
+    "ConvTranspose",
+    "Norm",
+    "SelfAttention",
+    "batch_norm",
+    "dcgan_scale",
+    "downsample",
+    "full_precision",
+    "normal002",
+    "normalization",
+    "pixel_shuffle",
+    "reflected",
+    "upsample",
+]
+
 normal002 = nn.initializers.normal(0.02)
 """DCGAN's initializer (Radford et al., 2016): a normal of deviation 0.02."""
 
@@ -82,8 +99,7 @@ def normalization(kind: Norm, train: bool, dtype=None) -> Callable:
         return nn.GroupNorm(num_groups=1, epsilon=1e-5, dtype=dtype)
     if kind == "none":
         return lambda x: x
-    plain = {"use_bias": False, "use_scale": False, "epsilon": 1e-5}
-    norm = nn.InstanceNorm(dtype=dtype, **plain)
+    norm = nn.InstanceNorm(epsilon=1e-5, dtype=dtype, use_bias=False, use_scale=False)
     return lambda x: norm(x) if x.shape[1] * x.shape[2] > 1 else x
 
 

@@ -15,6 +15,8 @@ from flax import linen as nn
 
 from jaxgan.models.layers import full_precision
 
+__all__ = ["Discriminator", "Generator"]
+
 leaky = partial(nn.leaky_relu, negative_slope=0.2)
 
 

@@ -1,18 +1,18 @@
 """A network as a name and two pure functions, called as in the papers: `G(state, z)`.
 
-`flax_net` makes one of any Flax linen module; `Net(name, init, apply)` of any pair of
-functions.
+`linen.flax_net` makes one of any Flax linen module, `nnx.nnx_net` of any Flax NNX
+module; `Net(name, init, apply)` of any pair of functions.
 """
 
-import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 
-from jaxgan.types import TrainState
+from jaxgan.types import Apply, Init, TrainState
+
+__all__ = ["Net", "packed", "path_keys", "standing"]
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,14 @@ class Net:
     """A network known by its name in the state."""
 
     name: str
-    init: Callable
-    """`(key, *inputs) -> (params, stats)`, two dicts; inputs as `apply` takes them."""
-    apply: Callable
+    init: Init
+    """`(key, *inputs) -> (params, stats)`; inputs as `apply` takes them."""
+    apply: Apply
     """`(params, stats, *inputs, train=True) -> (outputs, new stats)`; `rngs` only if
     the caller gives some."""
+    averages: tuple[str, ...] | None = None
+    """The names of leaves of stats that are running averages over batches, for
+    `standing`. Default: Flax's, `mean` and `var` in "batch_stats"."""
 
     def __call__(self, state: TrainState, *inputs, train: bool = True, rngs=None):
         """The outputs with the state's parameters and statistics.
@@ -36,44 +39,6 @@ class Net:
         params, stats = state.params[self.name], state.stats[self.name]
         keys = {} if rngs is None else {"rngs": rngs}
         return self.apply(params, stats, *inputs, train=train, **keys)[0]
-
-
-def flax_net(name: str, module: nn.Module) -> Net:
-    """A `Net` of a Flax linen module.
-
-    Args:
-        name: what the state calls it, such as "G".
-        module: any linen module. If its `__call__` has an argument `train`, it is True
-            in training and False in sampling; pass it on as BatchNorm's
-            `use_running_average=not train`, Dropout's `deterministic=not train` or
-            SpectralNorm's `update_stats=train`.
-
-    Returns:
-        The network. Its params are the module's "params" collection, its stats all
-        other collections.
-    """
-    has_train = "train" in inspect.signature(type(module).__call__).parameters
-
-    def init(key, *inputs):
-        # Networks are small beside their activations: initialize inside one jit.
-        def variables(key, *inputs):
-            kwargs = {"train": True} if has_train else {}
-            return module.init({"params": key, "dropout": key}, *inputs, **kwargs)
-
-        inputs = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), inputs)
-        stats = dict(jax.jit(variables)(key, *inputs))
-        return stats.pop("params", {}), stats
-
-    def apply(params, stats, *inputs, train=True, rngs=None):
-        kwargs = {"rngs": rngs} | ({"train": train} if has_train else {})
-        if not (train and stats):
-            return module.apply({"params": params, **stats}, *inputs, **kwargs), stats
-        out, new = module.apply(
-            {"params": params, **stats}, *inputs, mutable=list(stats), **kwargs
-        )
-        return out, dict(new)
-
-    return Net(name, init, apply)
 
 
 def packed(net: Net, m: int) -> Net:
@@ -101,7 +66,7 @@ def packed(net: Net, m: int) -> Net:
     def apply(params, stats, *inputs, **kwargs):
         return net.apply(params, stats, pack(*inputs), **kwargs)
 
-    return Net(net.name, init, apply)
+    return replace(net, init=init, apply=apply)
 
 
 def standing(net: Net, params, stats, inputs: Callable, batches: int = 16):
@@ -116,17 +81,22 @@ def standing(net: Net, params, stats, inputs: Callable, batches: int = 16):
     Args:
         net: the network.
         params: its weights, such as `state.ema["G"]`.
-        stats: its other collections; `mean` and `var` in "batch_stats" are made anew.
+        stats: its other collections; those leaves that are running averages, which
+            `net.averages` tells, are made anew.
         inputs: `i -> tuple`, the network's inputs for batch i (traced).
         batches: how many batches to average over.
 
     Returns:
         `stats` with the averages replaced; as they are where there is no BatchNorm.
+
+    Raises:
+        ValueError: a pass changes leaves that may be averages or not: they have no name
+            of Flax's, and the network does not say.
     """
+    _check_known(net, params, stats, inputs)
 
     def is_average(path):
-        keys = [getattr(entry, "key", None) for entry in path]
-        return keys[0] == "batch_stats" and keys[-1] in ("mean", "var")
+        return _is_average(net, path_keys(path))
 
     def averages(first):
         def gather(i, now):
@@ -146,7 +116,8 @@ def standing(net: Net, params, stats, inputs: Callable, batches: int = 16):
     if not any(is_average(p) for p, _ in jax.tree_util.tree_leaves_with_path(stats)):
         return stats
     low = averages(over(jnp.zeros_like, stats))
-    start = over(lambda x: jnp.where(x == 0, jnp.ones_like(x), x), low)
+    # Elsewhere and no smaller than 1, or what is left of it would be all rounding.
+    start = over(lambda x: jnp.maximum(jnp.abs(x), jnp.ones_like(x)), low)
     high = averages(start)
 
     def settled(old, low, start, high):
@@ -154,3 +125,46 @@ def standing(net: Net, params, stats, inputs: Callable, batches: int = 16):
         return jnp.where(left == 1, old, low / (1 - left))  # 1: it never changes
 
     return over(settled, stats, low, start, high)
+
+
+def path_keys(path) -> tuple:
+    """A path of `jax.tree_util` as the keys, names and indices (as strings) in it."""
+
+    def one(entry):
+        if isinstance(entry, jax.tree_util.SequenceKey):
+            return str(entry.idx)
+        name = getattr(entry, "name", None)
+        return getattr(entry, "key", str(entry)) if name is None else name
+
+    return tuple(map(one, path))
+
+
+def _is_average(net, path) -> bool:
+    if net.averages is None:
+        return path[0] == "batch_stats" and path[-1] in ("mean", "var")
+    return path[0] != "spectral" and path[-1] in net.averages
+
+
+def _check_known(net, params, stats, inputs):
+    """Refuses leaves that a pass changes and that nobody has named."""
+
+    def known(path):
+        vector = str(path[-1]).split("/")[-1] in ("u", "sigma")  # Flax's SpectralNorm
+        own = path[0] == "spectral" or (path[0] == "batch_stats" and vector)
+        return own or _is_average(net, path)
+
+    paths = [path_keys(p) for p, _ in jax.tree_util.tree_leaves_with_path(stats)]
+    if net.averages is not None or all(map(known, paths)):
+        return
+    run = jax.make_jaxpr(lambda stats: net.apply(params, stats, *inputs(0))[1])
+    jaxpr = run(stats).jaxpr
+    changed = [
+        "/".join(map(str, path))
+        for path, before, after in zip(paths, jaxpr.invars, jaxpr.outvars, strict=True)
+        if before is not after and not known(path)
+    ]
+    if changed:
+        raise ValueError(
+            f"standing: a pass of {net.name!r} changes {', '.join(changed)}; name what "
+            "of that is an average over batches in its `averages`, () if nothing is."
+        )

@@ -25,6 +25,8 @@ from jaxgan.models.layers import (
 )
 from jaxgan.types import UsageError
 
+__all__ = ["LAYERS", "MultiScale", "PatchGAN", "UNet", "check_patch", "halved"]
+
 LAYERS = {1: 0, 16: 1, 34: 2, 70: 3, 142: 4, 286: 5}
 """By the side of the patch that a logit of D sees, how many of its layers halve."""
 
@@ -146,7 +148,7 @@ class MultiScale(nn.Module):
             logits.append(one)
             features += found
             if i + 1 < self.scales:
-                images, *given = (pooled(x) for x in (images, *given))
+                images, given = pooled(images), tuple(map(pooled, given))
         return logits, features
 
 
@@ -179,8 +181,9 @@ def halved(shape: Sequence[int], stages: int | None = None) -> list[tuple[int, i
     h, w = shape[1:3]
     if min(h, w) < 2 or (stages and min(h, w) <= 1 << (stages - 1)):
         raise UsageError(
-            f"A U-Net of {stages or 1} stages halves images as often, which images of "
-            f"{h}x{w} are too small for."
+            "stages",
+            stages or 1,
+            f": a U-Net halves images as often, and {h}x{w} are too small for it.",
         )
     sizes = [(h, w)]
     while len(sizes) <= (stages or 8) and (stages or min(sizes[-1]) > 1):
@@ -197,12 +200,13 @@ def check_patch(shape: Sequence[int], patch: int) -> None:
     """
     if patch not in LAYERS:
         known = ", ".join(map(str, LAYERS))
-        raise UsageError(f"A PatchGAN judges patches of {known} pixels, not {patch}.")
+        raise UsageError("patch", patch, f"must be one of {known} pixels.")
     halvings = LAYERS[patch]
     least = 3 << halvings if halvings else 1
     if min(shape[1:3]) < least:
         h, w = shape[1:3]
         raise UsageError(
-            f"A PatchGAN of patches of {patch} needs images of {least} pixels or more "
-            f"each way, not {h}x{w}."
+            "patch",
+            patch,
+            f"needs images of {least} pixels or more each way, not {h}x{w}.",
         )

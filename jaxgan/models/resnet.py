@@ -26,6 +26,14 @@ from jaxgan.models.layers import (
 )
 from jaxgan.types import UsageError
 
+__all__ = [
+    "Discriminator",
+    "DiscriminatorBlock",
+    "Generator",
+    "GeneratorBlock",
+    "networks",
+]
+
 xavier = nn.initializers.xavier_uniform()
 xavier_relu = nn.initializers.variance_scaling(2.0, "fan_avg", "uniform")
 
@@ -177,9 +185,9 @@ def networks(
     sizes = stages(shape)
     downs, small = len(sizes) - 1, max(shape[:2]) <= 32
     if attention and downs < 2:
+        size = f"{shape[0]}x{shape[1]}"
         raise UsageError(
-            f"Self-attention needs images that are higher and wider than 8, not "
-            f"{shape[0]}x{shape[1]}."
+            "attention", None, f"needs images higher and wider than 8, not {size}."
         )
     at = sizes[1 if small else 2][0] if attention else 0
     if small:
@@ -189,7 +197,8 @@ def networks(
         g_width, d_width = g_width or 64, d_width or 64
         g = [g_width << min(i, 4) for i in range(downs + 1)][::-1]
         d = [d_width << min(i, 4) for i in range(downs + 1)]
+    h, w, c = shape
     return (
-        Generator(tuple(shape), tuple(g), num_classes, at, dtype),
+        Generator((h, w, c), tuple(g), num_classes, at, dtype),
         Discriminator(tuple(d), downs, num_classes, at, dtype),
     )

@@ -17,6 +17,8 @@ from flax import linen as nn
 from jaxgan.models.dcgan import stages
 from jaxgan.models.layers import Conv, full_precision, normalization, upsample
 
+__all__ = ["SPADE", "Encoder", "Generator", "SPADEBlock"]
+
 glorot = nn.initializers.glorot_normal()
 
 
@@ -31,8 +33,8 @@ class SPADE(nn.Module):
         conv = partial(Conv, kernel_size=(3, 3), kernel_init=glorot, dtype=self.dtype)
         seen = nn.relu(conv(self.hidden)(nearest(label_map, x.shape[1:3])))
         scale, shift = conv(x.shape[-1])(seen), conv(x.shape[-1])(seen)
-        plain = {"use_bias": False, "use_scale": False, "epsilon": 1e-5}
-        norm = nn.GroupNorm(num_groups=1, dtype=self.dtype, **plain)
+        plain = partial(nn.GroupNorm, use_bias=False, use_scale=False, dtype=self.dtype)
+        norm = plain(num_groups=1, epsilon=1e-5)
         return norm(x) * (1 + scale) + shift
 
 

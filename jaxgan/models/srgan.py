@@ -20,6 +20,8 @@ from jaxgan.models.layers import (
 )
 from jaxgan.types import UsageError
 
+__all__ = ["Discriminator", "SRResNet", "check_factor"]
+
 he_small = nn.initializers.variance_scaling(0.2, "fan_in", "normal")
 """He's, a tenth of its variance: residuals begin small (arXiv:1809.00219, 3.1)."""
 
@@ -85,4 +87,4 @@ def check_factor(factor: int) -> None:
         UsageError: it is not 2, 4, 8 or a further power of 2.
     """
     if factor < 2 or math.log2(factor) % 1:
-        raise UsageError(f"A factor of {factor} must be a power of 2, such as 2 or 4.")
+        raise UsageError("factor", factor, "must be a power of 2, such as 2 or 4.")

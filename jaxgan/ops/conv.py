@@ -29,6 +29,9 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from jaxgan.ops import cpu
+from jaxgan.ops.blocks import out_size
+
+__all__ = ["conv", "conv_general_dilated", "conv_transpose"]
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
 LAYOUT = ("NHWC", "HWIO", "NHWC")
@@ -52,7 +55,7 @@ def conv(x, w, stride=1, padding="SAME"):
     """
     stride = _check("conv", x, w, w.shape[2:3] if w.ndim == 4 else (), stride)
     padding = _pads("conv", padding, x.shape[1:3], w.shape[:2], stride)
-    if min(cpu.out_size(x.shape[1:3], w.shape[:2], stride, padding)) < 1:
+    if min(out_size(x.shape[1:3], w.shape[:2], stride, padding)) < 1:
         raise ValueError(
             f"conv: an input of {x.shape[1]}x{x.shape[2]} is smaller than the "
             f"{w.shape[0]}x{w.shape[1]} kernel with padding {padding}."
@@ -102,7 +105,7 @@ def conv_transpose(x, w, stride=1, padding="SAME", size=None):
                 f"conv_transpose: padding {pads} leaves nothing of a "
                 f"{full[0]}x{full[1]} output."
             )
-    if cpu.out_size(size, window, stride, pads) != x.shape[1:3]:
+    if out_size(size, window, stride, pads) != x.shape[1:3]:
         raise ValueError(
             f"conv_transpose: size {size} is not one that a convolution with padding "
             f"{padding!r} takes to {x.shape[1]}x{x.shape[2]}."
@@ -167,7 +170,7 @@ def _check(name, x, w, channels, stride):
     if not jnp.issubdtype(x.dtype, jnp.inexact):
         raise ValueError(f"{name}: x and w must be of a float dtype; got {x.dtype}.")
     pair = stride if isinstance(stride, tuple | list) else (stride, stride)
-    if len(pair) != 2 or not all(isinstance(s, Integral) and s >= 1 for s in pair):
+    if len(pair) != 2 or not all(isinstance(s, Integral) and int(s) >= 1 for s in pair):
         raise ValueError(
             f"{name}: stride must be an int above 0, or one for each of H and W; got "
             f"{stride!r}."
@@ -251,7 +254,7 @@ def _primitive(name, xla, on_cpu, foldable):
     )
 
     def run(a, b, **params):
-        if jax.config.jax_disable_jit:
+        if jax.config.jax_disable_jit:  # type: ignore[attr-defined]  # JAX adds it on import
             return _grouped(on_cpu, _one_by_one)(a, b, **params)
         return jitted(a, b, tuple(params.items()))
 

@@ -18,6 +18,7 @@ a schedule, or what D is shown:
     R3GAN            the same with penalty=total(r1(gamma), r2(gamma))  2501.05441
     PacGAN           D=models.packed(D, 2)                              1712.04086
     DiffAugment      augment=augment.diff_augment()                     2006.10738
+    ADA              augment=augment.adaptive()                         2006.06676
     bCR              penalty=consistency(augment.diff_augment(...))     2002.04724
     LeCam            penalty=lecam_penalty(0.3)                         2104.03310
     instance noise   augment=augment.instance_noise()                   1610.04490
@@ -25,13 +26,14 @@ a schedule, or what D is shown:
     Lookahead        play=lambda d, g: lookahead(chain(d, g), 5)        2006.14567
 
 Penalties are of `jaxgan.regularizers`, `extragradient` and `lookahead` of
-`jaxgan.games`. Gradient clipping, two time scales (TTUR, 1706.08500) and optimistic
-Adam are a matter of `g_tx` and `d_tx`. `acgan`, `infogan`, `unrolled` and `consensus`
-are recipes of their own.
+`jaxgan.games`; weights of penalties may be functions of the step. Gradient clipping,
+two time scales (TTUR, 1706.08500) and optimistic Adam are a matter of `g_tx` and
+`d_tx`. `acgan`, `infogan`, `unrolled` and `consensus` are recipes of their own;
+`pix2pix`, `regression`, `srgan`, `spade` and `cyclegan` are from image to image.
+Each returns a `types.Model`.
 """
 
 from jaxgan.recipes.acgan import acgan
-from jaxgan.recipes.base import GAN
 from jaxgan.recipes.consensus import consensus
 from jaxgan.recipes.cyclegan import cyclegan
 from jaxgan.recipes.gan import gan
@@ -39,12 +41,9 @@ from jaxgan.recipes.infogan import infogan
 from jaxgan.recipes.pix2pix import pix2pix, regression
 from jaxgan.recipes.spade import spade
 from jaxgan.recipes.srgan import srgan
-from jaxgan.recipes.translator import Translator
 from jaxgan.recipes.unrolled import unrolled
 
 __all__ = [
-    "GAN",
-    "Translator",
     "acgan",
     "consensus",
     "cyclegan",

@@ -6,11 +6,19 @@ G maximizes L_C - L_S.
 """
 
 import optax
+from jax import random
 
 from jaxgan import losses
+from jaxgan.augment import Augmentation
 from jaxgan.models.net import Net
 from jaxgan.phases import ema, share, update
-from jaxgan.recipes.base import GAN, assemble, images, labels, normal
+from jaxgan.recipes.adversary import adversary
+from jaxgan.recipes.base import from_noise, generator, shared
+from jaxgan.regularizers import Term
+from jaxgan.tasks import noise, normal
+from jaxgan.types import Model, Schedule
+
+__all__ = ["acgan"]
 
 
 def acgan(
@@ -23,8 +31,10 @@ def acgan(
     d_tx,
     loss: losses.AdversarialLoss = losses.nonsaturating,
     class_weight: float = 1.0,
-    ema_decay: float = 0.999,
-) -> GAN:
+    penalty: Term | None = None,
+    augment: Augmentation | None = None,
+    ema_decay: Schedule = 0.999,
+) -> Model:
     """A GAN whose D is also a classifier.
 
     Args:
@@ -37,38 +47,52 @@ def acgan(
         loss: of the source; in the paper `losses.minimax`, of which the default is the
             form that G can learn from.
         class_weight: of L_C, 1 in the paper.
+        penalty: added to D's loss.
+        augment: what D is shown in place of images.
         ema_decay: of G's averaged weights, per step.
 
     Returns:
-        The GAN; batches need `image` float32 [B, H, W, C] and `label` int32 [B].
+        The GAN; batches need `image` float32 [B, H, W, C] and `label` int32 [B]. The
+        metric `class_loss` is -L_C of D, `class_accuracy` is of real images.
     """
-    given, latents = labels(num_classes), normal(latent_dim)
-    wrong = optax.softmax_cross_entropy_with_integer_labels
+    judge = adversary(D, loss, penalty, augment, logits=lambda output: output[0])
+    latents = normal(latent_dim)
+    generate = generator(G, noise(latents, num_classes))
+    fakes = shared("fake", generate)
+    cross_entropy = optax.softmax_cross_entropy_with_integer_labels
 
-    def generate(state, batch, key):
-        return G(state, latents(key, len(batch["image"])), *given(batch))
-
-    def judge(state, batch, key):
-        fake = batch["fake"] if "fake" in batch else generate(state, batch, key)
-        return D(state, batch["image"]), D(state, fake), *given(batch)
+    def verdict(state, batch, key):
+        on_z, *keys = random.split(key, 4)
+        fake = fakes(state, batch, on_z)
+        return judge.judge(state, batch["image"], fake, keys=keys)
 
     def d_loss(state, batch, key):
-        (real, real_class), (fake, fake_class), label = judge(state, batch, key)
-        source = loss.d(real, fake).mean()
-        on_real, on_fake = wrong(real_class, label), wrong(fake_class, label)
-        value = source + class_weight * (on_real + on_fake).mean()
-        outputs = {"D(real)": loss.output(real), "D(fake)": loss.output(fake)}
-        right = (real_class.argmax(-1) == label).astype("float32")
-        return value, {"d_loss": value, "class_accuracy": right} | outputs
+        seen, label = verdict(state, batch, key), batch["label"]
+        value, metrics, memory = judge.d_loss(state, seen)
+        (_, real), (_, fake) = seen.real, seen.fake
+        class_loss = (cross_entropy(real, label) + cross_entropy(fake, label)).mean()
+        value = value + class_weight * class_loss
+        accuracy = (real.argmax(-1) == label).astype("float32")
+        metrics |= {"class_loss": class_loss, "class_accuracy": accuracy}
+        return value, metrics | {"d_loss": value}, memory
 
     def g_loss(state, batch, key):
-        (real, _), (fake, fake_class), label = judge(state, batch, key)
-        on_fake = wrong(fake_class, label)
-        value = loss.g(real, fake).mean() + class_weight * on_fake.mean()
+        seen, label = verdict(state, batch, key), batch["label"]
+        _, fake = seen.fake
+        class_loss = cross_entropy(fake, label).mean()
+        value = judge.g_loss(seen) + class_weight * class_loss
         return value, {"g_loss": value}
 
-    d_step, g_step = update(D.name, d_loss, d_tx), update(G.name, g_loss, g_tx)
+    d_step = judge.keeping(update(D.name, d_loss, d_tx))
+    g_step = update(G.name, g_loss, g_tx)
     both = share("fake", G.name, generate, d_step, g_step)
-    phases = both, ema(G.name, ema_decay)
-    alone, inputs = (d_step, g_step), (latents, images())
-    return assemble(G, D, *phases, alone=alone, inputs=inputs, num_classes=num_classes)
+    return from_noise(
+        G,
+        D,
+        both,
+        ema(G.name, ema_decay),
+        latents=latents,
+        parts=(d_step, g_step),
+        num_classes=num_classes,
+        judges_labels=False,
+    )

@@ -1,148 +1,211 @@
-"""What a noise-to-image GAN is, and how phases become one."""
+"""How phases become a model, and what recipes share beside the judge."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
 from jax import random
 
-from jaxgan import axis
-from jaxgan.losses import AdversarialLoss
 from jaxgan.models.net import Net, standing
-from jaxgan.phases import Phase, game, refresh
-from jaxgan.types import TrainState, merge
+from jaxgan.phases import Phase, game, prepared, refresh
+from jaxgan.recipes.adversary import Adversary
+from jaxgan.tasks import Task, noise
+from jaxgan.types import Draw, Model, Produce, TrainState, merge
+
+__all__ = [
+    "assemble",
+    "averaged",
+    "from_noise",
+    "generator",
+    "players",
+    "prepare",
+    "shared",
+    "translated",
+    "translation",
+]
 
 
-class GAN(NamedTuple):
-    """A noise-to-image GAN as pure functions."""
+def assemble(
+    nets: tuple[Net, ...],
+    *phases: Phase,
+    inputs: Callable,
+    draws: Mapping[str, Draw],
+    parts: Mapping[str, Phase],
+    prepare: Callable | None = None,
+    settle: Callable | None = None,
+) -> Model:
+    """A model of its phases.
 
-    latent_dim: int
-    """The dimension of z."""
-    num_classes: int
-    """0 when it is not conditioned on a class."""
-
-    latents: Callable
-    """`(key, n) -> z [n, latent_dim]`"""
-    init: Callable
-    """`(key, batch) -> TrainState`; of the batch only shapes and dtypes matter."""
-    step: Callable
-    """`(state, batch, key) -> (state, metrics)`: D, then G, then the average of G."""
-    d_step: Callable
-    """The update of D alone, same signature; draws fakes of its own. Neither this nor
-    `g_step` moves `state.step` or G's average."""
-    g_step: Callable
-    """The update of G alone, same signature; draws fakes of its own."""
-    sample: Callable
-    """`(state, z, label=None) -> images [N, H, W, C]` in [-1, 1], of averaged G."""
-    settle: Callable
-    """`(state, key) -> state` with BatchNorm statistics that fit the averaged weights;
-    do it once before sampling."""
-
-
-def normal(latent_dim: int) -> Callable:
-    """z from N(0, I): `(key, n) -> [n, latent_dim]`."""
-    return lambda key, n: axis.draw(random.normal, key, (n, latent_dim))
-
-
-def labels(num_classes: int) -> Callable:
-    """`batch -> (label,)` of a class-conditional GAN, `()` of any other.
-
-    Raises (the returned function):
-        ValueError: the batch has no labels.
+    Args:
+        nets: the networks, in the order in which they are initialized.
+        *phases: what a step does; spectral norm's vectors are refreshed after it.
+        inputs: `batch -> {name: what the network takes}`, traced for its shapes.
+        draws: `Model.draws`.
+        parts: by name, a phase of its own.
+        prepare: `(batch, key) -> batch`, once for all phases, and for `inputs`.
+        settle: `Model.settle`, where there is something to settle.
     """
 
-    def given(batch):
-        if num_classes and batch.get("label") is None:
-            raise ValueError(
-                f"gan: with num_classes {num_classes}, every image needs a label."
-            )
-        return (batch["label"],) if num_classes else ()
+    def zeros(name):
+        def of(state, batch, key):
+            shapes = jax.eval_shape(inputs, batch)[name]
+            return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 
-    return given
+        return of
+
+    refreshed = [refresh(net, zeros(net.name), "spectral") for net in nets]
+    whole = [*phases, *refreshed]
+    if prepare:
+        whole = [prepared(prepare, *whole)]
+        parts = {name: prepared(prepare, part) for name, part in parts.items()}
+    init_game, step = game(nets, *whole)
+
+    def init(key, batch) -> TrainState:
+        if prepare:
+            batch = jax.eval_shape(prepare, batch, random.key(0))
+        return init_game(key, jax.eval_shape(inputs, batch))
+
+    steps = {name: part.step for name, part in parts.items()}
+    model = Model(init, step, steps, draws)
+    return model._replace(settle=settle) if settle else model
 
 
-def images(num_classes: int = 0) -> Callable:
-    """What D takes, `batch -> (image,)`, or `(image, label)` with classes."""
-    given = labels(num_classes)
-    return lambda batch: (batch["image"], *given(batch))
+def shared(field: str, produce: Produce) -> Produce:
+    """What `share` put into the batch, or, where a part-step runs alone, a new one."""
+
+    def of(state, batch, key):
+        return batch[field] if field in batch else produce(state, batch, key)
+
+    return of
 
 
-def players(G: Net, D: Net, loss: AdversarialLoss, latents: Callable) -> tuple:
-    """`(d_loss, g_loss)` of the plain game, each of one batch of fakes of its own."""
+def averaged(net: Net, state: TrainState, *inputs, **kwargs):
+    """The network's output, of its averaged weights."""
+    weights, stats = state.ema[net.name], state.stats[net.name]
+    return net.apply(weights, stats, *inputs, **kwargs)[0]
 
-    def judge(state, batch, key):
-        fake = G(state, latents(key, len(batch["image"])))
-        return D(state, batch["image"]), D(state, fake)
+
+# --- from noise
+
+
+def generator(G: Net, task: Task) -> Produce:
+    """Fakes of a batch's size, `(state, batch, key) -> images`."""
+
+    def generate(state, batch, key):
+        return G(state, *task.given(batch, key, len(batch["image"])))
+
+    return generate
+
+
+def _of_z(key):
+    return key, (None, None, None)
+
+
+def players(judge: Adversary, G: Net, task: Task, keys: Callable = _of_z) -> tuple:
+    """`(d_loss, g_loss)` of two players.
+
+    Args:
+        judge: what D is to them.
+        G: the generator.
+        task: `tasks.noise`.
+        keys: `key -> (key of z, keys of the judge)`; by default the judge needs none,
+            as without penalty and augmentation.
+    """
+    fakes = shared("fake", generator(G, task))
+
+    def verdict(state, batch, key):
+        on_z, on_judge = keys(key)
+        fake = fakes(state, batch, on_z)
+        given = (batch["label"],) if "label" in task.needs else ()
+        return judge.judge(state, batch["image"], fake, *given, keys=on_judge)
 
     def d_loss(state, batch, key):
-        real, fake = judge(state, batch, key)
-        value = loss.d(real, fake).mean()
-        found = {"D(real)": loss.output(real), "D(fake)": loss.output(fake)}
-        return value, {"d_loss": value} | found
+        return judge.d_loss(state, verdict(state, batch, key))
 
     def g_loss(state, batch, key):
-        value = loss.g(*judge(state, batch, key)).mean()
+        value = judge.g_loss(verdict(state, batch, key))
         return value, {"g_loss": value}
 
     return d_loss, g_loss
 
 
-def assemble(
+def from_noise(
     G: Net,
     D: Net,
     *phases: Phase,
-    alone: tuple[Phase, Phase],
-    inputs: tuple[Callable, Callable],
+    latents: Callable,
+    parts: tuple[Phase, Phase],
     num_classes: int = 0,
-) -> GAN:
-    """A GAN of its phases.
+    judges_labels: bool | None = None,
+) -> Model:
+    """A GAN of its phases, whose draw is `"sample"`.
 
     Args:
         G: `z [B, Z] (, label [B]) -> images [B, H, W, C]`.
-        D: whatever the phases make of it.
-        *phases: what a step does; spectral norm's vectors are refreshed after it.
-        alone: D's update by itself, and G's.
-        inputs: `latents`, `(key, n) -> z [n, Z]`, and what D takes, `batch -> tuple`.
+        D: of images, and of labels where there are classes.
+        *phases: what a step does.
+        latents: `(key, n) -> z [n, Z]`.
+        parts: D's update by itself, and G's.
         num_classes: above 0, G takes labels.
+        judges_labels: whether D takes labels too; by default where G does.
     """
-    given, (latents, d_inputs) = labels(num_classes), inputs
-    latent_dim = jax.eval_shape(lambda: latents(random.key(0), 1)).shape[1]
+    task = noise(latents, num_classes)
+    judges_labels = bool(num_classes) if judges_labels is None else judges_labels
 
-    def g_inputs(batch):
-        z = jax.ShapeDtypeStruct((len(batch["image"]), latent_dim), "float32")
-        return z, *given(batch)
+    def inputs(batch):
+        given = task.given(batch, random.key(0), len(batch["image"]))
+        labels = (batch["label"],) if judges_labels else ()
+        return {G.name: given, D.name: (batch["image"], *labels)}
 
-    def zeros(inputs):
-        def of(state, batch, key):
-            return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), inputs(batch))
-
-        return of
-
-    init_game, step = game(
-        (G, D),
-        *phases,
-        refresh(G, zeros(g_inputs), "spectral"),
-        refresh(D, zeros(d_inputs), "spectral"),
-    )
-
-    def init(key, batch) -> TrainState:
-        inputs = {G.name: g_inputs(batch), D.name: d_inputs(batch)}
-        return init_game(key, inputs)
-
-    def sample(state, z, label=None):
-        averaged, stats = state.ema[G.name], state.stats[G.name]
-        inputs = (z, *given({"label": label}))
-        return G.apply(averaged, stats, *inputs, train=False)[0]
+    def sample(state, given, key):
+        return averaged(G, state, *given, train=False)
 
     def settle(state, key, batch_size=64):
-        def inputs(i):
+        def one(i):
             k, k_label = random.split(random.fold_in(key, i))
             label = random.randint(k_label, (batch_size,), 0, max(num_classes, 1))
-            return latents(k, batch_size), *given({"label": label})
+            return task.given({"label": label}, k, batch_size)
 
-        stats = standing(G, state.ema[G.name], state.stats[G.name], inputs)
+        stats = standing(G, state.ema[G.name], state.stats[G.name], one)
         return merge(state, stats={G.name: stats})
 
-    single = [phase.step for phase in alone]
-    return GAN(latent_dim, num_classes, latents, init, step, *single, sample, settle)
+    return assemble(
+        (G, D),
+        *phases,
+        inputs=inputs,
+        draws={"sample": Draw(task, sample)},
+        parts=dict(zip("DG", parts, strict=True)),
+        settle=settle,
+    )
+
+
+# --- from images
+
+
+def translated(G: Net, task: Task) -> Produce:
+    """`(state, batch, key) -> images`, of G's weights as they are."""
+
+    def generate(state, batch, key):
+        drawn = G(state, *batch["given"], rngs={"dropout": key})
+        return task.finish(batch["given"], drawn)
+
+    return generate
+
+
+def translation(G: Net, task: Task) -> Draw:
+    """A draw by G's averaged weights, with its dropout."""
+
+    def run(state, given, key):
+        drawn = averaged(G, state, *given, rngs={"dropout": key})
+        return jnp.clip(task.finish(given, drawn), -1, 1)
+
+    return Draw(task, run)
+
+
+def prepare(task: Task) -> Callable:
+    """`(batch, key) -> batch` with `given`, a tuple, and `target`."""
+
+    def of(batch, key):
+        return {"given": task.given(batch, key), "target": batch[task.target]}
+
+    return of

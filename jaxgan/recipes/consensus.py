@@ -7,7 +7,12 @@ gradients of both (algorithm 2): equilibria stay where they are, and attract.
 from jaxgan import games, losses
 from jaxgan.models.net import Net
 from jaxgan.phases import ema, together, update
-from jaxgan.recipes.base import GAN, assemble, images, normal, players
+from jaxgan.recipes.adversary import adversary
+from jaxgan.recipes.base import from_noise, players
+from jaxgan.tasks import noise, normal
+from jaxgan.types import Model, Schedule
+
+__all__ = ["consensus"]
 
 
 def consensus(
@@ -17,10 +22,10 @@ def consensus(
     latent_dim: int,
     g_tx,
     d_tx,
-    weight: float = 10.0,
+    weight: Schedule = 10.0,
     loss: losses.AdversarialLoss = losses.nonsaturating,
-    ema_decay: float = 0.999,
-) -> GAN:
+    ema_decay: Schedule = 0.999,
+) -> Model:
     """A GAN whose players agree on small gradients.
 
     Args:
@@ -38,10 +43,10 @@ def consensus(
         ½ |v|².
     """
     latents = normal(latent_dim)
-    d_loss, g_loss = players(G, D, loss, latents)
+    judge = adversary(D, loss)
+    d_loss, g_loss = players(judge, G, noise(latents))
     agreed = games.consensus(weight, {D.name: d_loss, G.name: g_loss})
     d_step = update(D.name, agreed[D.name], d_tx)
     g_step = update(G.name, agreed[G.name], g_tx)
     phases = together(d_step, g_step), ema(G.name, ema_decay)
-    alone, inputs = (d_step, g_step), (latents, images())
-    return assemble(G, D, *phases, alone=alone, inputs=inputs)
+    return from_noise(G, D, *phases, latents=latents, parts=(d_step, g_step))

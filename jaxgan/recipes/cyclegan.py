@@ -5,12 +5,22 @@ going there and back must lead home (equations 1 to 3). Each D also sees fakes o
 earlier steps, from a pool of 50 (section 4, after Shrivastava et al., 2017).
 """
 
+from typing import Any
+
+from jax import random
+
 from jaxgan import losses, tasks
 from jaxgan import pool as earlier
+from jaxgan.augment import Augmentation
+from jaxgan.losses import l1
 from jaxgan.models.net import Net
-from jaxgan.phases import carry, ema, game, share, update
-from jaxgan.recipes.translator import Translator, at_once, l1
-from jaxgan.types import TrainState
+from jaxgan.phases import carry, ema, share, update
+from jaxgan.recipes.adversary import adversary, at_once
+from jaxgan.recipes.base import assemble, averaged, shared
+from jaxgan.regularizers import Term
+from jaxgan.types import Draw, Model, Schedule
+
+__all__ = ["cyclegan"]
 
 
 def cyclegan(
@@ -26,8 +36,10 @@ def cyclegan(
     cycle: float = 5.0,
     identity: float = 0.5,
     pool: int = 50,
-    ema_decay: float = 0.999,
-) -> Translator:
+    penalty: Term | None = None,
+    augment: Augmentation | None = None,
+    ema_decay: Schedule = 0.999,
+) -> Model:
     """From A, a batch's `input`, to B, its `image`, and back.
 
     Args:
@@ -44,56 +56,73 @@ def cyclegan(
         identity: share of λ of the distance from what G makes of B, and F of A, which
             keeps colours (section 5.2); 0 for none.
         pool: how many earlier fakes of each domain are kept; 0 for none.
+        penalty: added to the loss of each D, of the mean of an image's patches.
+        augment: what each D is shown in place of images.
         ema_decay: of the averaged weights of G and F, per step.
 
     Returns:
-        The translator from A to B, and as its `back` that from B to A.
+        The model; its draw `"translate"` is from A to B, and `"back"` from B to A.
     """
+    judges = {
+        name: adversary(D, loss, penalty, augment, suffix=f"_{name}")
+        for name, D in (("a", D_a), ("b", D_b))
+    }
+    domain = {"a": "input", "b": "image"}
 
-    def fakes(state, batch, key):
+    def generate(state, batch, key):
         return {"b": G(state, batch["input"]), "a": F(state, batch["image"])}
 
+    fakes = shared("fake", generate)
+
     def d_loss(state, batch, key):
-        shown, found = batch["fake"], {}
+        shown, memory = fakes(state, batch, key), {}
         if pool:
-            shown, found["pool"] = earlier.query(state.memory["pool"], shown, key)
-        value = 0.0
-        for D, real, fake in ((D_a, "input", "a"), (D_b, "image", "b")):
-            judged = at_once(D, state, batch[real], shown[fake])
-            value = value + loss.d(*judged).mean()
-        return value, found | {"d_loss": value}
+            shown, memory["pool"] = earlier.query(state.memory["pool"], shown, key)
+        keys, total = random.split(random.fold_in(key, 1), (2, 3)), 0.0
+        metrics: dict[str, Any] = {}
+        for name, k in zip("ab", keys, strict=True):
+            images, judge = (batch[domain[name]], shown[name]), judges[name]
+            seen = judge.judge(state, *images, keys=k, weave=True)
+            value, found, new = judge.d_loss(state, seen)
+            total, metrics, memory = total + value, metrics | found, memory | new
+        return total, metrics | {"d_loss": total}, memory
 
     def g_loss(state, batch, key):
-        a, b, fake = batch["input"], batch["image"], batch["fake"]
-        value = loss.g(D_b(state, b), D_b(state, fake["b"])).mean()
-        value = value + loss.g(D_a(state, a), D_a(state, fake["a"])).mean()
-        (home_a, *same_a) = at_once(F, state, fake["b"], *([a] if identity else []))
-        (home_b, *same_b) = at_once(G, state, fake["a"], *([b] if identity else []))
-        home = l1(home_a, a).mean() + l1(home_b, b).mean()
-        total = value + cycle * home
-        found = {"g_loss": value, "cycle": home}
+        a, b, fake = batch["input"], batch["image"], fakes(state, batch, key)
+        keys, value = random.split(random.fold_in(key, 1), (2, 3)), 0.0
+        for name, k in zip("ba", keys, strict=True):
+            seen = judges[name].judge(state, batch[domain[name]], fake[name], keys=k)
+            value = value + judges[name].g_loss(seen)
+        (cycled_a, *same_a) = at_once(F, state, fake["b"], *([a] if identity else []))
+        (cycled_b, *same_b) = at_once(G, state, fake["a"], *([b] if identity else []))
+        cycle_loss = l1(cycled_a, a).mean() + l1(cycled_b, b).mean()
+        total = value + cycle * cycle_loss
+        metrics = {"g_loss": value, "cycle_loss": cycle_loss}
         if identity:
-            same = l1(*same_a, a).mean() + l1(*same_b, b).mean()
-            total, found = total + cycle * identity * same, found | {"identity": same}
-        return total, found
+            metrics["identity_loss"] = l1(same_a[0], a).mean() + l1(same_b[0], b).mean()
+            total = total + cycle * identity * metrics["identity_loss"]
+        return total, metrics
 
     d_step = update((D_a.name, D_b.name), d_loss, d_tx)
+    d_step = judges["a"].keeping(judges["b"].keeping(d_step))
     g_step = update((G.name, F.name), g_loss, g_tx)
     if pool:
         d_step = carry("pool", earlier.empty(pool, shape), d_step)
-    both = share("fake", (G.name, F.name), fakes, d_step, g_step)
-    averages = [ema(net.name, ema_decay) for net in (G, F)]
-    init_game, step = game((G, F, D_a, D_b), both, *averages)
+    both = share("fake", (G.name, F.name), generate, d_step, g_step)
 
-    def init(key, batch) -> TrainState:
+    def inputs(batch):
         a, b = (batch["input"],), (batch["image"],)
-        return init_game(key, {G.name: a, F.name: b, D_a.name: a, D_b.name: b})
+        return {G.name: a, F.name: b, D_a.name: a, D_b.name: b}
 
-    def translator(net, task, back=None):
-        def translate(state, given, key):
-            return net.apply(state.ema[net.name], state.stats[net.name], given)[0]
+    def draw(net, reverse):
+        run = lambda state, given, key: averaged(net, state, *given)  # noqa: E731
+        return Draw(tasks.paired(reverse), run)
 
-        return Translator(task, init, step, translate, back)
-
-    back = translator(F, tasks.paired(reverse=True))
-    return translator(G, tasks.paired(), back)
+    return assemble(
+        (G, F, D_a, D_b),
+        both,
+        *(ema(net.name, ema_decay) for net in (G, F)),
+        inputs=inputs,
+        draws={"translate": draw(G, False), "back": draw(F, True)},
+        parts={"D": d_step, "G": g_step},
+    )

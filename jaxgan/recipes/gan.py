@@ -13,10 +13,16 @@ import jax.numpy as jnp
 from jax import random
 
 from jaxgan import losses
+from jaxgan.augment import Augmentation
 from jaxgan.models.net import Net
-from jaxgan.phases import carry, chain, ema, every, project, share, update
-from jaxgan.recipes.base import GAN, assemble, images, labels, normal
-from jaxgan.regularizers import Judged, Penalty
+from jaxgan.phases import chain, ema, every, project, share, update
+from jaxgan.recipes.adversary import adversary
+from jaxgan.recipes.base import from_noise, generator, players
+from jaxgan.regularizers import Term
+from jaxgan.tasks import noise, normal
+from jaxgan.types import Model, Phase, Schedule
+
+__all__ = ["gan"]
 
 
 def gan(
@@ -27,14 +33,15 @@ def gan(
     g_tx,
     d_tx,
     loss: losses.AdversarialLoss = losses.nonsaturating,
-    penalty: Penalty | None = None,
+    penalty: Term | None = None,
     n_critic: int = 1,
     clip: float | None = None,
-    augment: Callable | None = None,
+    augment: Augmentation | None = None,
     play: Callable | None = None,
+    share_fakes: bool = True,
     num_classes: int = 0,
-    ema_decay: float = 0.999,
-) -> GAN:
+    ema_decay: Schedule = 0.999,
+) -> Model:
     """A GAN of two networks.
 
     Args:
@@ -44,11 +51,13 @@ def gan(
         g_tx: G's optimizer, an optax transform.
         d_tx: D's optimizer.
         loss: what D and G minimize.
-        penalty: added to D's loss.
+        penalty: added to D's loss, at images as they are before `augment`.
         n_critic: steps of D for one of G, which is on steps 0, n_critic, 2 n_critic, …
         clip: D's weights are clipped to ± this after each of its updates.
-        augment: `(images, key, step) -> images`, what D is shown of both kinds.
+        augment: what D is shown in place of images of both kinds.
         play: `(d_step, g_step) -> phase`, what a step does instead of one, then other.
+        share_fakes: D and G learn from the same fakes, which saves a pass of G; else G
+            draws new ones. With `n_critic` above 1, or `play`, they are never shared.
         num_classes: above 0, both networks are given `batch["label"]`, int32 [B].
         ema_decay: of G's averaged weights, per update of G.
 
@@ -60,49 +69,31 @@ def gan(
     """
     if play and (n_critic > 1 or clip is not None):
         raise ValueError("gan: with play there is neither n_critic nor clip.")
-    given, latents = labels(num_classes), normal(latent_dim)
 
-    def generate(state, batch, key):
-        return G(state, latents(key, len(batch["image"])), *given(batch))
+    def keys(key):
+        on_z, *on_judge = random.split(key, 4)
+        return on_z, on_judge
 
-    def judge(state, batch, key) -> Judged:
-        on_z, on_real, on_fake, rest = random.split(key, 4)
-        real = batch["image"]
-        fake = batch["fake"] if "fake" in batch else generate(state, batch, on_z)
-        if augment:
-            real = augment(real, on_real, state.step)
-            fake = augment(fake, on_fake, state.step)
-        D_of = lambda images: D(state, images, *given(batch))  # noqa: E731
-        return Judged(D_of, real, fake, D_of(real), D_of(fake), rest)
-
-    def d_loss(state, batch, key):
-        judged = judge(state, batch, key)
-        real, fake = judged.real_logits, judged.fake_logits
-        value = loss.d(real, fake).mean()
-        metrics = {"D(real)": loss.output(real), "D(fake)": loss.output(fake)}
-        if penalty:
-            term, memory = penalty.of(judged, state.memory["penalty"])
-            value = value + term.mean()
-            metrics |= {"d_penalty": term, "penalty": memory}
-        return value, {"d_loss": value} | metrics
-
-    def g_loss(state, batch, key):
-        judged = judge(state, batch, key)
-        value = loss.g(judged.real_logits, judged.fake_logits).mean()
-        return value, {"g_loss": value}
-
-    d_step, g_step = update(D.name, d_loss, d_tx), update(G.name, g_loss, g_tx)
-    if penalty:
-        d_step = carry("penalty", penalty.memory, d_step)
+    judge = adversary(D, loss, penalty, augment)
+    latents = normal(latent_dim)
+    task = noise(latents, num_classes)
+    d_loss, g_loss = players(judge, G, task, keys)
+    d_step = judge.keeping(update(D.name, d_loss, d_tx))
+    g_step = update(G.name, g_loss, g_tx)
     if clip is not None:
         clipped = partial(jax.tree.map, partial(jnp.clip, min=-clip, max=clip))
         d_step = chain(d_step, project(D.name, clipped))
     average = ema(G.name, ema_decay)
+    phases: tuple[Phase, ...]
     if play:
         phases = play(d_step, g_step), average
     elif n_critic > 1:
         phases = d_step, every(n_critic, chain(g_step, average))
+    elif share_fakes:
+        phases = share("fake", G.name, generator(G, task), d_step, g_step), average
     else:
-        phases = share("fake", G.name, generate, d_step, g_step), average
-    alone, inputs = (d_step, g_step), (latents, images(num_classes))
-    return assemble(G, D, *phases, alone=alone, inputs=inputs, num_classes=num_classes)
+        phases = d_step, g_step, average
+    parts = d_step, g_step
+    return from_noise(
+        G, D, *phases, latents=latents, parts=parts, num_classes=num_classes
+    )

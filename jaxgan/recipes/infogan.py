@@ -13,9 +13,15 @@ import jax.numpy as jnp
 from jax import random
 
 from jaxgan import axis, losses
+from jaxgan.augment import Augmentation
 from jaxgan.models.net import Net
 from jaxgan.phases import ema, share, update
-from jaxgan.recipes.base import GAN, assemble, images
+from jaxgan.recipes.adversary import adversary
+from jaxgan.recipes.base import from_noise, shared
+from jaxgan.regularizers import Term
+from jaxgan.types import Model, Schedule
+
+__all__ = ["codes", "infogan", "mutual_information"]
 
 
 def codes(noise: int, categories: int = 10, continuous: int = 2) -> Callable:
@@ -31,17 +37,18 @@ def codes(noise: int, categories: int = 10, continuous: int = 2) -> Callable:
     return latents
 
 
-def information(said, z, categories: int, continuous: int):
+def mutual_information(predicted, z, categories: int, continuous: int):
     """log Q(c | x) + H(c) in nats, of the category and of the rest, each `[B]`.
 
-    Of a continuous code Q is a normal of deviation 1, as in the authors' program.
+    Their means bound the codes' mutual information with images from below. Of a
+    continuous code Q is a normal of deviation 1, as in the authors' program.
 
     Args:
-        said: what Q says, `[B, categories + continuous]`: logits, and means.
+        predicted: Q's output, `[B, categories + continuous]`: logits, and means.
         z: `[B, Z]`; codes are its end: `categories` one-hot, `continuous` of U(-1, 1).
     """
     code, rest = jnp.split(z[:, -(categories + continuous) :], (categories,), -1)
-    logits, mean = jnp.split(said, (categories,), -1)
+    logits, mean = jnp.split(predicted, (categories,), -1)
     category = (code * jax.nn.log_softmax(logits)).sum(-1) + math.log(categories)
     normal = math.log(2) - ((rest - mean) ** 2 + math.log(2 * math.pi)) / 2
     return category, normal.sum(-1)
@@ -58,53 +65,69 @@ def infogan(
     continuous: int = 2,
     weight: tuple[float, float] = (1.0, 0.1),
     loss: losses.AdversarialLoss = losses.nonsaturating,
-    augment: Callable | None = None,
-    ema_decay: float = 0.999,
-) -> GAN:
+    penalty: Term | None = None,
+    augment: Augmentation | None = None,
+    ema_decay: Schedule = 0.999,
+) -> Model:
     """A GAN with codes that mean something.
 
     Args:
         G: `z [B, noise + categories + continuous] -> images [B, H, W, C]`.
-        D: `images -> (logits [B], what Q says [B, categories + continuous])`.
+        D: `images -> (logits [B], Q's output [B, categories + continuous])`.
         g_tx: G's optimizer, an optax transform.
         d_tx: the optimizer of D and Q, which minimize both their losses in one step.
         noise, categories, continuous: how much of each is in z, as in `codes`.
         weight: λ of the category, and, smaller (section 4), of the continuous codes.
         loss: of the GAN's own game.
-        augment: `(images, key, step) -> images`, what Q is shown of fakes. L_I stays a
-            bound, since these tell no more of c than the fakes themselves.
+        penalty: added to D's loss.
+        augment: what Q alone is shown in place of fakes; one without memory. L_I stays
+            a bound, since these tell no more of c than the fakes themselves.
         ema_decay: of G's averaged weights, per step.
 
     Returns:
-        The GAN. The metrics `information` and `continuous` are L_I's parts, in nats.
+        The GAN. Of the metrics, `category_information` and `continuous_information` are
+        L_I's parts, in nats; `info_loss` is what they add to D's loss, -λ L_I.
+
+    Raises:
+        ValueError: `augment` adapts to D's logits, which Q has none of.
     """
+    if augment and jax.tree.leaves(augment.memory):
+        raise ValueError("infogan: augment adapts to D, but what it shows is for Q.")
     latents = codes(noise, categories, continuous)
+    judge = adversary(D, loss, penalty, logits=lambda output: output[0])
 
     def generate(state, batch, key):
         z = latents(key, len(batch["image"]))
         return G(state, z), z
 
-    def judge(state, batch, key):
-        on_z, on_fake = random.split(key)
-        drawn, z = batch["fake"] if "fake" in batch else generate(state, batch, on_z)
-        (real, _), (fake, said) = D(state, batch["image"]), D(state, drawn)
+    fakes = shared("fake", generate)
+
+    def verdict(state, batch, key):
+        on_z, on_q, *keys = random.split(key, 5)
+        drawn, z = fakes(state, batch, on_z)
+        seen = judge.judge(state, batch["image"], drawn, keys=keys)
+        _, predicted = seen.fake
         if augment:
-            _, said = D(state, augment(drawn, on_fake, state.step))
-        category, rest = information(said, z, categories, continuous)
-        worth = weight[0] * category + weight[1] * rest
-        return real, fake, worth, {"information": category, "continuous": rest}
+            shown = augment.of(drawn, on_q, state.step, augment.memory)
+            _, predicted = D(state, shown)
+        category, rest = mutual_information(predicted, z, categories, continuous)
+        info_loss = -(weight[0] * category + weight[1] * rest)
+        bounds = {"category_information": category, "continuous_information": rest}
+        return seen, info_loss, bounds
 
     def d_loss(state, batch, key):
-        real, fake, worth, told = judge(state, batch, key)
-        value = (loss.d(real, fake) - worth).mean()
-        found = {"D(real)": loss.output(real), "D(fake)": loss.output(fake)}
-        return value, {"d_loss": value} | told | found
+        seen, info_loss, bounds = verdict(state, batch, key)
+        value, metrics, memory = judge.d_loss(state, seen)
+        value = value + info_loss.mean()
+        metrics |= {"d_loss": value, "info_loss": info_loss} | bounds
+        return value, metrics, memory
 
     def g_loss(state, batch, key):
-        real, fake, worth, _ = judge(state, batch, key)
-        value = (loss.g(real, fake) - worth).mean()
+        seen, info_loss, _ = verdict(state, batch, key)
+        value = judge.g_loss(seen) + info_loss.mean()
         return value, {"g_loss": value}
 
-    d_step, g_step = update(D.name, d_loss, d_tx), update(G.name, g_loss, g_tx)
+    d_step = judge.keeping(update(D.name, d_loss, d_tx))
+    g_step = update(G.name, g_loss, g_tx)
     phases = share("fake", G.name, generate, d_step, g_step), ema(G.name, ema_decay)
-    return assemble(G, D, *phases, alone=(d_step, g_step), inputs=(latents, images()))
+    return from_noise(G, D, *phases, latents=latents, parts=(d_step, g_step))

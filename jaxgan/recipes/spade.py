@@ -6,13 +6,19 @@ of the real image, and is kept near N(0, I) by a KL divergence (section 3.1).
 """
 
 import jax.numpy as jnp
+from jax import random
 
 from jaxgan import losses
+from jaxgan.augment import Augmentation
 from jaxgan.models.net import Net
 from jaxgan.phases import ema, share, update
-from jaxgan.recipes.base import normal
-from jaxgan.recipes.translator import Translator, assemble
-from jaxgan.tasks import Task
+from jaxgan.recipes.adversary import adversary
+from jaxgan.recipes.base import assemble, averaged, prepare, shared
+from jaxgan.regularizers import Term
+from jaxgan.tasks import Task, normal, with_noise
+from jaxgan.types import Draw, Model, Schedule
+
+__all__ = ["spade"]
 
 
 def spade(
@@ -25,10 +31,12 @@ def spade(
     d_tx,
     encoder: Net | None = None,
     loss: losses.AdversarialLoss = losses.hinge,
-    matching: float = 10.0,
-    divergence: float = 0.001,
-    ema_decay: float = 0.999,
-) -> Translator:
+    feature_matching: float = 10.0,
+    kl_divergence: float = 0.001,
+    penalty: Term | None = None,
+    augment: Augmentation | None = None,
+    ema_decay: Schedule = 0.999,
+) -> Model:
     """A GAN from label maps, and noise, to images.
 
     Args:
@@ -38,70 +46,83 @@ def spade(
         latent_dim: the dimension of z.
         g_tx: the optimizer of G and of the encoder.
         d_tx: D's optimizer.
-        encoder: `images -> (mean, log variance)` of z, which gives the translator its
-            `styled`; without, z is noise in training too.
+        encoder: `images -> (mean, log variance)` of z, with which images can be drawn
+            in the `"style"` of others; without, z is noise in training too.
         loss: what D and G minimize.
-        matching: weight of the features' distance, summed over D's layers, the mean
-            over its scales.
-        divergence: weight of the encoder's KL divergence, summed over z. With the
+        feature_matching: weight of the features' distance, summed over D's layers, the
+            mean over its scales.
+        kl_divergence: weight of the encoder's KL divergence, summed over z. With the
             paper's 0.05, or a tenth of it, small networks took no notice of z.
+        penalty: added to D's loss, of the mean of an image's patches and scales.
+        augment: what D is shown in place of images; the map stays, so what moves images
+            takes them from their place on it.
         ema_decay: of the averaged weights of G and of the encoder, per step.
     """
     latents = normal(latent_dim)
+    judge = adversary(D, loss, penalty, augment, logits=lambda output: output[0])
 
     def generate(state, batch, key):
-        z, kl = latents(key, len(batch["given"])), jnp.float32(0)
+        z, kl = latents(key, len(batch["target"])), jnp.float32(0)
         if encoder:
             mean, log_variance = encoder(state, batch["target"])
             z = mean + jnp.exp(log_variance / 2) * z
             squares = mean**2 + jnp.exp(log_variance) - 1 - log_variance
             kl = squares.sum(1).mean() / 2
-        return G(state, z, batch["given"]), kl
+        return G(state, z, *batch["given"]), kl
 
-    def judge(state, batch):
-        fake, _ = batch["fake"]
-        given = batch["given"]
-        return D(state, batch["target"], given), D(state, fake, given)
+    fakes = shared("fake", generate)
 
-    def over_scales(term, real, fake, scales):
-        terms = [term(r, f).mean() for r, f in zip(real, fake, strict=True)]
-        return sum(terms) / scales
+    def verdict(state, batch, key):
+        on_z, *keys = random.split(key, 4)
+        fake, kl = fakes(state, batch, on_z)
+        seen = judge.judge(state, batch["target"], fake, *batch["given"], keys=keys)
+        return seen, kl
 
     def d_loss(state, batch, key):
-        (real, _), (fake, _) = judge(state, batch)
-        value = over_scales(loss.d, real, fake, len(real))
-        return value, {"d_loss": value}
+        return judge.d_loss(state, verdict(state, batch, key)[0])
 
     def g_loss(state, batch, key):
-        (real, seen), (fake, drawn) = judge(state, batch)
-        value = over_scales(loss.g, real, fake, len(real))
-        away = over_scales(lambda r, f: jnp.abs(r - f), seen, drawn, len(real))
-        _, kl = batch["fake"]
-        total = value + matching * away + divergence * kl
-        found = {"g_loss": value, "matching": away}
-        return total, found | ({"kl": kl} if encoder else {})
+        seen, kl = verdict(state, batch, key)
+        value = judge.g_loss(seen)
+        (scales, real), (_, fake) = seen.real, seen.fake
+        distances = [jnp.abs(r - f).mean() for r, f in zip(real, fake, strict=True)]
+        distance = sum(distances) / len(scales)
+        total = value + feature_matching * distance + kl_divergence * kl
+        metrics = {"g_loss": value, "feature_matching": distance}
+        return total, metrics | ({"kl_divergence": kl} if encoder else {})
 
     drawers = (G, encoder) if encoder else (G,)
     names = tuple(net.name for net in drawers)
-    d_step, g_step = update(D.name, d_loss, d_tx), update(names, g_loss, g_tx)
+    d_step = judge.keeping(update(D.name, d_loss, d_tx))
+    g_step = update(names, g_loss, g_tx)
     both = share("fake", names, generate, d_step, g_step)
 
     def inputs(batch):
-        z = jnp.zeros((len(batch["given"]), latent_dim))
-        found = {G.name: (z, batch["given"]), D.name: (batch["target"], batch["given"])}
-        return found | ({encoder.name: (batch["target"],)} if encoder else {})
-
-    def averaged(net, state, *inputs):
-        return net.apply(state.ema[net.name], state.stats[net.name], *inputs)[0]
+        given, target = batch["given"], batch["target"]
+        z = jnp.zeros((len(target), latent_dim))
+        found = {G.name: (z, *given), D.name: (target, *given)}
+        return found | ({encoder.name: (target,)} if encoder else {})
 
     def translate(state, given, key):
-        return averaged(G, state, latents(key, len(given)), given)
+        return averaged(G, state, *given)
 
-    def styled(state, given, style):
-        mean, _ = averaged(encoder, state, style)
-        return averaged(G, state, mean, given)
+    encode = {"style": _style(encoder)} if encoder else {}
+    return assemble(
+        (*drawers, D),
+        both,
+        *(ema(name, ema_decay) for name in names),
+        inputs=inputs,
+        draws={"translate": Draw(with_noise(latents, task), translate, encode)},
+        parts={"D": d_step, "G": g_step},
+        prepare=prepare(task),
+    )
 
-    phases = both, *(ema(name, ema_decay) for name in names)
-    of = {"task": task, "inputs": inputs, "translate": translate}
-    translator = assemble((*drawers, D), *phases, **of)
-    return translator._replace(styled=styled) if encoder else translator
+
+def _style(encoder: Net):
+    """`Draw.encode`, by the encoder's averaged weights."""
+
+    def style(state, given, images):
+        mean, _ = averaged(encoder, state, images)
+        return mean, *given[1:]
+
+    return style

@@ -7,16 +7,18 @@ SRResNet learns the mean squared error first (section 3.2), then the perceptual 
 from collections.abc import Callable
 
 from jaxgan import losses
+from jaxgan.augment import Augmentation
+from jaxgan.losses import l2
 from jaxgan.models.net import Net
-from jaxgan.phases import ema, share, until, update
-from jaxgan.recipes.translator import (
-    Translator,
-    assemble,
-    averaged,
-    l2,
-    translated,
-)
+from jaxgan.phases import ema, until, update
+from jaxgan.recipes.adversary import adversary
+from jaxgan.recipes.base import assemble, prepare, translation
+from jaxgan.recipes.pix2pix import distance_loss, supervised
+from jaxgan.regularizers import Term
 from jaxgan.tasks import Task
+from jaxgan.types import Model, Schedule
+
+__all__ = ["srgan"]
 
 
 def srgan(
@@ -30,8 +32,10 @@ def srgan(
     content: Callable = l2,
     adversarial: float = 1e-3,
     loss: losses.AdversarialLoss = losses.nonsaturating,
-    ema_decay: float = 0.999,
-) -> Translator:
+    penalty: Term | None = None,
+    augment: Augmentation | None = None,
+    ema_decay: Schedule = 0.999,
+) -> Model:
     """Super-resolution in two stages.
 
     Args:
@@ -45,36 +49,37 @@ def srgan(
             classifier, in the paper.
         adversarial: weight of the GAN beside it.
         loss: what D and G minimize.
+        penalty: added to D's loss.
+        augment: what D is shown in place of images.
         ema_decay: of G's averaged weights, per step.
+
+    Returns:
+        The model. Its metric is `distance` in the first stage, `content_loss` in the
+        second; its parts are of the second.
     """
-    generate = translated(G, task)
-
-    def squared(state, batch, key):
-        away = l2(generate(state, batch, key), batch["target"]).mean()
-        return away, {"distance": away}
-
-    def judge(state, batch):
-        return D(state, batch["target"]), D(state, batch["fake"])
-
-    def d_loss(state, batch, key):
-        real, fake = judge(state, batch)
-        value = loss.d(real, fake).mean()
-        found = {"D(real)": loss.output(real), "D(fake)": loss.output(fake)}
-        return value, {"d_loss": value} | found
-
-    def g_loss(state, batch, key):
-        value = loss.g(*judge(state, batch)).mean()
-        away = content(batch["fake"], batch["target"]).mean()
-        total = away + adversarial * value
-        return total, {"g_loss": value, "content": away}
-
-    first = update(G.name, squared, g_tx)
-    d_step, g_step = update(D.name, d_loss, d_tx), update(G.name, g_loss, g_tx)
-    then = share("fake", G.name, generate, d_step, g_step)
+    judge = adversary(D, loss, penalty, augment)
+    first = update(G.name, distance_loss(G, task, l2), g_tx)
+    d_step, g_step, then = supervised(
+        G,
+        D,
+        task,
+        judge,
+        {"content_loss": (1.0, content)},
+        g_tx=g_tx,
+        d_tx=d_tx,
+        adversarial=adversarial,
+        conditional=False,
+    )
 
     def inputs(batch):
-        return {G.name: (batch["given"],), D.name: (batch["target"],)}
+        return {G.name: batch["given"], D.name: (batch["target"],)}
 
-    phases = until(pretrain, first, then), ema(G.name, ema_decay)
-    translate = averaged(G, task)
-    return assemble((G, D), *phases, task=task, inputs=inputs, translate=translate)
+    return assemble(
+        (G, D),
+        until(pretrain, first, then),
+        ema(G.name, ema_decay),
+        inputs=inputs,
+        draws={"translate": translation(G, task)},
+        parts={"D": d_step, "G": g_step},
+        prepare=prepare(task),
+    )

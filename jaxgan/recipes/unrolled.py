@@ -10,7 +10,12 @@ from jax import lax, random
 from jaxgan import losses
 from jaxgan.models.net import Net
 from jaxgan.phases import ema, update
-from jaxgan.recipes.base import GAN, assemble, images, normal, players
+from jaxgan.recipes.adversary import adversary
+from jaxgan.recipes.base import from_noise, players
+from jaxgan.tasks import noise, normal
+from jaxgan.types import Model, Schedule
+
+__all__ = ["unrolled"]
 
 
 def unrolled(
@@ -22,8 +27,8 @@ def unrolled(
     d_tx,
     steps: int = 5,
     loss: losses.AdversarialLoss = losses.nonsaturating,
-    ema_decay: float = 0.999,
-) -> GAN:
+    ema_decay: Schedule = 0.999,
+) -> Model:
     """A GAN whose G looks ahead.
 
     Args:
@@ -41,7 +46,7 @@ def unrolled(
         The GAN; batches need `image` float32 [B, ...].
     """
     latents = normal(latent_dim)
-    d_loss, blind = players(G, D, loss, latents)
+    d_loss, blind = players(adversary(D, loss), G, noise(latents))
     d_step = update(D.name, d_loss, d_tx)
 
     def g_loss(state, batch, key):
@@ -55,5 +60,4 @@ def unrolled(
 
     g_step = update(G.name, g_loss, g_tx)
     phases = d_step, g_step, ema(G.name, ema_decay)
-    alone, inputs = (d_step, g_step), (latents, images())
-    return assemble(G, D, *phases, alone=alone, inputs=inputs)
+    return from_noise(G, D, *phases, latents=latents, parts=(d_step, g_step))

@@ -6,16 +6,41 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import orbax.checkpoint as ocp
 
-from jaxgan import parallel
-from jaxgan.types import TrainState, UsageError, example
+from jaxgan.types import TrainState, UsageError
 
-NEWEST, BEST = "checkpoints", "best"
-"""Folders of a run: of its newest states, and of its best."""
-RECORD = "best.json"
-"""Which state is the best, and by what."""
+__all__ = [
+    "NEWEST",
+    "Best",
+    "best",
+    "best_folder",
+    "forget_best",
+    "reader",
+    "restore",
+    "save",
+    "save_best",
+    "steps",
+    "writer",
+]
+
+OTHERS = "tree structures do not match", "not compatible with the stored shape"
+"""What orbax says of a state of another structure."""
+
+NEWEST = "checkpoints"
+"""The folder of a run's newest states."""
+
+
+def best_folder(path: Path, member: int | None = None) -> Path:
+    """Where a run, or one of its members, keeps the best state.
+
+    Beside it a file of its name and `.json` says which it is, and by what.
+    """
+    return path / ("best" if member is None else f"best-{member}")
+
+
+def _record(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.json")
 
 
 def reader(directory: Path | str) -> ocp.CheckpointManager:
@@ -63,29 +88,32 @@ class Best(NamedTuple):
     value: float
 
 
-def best(path: Path) -> Best | None:
-    """The best of a run, if it has one.
+def best(folder: Path) -> Best | None:
+    """What is in a `best_folder`, if anything.
 
     Raises:
         UsageError: best.json is damaged.
     """
-    file = path / RECORD
+    file = _record(folder)
     try:
         return Best(**json.loads(file.read_text()))
     except FileNotFoundError:
         return None
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{file} is damaged: {error}; delete it.") from None
+        reason = f"{file} is damaged: {error}; delete it."
+        raise UsageError(None, None, reason) from None
 
 
-def save_best(path: Path, state: TrainState, figure: str, value: float, lower: bool):
+def save_best(
+    folder: Path, state: TrainState, figure: str, value: float, lower: bool
+) -> bool:
     """Keeps a state if it is better than the best, or compared by something else.
 
     The old one goes when the new one is safe: whenever a run is killed, best.json names
     a state that is there.
 
     Args:
-        path: the run's workdir.
+        folder: `best_folder`.
         state: what to save.
         figure: what it is compared by.
         value: how it does.
@@ -94,27 +122,28 @@ def save_best(path: Path, state: TrainState, figure: str, value: float, lower: b
     Returns:
         Whether it was kept.
     """
-    old, step = best(path), int(state.step)
+    old, step = best(folder), int(state.step)
     sign = 1 if lower else -1
     if old and old.figure == figure and sign * old.value <= sign * value:
         return False
-    with writer(path / BEST) as saved:
+    with writer(folder) as saved:
         if step not in saved.all_steps():  # or it is there from before a kill
             saved.save(step, args=ocp.args.StandardSave(state), force=True)
             saved.wait_until_finished()
-        new = path / f"{RECORD}.partial"
+        file = _record(folder)
+        new = file.with_name(f"{file.name}.partial")
         new.write_text(json.dumps(Best(step, figure, value)._asdict()) + "\n")
-        new.replace(path / RECORD)
+        new.replace(file)
         for other in saved.all_steps():
             if other != step:
                 saved.delete(other)
     return True
 
 
-def forget_best(path: Path) -> None:
+def forget_best(folder: Path) -> None:
     """Removes a run's best, if it has one."""
-    (path / RECORD).unlink(missing_ok=True)
-    shutil.rmtree(path / BEST, ignore_errors=True)
+    _record(folder).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def restore(
@@ -141,29 +170,12 @@ def restore(
             return checkpoints.restore(candidate, args=args)
         # What a torn file raises depends on where it is torn.
         except Exception as error:
-            if "tree structures do not match" in str(error):
-                raise UsageError(
-                    f"{checkpoints.directory} holds states of other networks or "
-                    "optimizers than these options make."
-                ) from None
-            reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
-            text = f"Checkpoint {candidate} cannot be read ({reason[0]})"
+            if any(words in str(error) for words in OTHERS):
+                where = f"{checkpoints.directory} holds states of other networks or "
+                reason = f"{where}optimizers, or of more or fewer members, than these "
+                raise UsageError(None, None, f"{reason}options make.") from None
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            text = f"Checkpoint {candidate} cannot be read ({lines[0]})"
             warn(f"{text}; trying an older one." if step is None else f"{text}.")
-    raise UsageError(f"{checkpoints.directory} holds no checkpoint that can be read.")
-
-
-def template(gan, shape, mesh) -> TrainState:
-    """The structure of a GAN's states, without computing one, to restore into.
-
-    Args:
-        gan: from a recipe.
-        shape: (H, W, C) of its images.
-        mesh: the devices to restore copies to.
-    """
-    whole = parallel.replicated(mesh)
-
-    def place(x):
-        return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole)
-
-    states = jax.eval_shape(gan.init, jax.random.key(0), example(shape))
-    return jax.tree.map(place, states)
+    reason = f"{checkpoints.directory} holds no checkpoint that can be read."
+    raise UsageError(None, None, reason)

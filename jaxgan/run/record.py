@@ -5,18 +5,20 @@ import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxgan.types import UsageError
+
+__all__ = ["Sink", "check", "jsonl", "tensorboard", "wandb"]
 
 
 class Sink(NamedTuple):
     """A place to write to."""
 
     scalars: Callable
-    """`(step, {name: float}) -> None`."""
+    """`(step, {name: float, or a list of one for each member}) -> None`."""
     image: Callable
-    """`(step, uint8 [H, W, C]) -> None`: the sample grid."""
+    """`(step, name, uint8 [H, W, C]) -> None`: a sheet of samples."""
     close: Callable
 
 
@@ -38,7 +40,7 @@ def jsonl(path: Path, resume_step: int) -> Sink:
     def scalars(step, values):
         file.write(json.dumps({"step": step} | values) + "\n")
 
-    return Sink(scalars, lambda step, image: None, file.close)
+    return Sink(scalars, lambda step, name, image: None, file.close)
 
 
 def check(tensorboard: bool, wandb: bool) -> None:
@@ -47,12 +49,13 @@ def check(tensorboard: bool, wandb: bool) -> None:
     Raises:
         UsageError: naming what to install.
     """
-    for flag, package, wanted in (
+    for option, package, wanted in (
         ("tensorboard", "tensorboardX", tensorboard),
         ("wandb", "wandb", wandb),
     ):
         if wanted and importlib.util.find_spec(package) is None:
-            raise UsageError(f"--{flag} needs {package}: pip install 'jaxgan[{flag}]'.")
+            reason = f"needs {package}: pip install 'jaxgan[{option}]'."
+            raise UsageError(option, None, reason)
 
 
 def tensorboard(directory: Path, resume_step: int) -> Sink:
@@ -62,11 +65,11 @@ def tensorboard(directory: Path, resume_step: int) -> Sink:
     writer = SummaryWriter(str(directory), purge_step=resume_step + 1)
 
     def scalars(step, values):
-        for name, value in values.items():
+        for name, value in _flat(values).items():
             writer.add_scalar(name, value, step)
 
-    def image(step, image):
-        writer.add_image("samples", image, step, dataformats="HWC")
+    def image(step, name, image):
+        writer.add_image(name, image, step, dataformats="HWC")
 
     return Sink(scalars, image, writer.close)
 
@@ -84,7 +87,20 @@ def wandb(directory: Path, config: dict) -> Sink:
         config=config,
     )
     return Sink(
-        lambda step, values: run.log(values, step=step),
-        lambda step, image: run.log({"samples": wandb.Image(image)}, step=step),
+        lambda step, values: run.log(_flat(values), step=step),
+        lambda step, name, image: run.log({name: wandb.Image(image)}, step=step),
         run.finish,
     )
+
+
+def _flat(values):
+    """Lists as a name for each member."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        several = isinstance(value, list)
+        found |= (
+            {f"{name}/{k}": v for k, v in enumerate(value)}
+            if several
+            else {name: value}
+        )
+    return found

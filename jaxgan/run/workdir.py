@@ -1,7 +1,6 @@
 """A run's folder: config.json, metrics.jsonl, log.txt, samples, checkpoints, best."""
 
 import contextlib
-import dataclasses
 import json
 import os
 import sys
@@ -11,8 +10,21 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from jaxgan.run.config import MAY_CHANGE, Config, from_dict
+from jaxgan.run import settings
+from jaxgan.run.config import Config
+from jaxgan.run.settings import FREE
 from jaxgan.types import UsageError
+
+__all__ = [
+    "Run",
+    "cache",
+    "default",
+    "differences",
+    "logger",
+    "open_run",
+    "read",
+    "writable",
+]
 
 
 class Run(NamedTuple):
@@ -36,7 +48,7 @@ def cache(name: str) -> Path:
     return Path(root) / "jaxgan" / name
 
 
-def writable(path: Path, option: str = "--workdir") -> None:
+def writable(path: Path, option: str = "workdir") -> None:
     """Makes the folder.
 
     Raises:
@@ -47,9 +59,8 @@ def writable(path: Path, option: str = "--workdir") -> None:
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        raise UsageError(
-            f"{option} {path} cannot be written to: {error.strerror}."
-        ) from None
+        reason = f"cannot be written to: {error.strerror}."
+        raise UsageError(option, path, reason) from None
 
 
 def open_run(path: Path, run: Run) -> bool:
@@ -66,18 +77,21 @@ def open_run(path: Path, run: Run) -> bool:
         writable(path)
         if others := sorted(p.name for p in path.iterdir()):
             raise UsageError(
-                f"--workdir {path} holds no run but other files ({others[0]}); choose "
-                "a new or empty folder."
+                "workdir",
+                path,
+                f"holds no run but other files ({others[0]}); choose a new or empty "
+                "folder.",
             )
-        values = run._replace(config=dataclasses.asdict(run.config))._asdict()
+        values = run._asdict() | {"config": settings.to_dict(run.config)}
         file.write_text(json.dumps(values, indent=2) + "\n")
         return False
     old = read(path, type(run.config), run.experiment)
     if changes := differences(old, run):
         raise UsageError(
-            f"--workdir {path} holds a run with another configuration: "
-            f"{'; '.join(changes)}. Use its options to continue it, or another "
-            "--workdir for a new run."
+            "workdir",
+            path,
+            f"holds a run with another configuration: {'; '.join(changes)}. Use its "
+            "options to continue it, or another `workdir` for a new run.",
         )
     writable(path)
     return True
@@ -86,9 +100,9 @@ def open_run(path: Path, run: Run) -> bool:
 def differences(old: Run, new: Run) -> list[str]:
     """What keeps `new` from continuing `old`, such as "width is 64 there, 32 here"."""
     pairs = {
-        f.name: (getattr(old.config, f.name), getattr(new.config, f.name))
-        for f in dataclasses.fields(new.config)
-        if f.name not in MAY_CHANGE
+        option.name: tuple(settings.of(run.config, option.name) for run in (old, new))
+        for option in settings.known(type(new.config)).values()
+        if FREE not in option.marks
     }
     pairs["image shape"] = (tuple(old.shape), tuple(new.shape))
     pairs["classes"] = (len(old.class_names), len(new.class_names))
@@ -98,25 +112,30 @@ def differences(old: Run, new: Run) -> list[str]:
 def read(path: Path, kind: type[Config], experiment: str | None = None) -> Run:
     """The run that a folder holds.
 
+    Args:
+        path: the folder.
+        kind: its options; those that its config.json does not name, of a run older
+            than they are, have their defaults.
+        experiment: refuse runs of another; None to take any.
+
     Raises:
         UsageError: it holds none, one of another experiment than `experiment`, or its
             config.json is damaged.
     """
     file = path / "config.json"
     if not file.is_file():
-        raise UsageError(f"--workdir {path} holds no run: it has no config.json.")
+        raise UsageError("workdir", path, "holds no run: it has no config.json.")
     try:
         values = json.loads(file.read_text())
         if experiment not in (None, values["experiment"]):
-            raise UsageError(
-                f"--workdir {path} holds a run of {values['experiment']}, not of "
-                f"{experiment}; choose another."
-            )
-        config = from_dict(values["config"], kind(), str(file))
+            its = values["experiment"]
+            reason = f"holds a run of {its}, not of {experiment}; choose another."
+            raise UsageError("workdir", path, reason)
+        config = settings.from_dict(values["config"], kind(), None, str(file))
         shape, names = tuple(values["shape"]), tuple(values["class_names"])
         return Run(values["experiment"], config, shape, names)
     except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise UsageError(f"{file} is damaged: {error!r}.") from None
+        raise UsageError(None, None, f"{file} is damaged: {error!r}.") from None
 
 
 @contextlib.contextmanager

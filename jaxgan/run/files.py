@@ -11,14 +11,15 @@ from tqdm import tqdm
 
 from jaxgan import data, parallel, visual
 from jaxgan.data import files, fit, pixels
-from jaxgan.data.dataset import reason
-from jaxgan.recipes.translator import Translator
-from jaxgan.run import translation
-from jaxgan.types import UsageError, example
+from jaxgan.data.decoding import reason
+from jaxgan.run.sides import map_classes
+from jaxgan.types import Draw, UsageError, example
+
+__all__ = ["translate"]
 
 
 def translate(
-    translator: Translator,
+    draw: Draw,
     state,
     shape: tuple[int, int, int],
     source: Path,
@@ -37,8 +38,8 @@ def translate(
     result, unless it is the hole to fill.
 
     Args:
-        translator: from a recipe.
-        state: its train state.
+        draw: from a model's `draws`.
+        state: the model's train state.
         shape: (H, W, C) that it was trained on.
         source: a file, or a folder whose image files are taken.
         out: the folder to write to; for a single file, also a name that ends in .png.
@@ -56,35 +57,18 @@ def translate(
         UsageError: there is nothing to translate, or files could not be translated:
             they are broken, or smaller than the network allows. The others were.
     """
-    task = translator.task
-    if batch_size < 1:
-        raise UsageError(f"--batch-size {batch_size} must be 1 or more.")
-    if hole is not None and task.file != "hole":
-        raise UsageError(f"--hole {hole}: this run fills no holes.")
-    if style is not None and not translator.styled:
-        raise UsageError(f"--style {style}: this run has no encoder of styles.")
-    names = _names(source, out, {"--hole": hole, "--style": style})
+    _check(draw, hole, style, batch_size)
+    task = draw.task
+    names = _names(source, out, {"`hole`": hole, "`style`": style})
     groups, failures = _by_size(names)
     for size in list(groups):
-        if why := _too_small(translator, state, (*size, shape[2])):
+        if why := _too_small(draw, state, (*size, shape[2])):
             failures |= dict.fromkeys(groups.pop(size), why)
-    classes = translation.map_classes(task, shape) if task.file == "map" else None
+    classes = map_classes(task, shape) if task.file == "map" else None
     inside = None if hole is None else _mask(hole)
     look = None if style is None else _style(style, shape)
     whole = parallel.replicated(parallel.mesh_of(state.step))
-
-    @jax.jit
-    def run(state, batch, keys, look):
-        def alone(row, key):
-            row = jax.tree.map(lambda x: x[None], row)
-            given = task.reads(row) if task.reads else task.given(row, key)
-            if look is not None:
-                return translator.styled(state, given, look)[0]
-            return translator.translate(state, given, key)[0]
-
-        return jax.vmap(alone)(batch, keys)
-
-    written, root = [], random.key(seed)
+    run, written, root = _runner(draw), [], random.key(seed)
     with tqdm(total=len(names), desc="translating", unit="image") as bar:
         bar.update(len(failures))
         for size, paths in groups.items():
@@ -100,13 +84,43 @@ def translate(
                     written += _save(names, found, images)
                 bar.update(len(some))
     if failures:
-        others = f", the others are in {out}" if written else ""
-        each = "; ".join(f"{path} ({failures[path]})" for path in sorted(failures))
-        raise UsageError(
-            f"{len(failures)} of {len(names)} files could not be translated{others}: "
-            f"{each}."
-        )
+        raise _failed(failures, len(names), out if written else None)
     return written
+
+
+def _check(draw, hole, style, batch_size):
+    if batch_size < 1:
+        raise UsageError("batch_size", batch_size, "must be 1 or more.")
+    if hole is not None and draw.task.file != "hole":
+        raise UsageError("hole", hole, ": this run fills no holes.")
+    if style is not None and "style" not in draw.encode:
+        raise UsageError("style", style, ": this run has no encoder of styles.")
+
+
+def _failed(failures, count, out):
+    others = f", the others are in {out}" if out else ""
+    each = "; ".join(f"{path} ({failures[path]})" for path in sorted(failures))
+    reason = f"{len(failures)} of {count} files could not be translated"
+    return UsageError(None, None, f"{reason}{others}: {each}.")
+
+
+def _runner(draw):
+    """`(state, batch, keys, style) -> images`, each as if alone, compiled."""
+
+    @jax.jit
+    def run(state, batch, keys, look):
+        task = draw.task
+
+        def alone(row, key):
+            row = jax.tree.map(lambda x: x[None], row)
+            given = task.reads(row) if task.reads else task.given(row, key)
+            if look is not None:
+                given = draw.encode["style"](state, given, look)
+            return draw.run(state, given, key)[0]
+
+        return jax.vmap(alone)(batch, keys)
+
+    return run
 
 
 def _names(source, out, read):
@@ -115,41 +129,38 @@ def _names(source, out, read):
         seen = [p for p in sorted(source.iterdir()) if not files.hidden(p.name)]
         paths = [p for p in seen if files.is_image(p)]
         if not paths:
-            raise UsageError(
-                f"--input {source} has no images; those with the suffixes "
-                f"{' '.join(files.SUFFIXES)} are read."
-            )
+            suffixes = " ".join(files.SUFFIXES)
+            reason = f"has no images; those with the suffixes {suffixes} are read."
+            raise UsageError("input", source, reason)
     elif source.is_file():
         paths = [source]
     else:
-        raise UsageError(f"--input {source} is not there; give an image or a folder.")
+        raise UsageError("input", source, "is not there; give an image or a folder.")
     if source.is_file() and files.is_picture(out):
         if out.suffix.lower() != ".png":
-            raise UsageError(f"--out {out}: PNG files are written; end it in .png.")
+            raise UsageError("out", out, ": PNG files are written; end it in .png.")
         names = {source: out}
     elif files.is_picture(out):
-        raise UsageError(f"--out {out}: --input is a folder, so give one here, too.")
+        raise UsageError("out", out, ": `input` is a folder, so give one here, too.")
     else:
         names = {path: out / f"{path.stem}.png" for path in paths}
     if len(set(names.values())) < len(names):
         stems = [path.stem for path in paths]
         twice = next(stem for stem in stems if stems.count(stem) > 1)
-        raise UsageError(
-            f"--input {source} has several images named {twice}, which would all be "
-            "written to one file; rename them."
-        )
+        reason = f"has several images named {twice}, which would all be written to one "
+        raise UsageError("input", source, f"{reason}file; rename them.")
     written = {name.resolve() for name in names.values()}
-    for option, file in [("--input", path) for path in names] + list(read.items()):
+    for option, file in [("`input`", path) for path in names] + list(read.items()):
         if file is not None and file.resolve() in written:
-            raise UsageError(
-                f"--out {out} would overwrite {option} {file}; give another folder."
-            )
+            reason = f"would overwrite {option} {file}; give another folder."
+            raise UsageError("out", out, reason)
     return names
 
 
 def _by_size(paths):
     """Files by (height, width), and why others cannot be read."""
-    groups, failures = {}, {}
+    groups: dict[tuple[int, int], list[Path]] = {}
+    failures: dict[Path, str] = {}
     for path in paths:
         try:
             with pixels.opened(path) as image:
@@ -160,15 +171,15 @@ def _by_size(paths):
     return groups, failures
 
 
-def _too_small(translator, state, shape):
+def _too_small(draw, state, shape):
     """Why the network does not take files of a size, or None."""
-    task = translator.task
+    task = draw.task
     batch = example(shape, 1)
     key = random.key(0)
 
     def run(state, batch):
         given = task.reads(batch) if task.reads else task.given(batch, key)
-        return translator.translate(state, given, key)
+        return draw.run(state, given, key)
 
     try:
         jax.eval_shape(run, state, batch)
@@ -178,22 +189,22 @@ def _too_small(translator, state, shape):
 
 def _mask(path):
     """Where an image is white, bool `[H, W]`."""
-    return np.asarray(_read("--hole", path, 1)) > 127
+    return np.asarray(_read("hole", path, 1)) > 127
 
 
 def _style(path, shape):
     """The middle of an image, brought to (H, W), as a batch `[1, H, W, C]` of one."""
-    image = ImageOps.fit(_read("--style", path, shape[2]), shape[1::-1])
+    image = ImageOps.fit(_read("style", path, shape[2]), shape[1::-1])
     return data.scaled({"image": pixels.to_array(image)[None]})["image"]
 
 
-def _read(flag, path, channels):
+def _read(option, path, channels):
     try:
         with pixels.opened(path) as image:
             return pixels.to_uint8(image, channels)
     # Broken files meet decoders' errors of every type.
     except Exception as error:
-        raise UsageError(f"{flag} {path} cannot be read: {reason(error)}.") from None
+        raise UsageError(option, path, f"cannot be read: {reason(error)}.") from None
 
 
 def _opened(paths, size, kind, channels, inside, classes):
@@ -226,11 +237,11 @@ def _open(path, size, kind, channels, inside, classes):
     if cut_out:
         if alpha is None or not (alpha < 128).any():
             raise ValueError(
-                "nothing in it is transparent; mark the hole so, or by --hole"
+                "nothing in it is transparent; mark the hole so, or by `hole`"
             )
         inside, alpha = alpha < 128, None
     elif inside.shape != size:
-        raise ValueError(f"it is {fit.show(size)}, but --hole {fit.show(inside.shape)}")
+        raise ValueError(f"it is {fit.show(size)}, but `hole` {fit.show(inside.shape)}")
     rows["hole"] = inside[..., None]
     return rows, alpha
 
@@ -265,6 +276,7 @@ def _save(names, found, images):
             name.parent.mkdir(parents=True, exist_ok=True)
             picture.save(name, "PNG")
         except OSError as error:
-            raise UsageError(f"{name} cannot be written: {error.strerror}.") from None
+            text = f"{name} cannot be written: {error.strerror}."
+            raise UsageError(None, None, text) from None
         written.append(name)
     return written

@@ -1,6 +1,6 @@
 """jaxgan's networks and its GAN step once more, as a PyTorch user writes them.
 
-What `benchmark.py` races against, and what `tests/test_torch_twin.py` holds jaxgan to.
+What jaxgan is raced against, and what `tests/test_torch_twin.py` holds jaxgan to.
 Images are `[B, C, H, W]`, as PyTorch likes them.
 """
 

@@ -1,6 +1,6 @@
 """jaxgan's networks from image to image, and their steps, once more in PyTorch.
 
-What `benchmark.py` races against, and what `tests/test_translators.py` holds jaxgan's
+What jaxgan is raced against, and what `tests/test_translators.py` holds jaxgan's
 networks to. Networks are functions of their weights, trees of tensors as jaxgan has
 them, and of images `[B, C, H, W]`, as PyTorch likes them.
 """
@@ -218,9 +218,11 @@ def cyclegan_step(nets, opts, pools, a, b, cycle=5.0, identity=0.5):
     with frozen(nets["D_a"], nets["D_b"]):
         g_loss = towards(patchgan(nets["D_b"], fake_b), 1)
         g_loss = g_loss + towards(patchgan(nets["D_a"], fake_a), 1)
-        home = F.l1_loss(resnet(to_a, fake_b), a) + F.l1_loss(resnet(to_b, fake_a), b)
-        same = F.l1_loss(resnet(to_b, b), b) + F.l1_loss(resnet(to_a, a), a)
+        cycle_loss = F.l1_loss(resnet(to_a, fake_b), a)
+        cycle_loss = cycle_loss + F.l1_loss(resnet(to_b, fake_a), b)
+        identity_loss = F.l1_loss(resnet(to_b, b), b) + F.l1_loss(resnet(to_a, a), a)
         opts["G"].zero_grad()
-        (g_loss + cycle * home + cycle * identity * same).backward()
+        distances = cycle_loss + identity * identity_loss
+        (g_loss + cycle * distances).backward()
     opts["G"].step()
     return d_loss.detach(), g_loss.detach()

@@ -1,0 +1,183 @@
+"""Datasets of arrays in memory."""
+
+import hashlib
+
+import numpy as np
+from PIL import Image
+
+from jaxgan.data import fit, pixels
+from jaxgan.data.dataset import Dataset, Group
+from jaxgan.types import UsageError
+
+__all__ = ["fitted", "from_arrays"]
+
+
+def from_arrays(
+    images,
+    labels=None,
+    *,
+    input=None,
+    map=None,
+    name: str | None = None,
+    class_names: tuple[str, ...] = (),
+) -> Dataset:
+    """A dataset of arrays.
+
+    Args:
+        images: uint8 or uint16 `[N, H, W, C]` with C 1, 3 or 4 (gray, RGB, RGBA), or
+            `[N, H, W]`.
+        labels: int `[N]`, classes counted from 0; None for none.
+        input: of pairs, the other side of each, as `images`.
+        map: a label map of each, uint8 `[N, H, W]`.
+        name: what the dataset is called in reports and by runs; by default "arrays:",
+            "pairs:" of pairs or "maps:", and a hash of all that is in it.
+        class_names: a name for each class; default their numbers.
+
+    Raises:
+        UsageError: an array is of another kind or shape, or the names are too few.
+    """
+    images = _images("images", images)
+    rows = {"image": images}
+    if labels is not None:
+        rows["label"] = _labels(labels, len(images))
+    if input is not None:
+        rows["input"] = _like("input", _images("input", input), images)
+    if map is not None:
+        rows["map"] = _maps(map, images)
+    classes = 0 if labels is None else int(rows["label"].max()) + 1
+    if class_names and not 0 < classes <= len(class_names):
+        raise UsageError(
+            "class_names", tuple(class_names), f"must name the {classes} classes"
+        )
+
+    def fetch(index):
+        return {field: x[index] for field, x in rows.items()}
+
+    return Dataset(
+        name or _named(rows),
+        images.shape[1:],
+        (Group(tuple(rows), len(images), fetch),),
+        tuple(class_names) or tuple(str(label) for label in range(classes)),
+        map_classes=0 if map is None else int(rows["map"].max()) + 1,
+        levels=int(np.iinfo(images.dtype).max),
+    )
+
+
+def _named(rows):
+    """By what is in them, so that a run knows its own data again."""
+    content = hashlib.sha256()
+    for field, x in rows.items():
+        content.update(f"{field} {x.shape} {x.dtype}".encode())
+        content.update(np.ascontiguousarray(x).tobytes())
+    kind = "pairs" if "input" in rows else "maps" if "map" in rows else "arrays"
+    return f"{kind}:{content.hexdigest()[:12]}"
+
+
+def fitted(dataset: Dataset, how: fit.Fit) -> Dataset:
+    """The dataset with its images brought to size, all at once, in memory.
+
+    Maps take the nearest pixel. Of images that this changes, `content` is not known.
+
+    Args:
+        dataset: the dataset.
+        how: the `Fit`.
+
+    Raises:
+        UsageError: the crop is larger than the images.
+    """
+    before = dataset.shape[:2]
+    size = fit.fitted_size(before, how, dataset.name)
+    if size == before == fit.fitted_size(before, fit.Fit(how.resize), dataset.name):
+        return dataset
+
+    def group_of(group):
+        every = group.fetch(np.arange(group.size)).items()
+        rows = {name: _resized(x, size, how) for name, x in every}
+
+        def fetch(index):
+            return {name: x[index] for name, x in rows.items()}
+
+        return group._replace(fetch=fetch, content="")
+
+    groups = tuple(group_of(group) for group in dataset.groups)
+    shape = (*size, dataset.shape[2])
+    return dataset._replace(shape=shape, groups=groups, content="")
+
+
+def _resized(x, size, how):
+    if x.ndim < 3:
+        return x
+    fitted = np.empty((len(x), *size, *x.shape[3:]), x.dtype)
+    for image, out in zip(x, fitted, strict=True):
+        if x.ndim == 3:
+            out[:] = fit.apply(Image.fromarray(image), how, nearest=True)
+        elif x.dtype == np.uint8:
+            out[:] = pixels.to_array(fit.apply(pixels.from_array(image), how))
+        else:
+            # Pillow knows colours of 8 bits alone: here each channel is for itself.
+            for channel in range(x.shape[3]):
+                deep = Image.fromarray(image[..., channel].astype(np.float32))
+                mixed = np.rint(np.asarray(fit.apply(deep, how)))
+                out[..., channel] = np.clip(mixed, 0, np.iinfo(x.dtype).max)
+    return fitted
+
+
+def _images(option, images):
+    images = np.asarray(images)
+    kind, shape = images.dtype, list(images.shape)
+    if kind not in (np.uint8, np.uint16):
+        recipe = ""
+        if np.issubdtype(kind, np.floating):
+            signed = images.size and images.min() < 0
+            span = "[-1, 1]" if signed else "[0, 1]"
+            written = "(x + 1) * 127.5" if signed else "x * 255"
+            recipe = f"; of {span} make np.round({written}).astype(np.uint8)"
+        raise UsageError(
+            option,
+            f"({kind} {shape})",
+            f"must be uint8 in 0..255 or uint16 in 0..65535{recipe}",
+        )
+    images = images[..., None] if images.ndim == 3 else images
+    if images.ndim != 4 or images.shape[-1] not in (1, 3, 4) or images.size == 0:
+        raise UsageError(
+            option,
+            f"({kind} {shape})",
+            "must be [N, H, W, C] with C 1, 3 or 4, or [N, H, W], and not empty",
+        )
+    return images
+
+
+def _labels(labels, count):
+    labels = np.asarray(labels)
+    if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
+        raise UsageError(
+            "labels",
+            f"({labels.dtype} {list(labels.shape)})",
+            f"must be integers [{count}], one for each image",
+        )
+    if labels.min() < 0 or labels.max() >= 2**20:
+        raise UsageError(
+            "labels", f"({labels.min()}..{labels.max()})", "must count classes from 0"
+        )
+    return labels.astype(np.int32)
+
+
+def _like(option, array, images):
+    if (array.shape, array.dtype) != (images.shape, images.dtype):
+        raise UsageError(
+            option,
+            f"({array.dtype} {list(array.shape)})",
+            f"must be as `images`, {images.dtype} {list(images.shape)}",
+        )
+    return array
+
+
+def _maps(maps, images):
+    maps = np.asarray(maps)
+    if maps.dtype != np.uint8 or maps.shape != images.shape[:3]:
+        raise UsageError(
+            "map",
+            f"({maps.dtype} {list(maps.shape)})",
+            f"must be uint8 {list(images.shape[:3])}, a class for each pixel",
+        )
+    return maps

@@ -1,0 +1,101 @@
+"""Decoding many images, in parallel, into memory where they fit."""
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgan.types import UsageError, silent
+
+__all__ = ["MEMORY_BUDGET", "Decoded", "decode", "in_order", "reason", "workers"]
+
+MEMORY_BUDGET = 8 * 2**30
+"""Decoded bytes up to which images stay in memory; beyond it they decode on fetch."""
+
+_BLOCK = 4096
+
+
+class Decoded(NamedTuple):
+    """The outcome of `decode`.
+
+    Attributes:
+        kept: int `[n]`, the items that decoded, in order.
+        images: positions `[B]` within `kept` -> uint8 `[B, H, W, C]`.
+        failures: for each item that did not decode, why.
+    """
+
+    kept: np.ndarray
+    images: Callable[[np.ndarray], np.ndarray]
+    failures: dict[int, str]
+
+
+def decode(
+    read: Callable[[int], np.ndarray],
+    count: int,
+    shape: tuple[int, int, int],
+    progress=silent,
+) -> Decoded:
+    """Decodes every item once, in parallel, and keeps the pixels if they fit.
+
+    Args:
+        read: item in `[0, count)` -> uint8 `[H, W, C]`; called from several threads.
+            A `UsageError` from it ends the load, any other error skips the item.
+        count: the number of items.
+        shape: the `(H, W, C)` that `read` returns.
+        progress: shows it, as `types.silent` does not.
+
+    Returns:
+        A `Decoded`. Above `MEMORY_BUDGET` its `images` calls `read` again.
+    """
+    in_memory = count * math.prod(shape) <= MEMORY_BUDGET
+    pixels = np.empty((count, *shape), np.uint8) if in_memory else None
+    pool = workers()
+
+    def attempt(item):
+        try:
+            image = read(item)
+        except (UsageError, MemoryError):
+            raise
+        # Decoders meet broken files with errors of every type.
+        except Exception as error:
+            return reason(error)
+        if pixels is not None:
+            pixels[item] = image
+
+    outcomes = enumerate(in_order(pool, attempt, count, "decoding", progress))
+    failures = {item: why for item, why in outcomes if why is not None}
+    kept = np.array([i for i in range(count) if i not in failures], np.int64)
+    if pixels is not None:
+        pool.shutdown()
+        decoded = pixels[kept] if failures else pixels
+        return Decoded(kept, lambda index: decoded[index], failures)
+
+    def images(index):
+        return np.stack(list(pool.map(read, kept[index])))
+
+    return Decoded(kept, images, failures)
+
+
+def workers() -> ThreadPoolExecutor:
+    """A thread for each core."""
+    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode")
+
+
+def in_order(pool, function, count: int, label: str, progress=silent) -> Iterator:
+    """Yields `function(0) ... function(count - 1)`, computed by the pool's threads."""
+
+    def results():
+        # In blocks: a future per item of a large dataset would take gigabytes.
+        for start in range(0, count, _BLOCK):
+            yield from pool.map(function, range(start, min(start + _BLOCK, count)))
+
+    yield from progress(results(), count, label)
+
+
+def reason(error: Exception) -> str:
+    """The first line of what an error says, without a full stop."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

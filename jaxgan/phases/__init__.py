@@ -1,0 +1,43 @@
+"""The algebra of GANs: a loss reads, a phase writes.
+
+Every GAN here is `game(networks, phase, phase, ...)`. A phase is a pair of pure
+functions, `init(state) -> state` and `step(state, batch, key) -> (state, metrics)`.
+`leaves` has those that are made of losses and networks, `combinators` those that are
+made of other phases, `sharing` what is made once for several. Losses have one
+signature, `loss(state, batch, key) -> (scalar, metrics)`, or `(scalar, metrics,
+memory)` where they remember something. All of it can be put through `jit`, `pmap`,
+`vmap`, `scan` and `grad`.
+"""
+
+from jaxgan.phases.combinators import (
+    carry,
+    chain,
+    every,
+    game,
+    lazy,
+    repeat,
+    together,
+    until,
+)
+from jaxgan.phases.leaves import ema, lazy_adam, project, refresh, update
+from jaxgan.phases.sharing import prepared, share
+from jaxgan.types import Phase
+
+__all__ = [
+    "Phase",
+    "carry",
+    "chain",
+    "ema",
+    "every",
+    "game",
+    "lazy",
+    "lazy_adam",
+    "prepared",
+    "project",
+    "refresh",
+    "repeat",
+    "share",
+    "together",
+    "until",
+    "update",
+]

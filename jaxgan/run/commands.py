@@ -1,0 +1,244 @@
+"""What can be done with a trained run: sample, translate, evaluate."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from jaxgan.metrics import report
+from jaxgan.run import draws, evaluation, files, images, references, tables, workdir
+from jaxgan.run.loading import Loaded
+from jaxgan.run.settings import Count, Range, Seed
+from jaxgan.types import Draw, UsageError
+
+__all__ = [
+    "COMMANDS",
+    "Command",
+    "Evaluate",
+    "Loaded",
+    "Sample",
+    "Trained",
+    "Translate",
+    "evaluate",
+    "sample",
+    "translate",
+]
+
+
+class Command(NamedTuple):
+    """One command of an experiment's command line."""
+
+    options: type
+    """A dataclass on top of `Trained`."""
+    run: Callable[[Any, Loaded], None]
+    of_all: Callable[[Any, list[Loaded]], None] | None = None
+    """What it does with all members, where none is chosen; None where one must be."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trained:
+    """Which trained run, and which of its states."""
+
+    workdir: str | None = None
+    """The run. Default runs/EXPERIMENT."""
+    member: Annotated[int | None, Range(0)] = None
+    """Which of the members of a run of --seeds or --sweep."""
+    best: bool = False
+    """The best state that --evaluate-every found, instead of the newest."""
+    live: bool = False
+    """Weights as they are, instead of their average."""
+    platform: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
+    """Where to run."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sample(Trained):
+    """Draw images from noise with a trained run, rebuilt from its workdir alone."""
+
+    num: Count = 64
+    """How many images."""
+    out: str = "samples.png"
+    """The PNG to write: a grid."""
+    npz: str | None = None
+    """Also write the images as an .npz: `images` uint8 [N, H, W, C] and `labels`."""
+    seed: Seed = 0
+    """Decides the latents."""
+    label: int | None = None
+    """Draw only this class (class-conditional runs); default all in turn."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Translate(Trained):
+    """Translate image files with a trained run."""
+
+    input: str
+    """An image file, or a folder of them, of any sizes: of what the run was given. Of
+    label maps the pixels are numbers of classes; a hole is where a file is transparent,
+    or white in --hole."""
+    out: str = "translated"
+    """The folder to write PNG files of the same names to; of one file, also its name,
+    ending in .png."""
+    back: bool = False
+    """The other way (CycleGAN)."""
+    hole: str | None = None
+    """For inpainting: an image that is white where the hole is."""
+    style: str | None = None
+    """An image, of which the middle is taken, whose style all take (SPADE, unless
+    trained with --no-encoder); default, each one as drawn of --seed and its name."""
+    batch_size: Count = 8
+    """Files of one size to translate at a time."""
+    seed: Seed = 0
+    """Decides the noise, with each file's name."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluate(Trained):
+    """Measure what a trained run draws: samples, or translations, beside answers
+    without learning."""
+
+    num: Count = 10000
+    """How many samples or translations, and at most how many real images."""
+    metrics: tuple[str, ...] | None = None
+    """What to measure; default all that there is for such images."""
+    data: str | None = None
+    """Images to translate, as in training; default the run's own test images, or, where
+    it has none, those that it was trained on."""
+    reference: str | None = None
+    """Real images, as --data takes them in training; default the run's own."""
+    back: bool = False
+    """The other way (CycleGAN)."""
+    inception_weights: str | None = None
+    """The file weights-inception-2015-12-05-6726825d.pth, for FID, KID and Inception
+    Score; without it digits are judged by a small classifier that comes with jaxgan,
+    translations by a bank of filters."""
+    out: str | None = None
+    """The JSON to write. Default WORKDIR/evaluation.json, of --back
+    evaluation_back.json."""
+    seed: Seed = 0
+    """Decides what is drawn, and which images are taken."""
+
+
+def _draw(loaded: Loaded, noise: bool, back: bool = False) -> tuple[str, Draw]:
+    """The draw that a command is about."""
+    found = loaded.model.draws
+    if back:
+        if "back" not in found:
+            raise UsageError("back", None, ": this run learned one way only.")
+        return "back", found["back"]
+    name = evaluation.main_draw(loaded.model)
+    if draws.from_noise(found[name]) != noise:
+        does = "draws from noise" if not noise else "translates images"
+        other = "sample" if not noise else "translate"
+        reason = f"holds a run that {does}; use the command {other}."
+        raise UsageError("workdir", loaded.path, reason)
+    return name, found[name]
+
+
+def sample(options: Sample, loaded: Loaded) -> None:
+    """Writes a grid, and the images as .npz when asked."""
+    name, _ = _draw(loaded, noise=True)
+    args = loaded.model, loaded.state, options.num, options.seed
+    pictures, labels = draws.draw(
+        *args, num_classes=loaded.num_classes, label=options.label, name=name
+    )
+    images.write(pictures, labels, options.out, options.npz)
+    written = " and ".join(filter(None, (options.out, options.npz)))
+    print(f"{len(pictures)} images in {written}")
+
+
+def translate(options: Translate, loaded: Loaded) -> None:
+    """Writes translations of a user's files."""
+    _, draw = _draw(loaded, noise=False, back=options.back)
+    written = files.translate(
+        draw,
+        loaded.state,
+        loaded.run.shape,
+        Path(options.input),
+        Path(options.out),
+        hole=None if options.hole is None else Path(options.hole),
+        style=None if options.style is None else Path(options.style),
+        batch_size=options.batch_size,
+        seed=options.seed,
+    )
+    one = len(written) == 1
+    print(written[0] if one else f"{len(written)} images in {written[0].parent}")
+
+
+def evaluate(options: Evaluate, loaded: Loaded) -> None:
+    """Prints a table and writes its figures as JSON."""
+    out = _json(options, loaded)
+    result = _report(options, loaded)
+    out.write_text(json.dumps(result, indent=2) + "\n")
+    print(report.table(result))
+    step, weights = result["step"], result["weights"]
+    print(f"The {weights} weights of step {step}. Written to {out}.")
+
+
+def evaluate_all(options: Evaluate, members: list[Loaded]) -> None:
+    """The same of all members: a mean and a deviation, and each beside them."""
+    out = _json(options, members[0])
+    reports = [_report(options, one) for one in members]
+    result = tables.joined(reports, [one.name for one in members])
+    out.write_text(json.dumps(result, indent=2) + "\n")
+    print(tables.table(result))
+    print(f"Written to {out}.")
+
+
+def _json(options, loaded: Loaded) -> Path:
+    """The file to write figures to, if it can be."""
+    name = "evaluation_back.json" if options.back else "evaluation.json"
+    out = loaded.path / name if options.out is None else Path(options.out)
+    workdir.writable(out.parent, "out")
+    if out.is_dir():
+        raise UsageError("out", out, "is a folder; name a file.")
+    return out
+
+
+def _report(options: Evaluate, loaded: Loaded) -> dict:
+    """The figures of one run, with what they are of."""
+    cfg, state = loaded.run.config, loaded.state
+    name = "back" if options.back else evaluation.main_draw(loaded.model)
+    if options.back:
+        _draw(loaded, noise=False, back=True)  # or it is refused
+    draw = loaded.model.draws[name]
+    reference, dataset, floor, notes = references.compared(options, loaded, draw)
+    weights = options.inception_weights or cfg.inception_weights
+    mesh = draws.mesh_of(state)
+    try:
+        result = evaluation.evaluate(
+            loaded.model,
+            state,
+            name,
+            dataset=dataset,
+            reference=reference,
+            floor=floor,
+            num_classes=loaded.num_classes,
+            extractor=evaluation.extractor_for(draw, weights, reference, mesh),
+            names=options.metrics,
+            num=options.num,
+            seed=options.seed,
+            measures=loaded.measures,
+        )
+    except UsageError as error:
+        real = "reference" if options.reference else "data"
+        names = {"reference": real, "floor": real, "samples": "data", "real": "data"}
+        raise error.renamed(names.get(error.option or "", error.option)) from None
+    result["notes"] = [*dict.fromkeys([*notes, *result["notes"]])]
+    settled = any("batch_stats" in stats for stats in state.stats.values())
+    return result | {
+        "batch_norm": "standing statistics" if settled else None,
+        "workdir": str(loaded.path),
+        "member": loaded.member,
+        "step": int(state.step),
+        "checkpoint": "best" if options.best else "newest",
+        "weights": "live" if options.live else "averaged",
+        "seed": options.seed,
+    }
+
+
+COMMANDS = {
+    "sample": Command(Sample, sample),
+    "translate": Command(Translate, translate),
+    "evaluate": Command(Evaluate, evaluate, evaluate_all),
+}

@@ -1,0 +1,109 @@
+"""What a run is trained on, and what it is shown on."""
+
+import os
+
+import numpy as np
+
+from jaxgan import data
+from jaxgan.data import SOURCES, Dataset, Source, tfds
+from jaxgan.data.feed import Change
+from jaxgan.run import config, settings
+from jaxgan.run.progress import bars
+from jaxgan.run.sides import check
+from jaxgan.types import Model, UsageError
+
+__all__ = ["change", "given", "held_out", "load", "sources_here", "test_images"]
+
+
+def sources_here(sources: tuple[Source, ...] = SOURCES) -> tuple[Source, ...]:
+    """The sources, with TensorFlow Datasets in `$TFDS_DATA_DIR` if that is set."""
+    root = os.environ.get("TFDS_DATA_DIR")
+    here = tfds.source(root) if root else None
+    return tuple(here if here and x is data.sources.TFDS else x for x in sources)
+
+
+def load(
+    cfg: config.Config,
+    spec: str | None = None,
+    centre: bool = True,
+    sources=SOURCES,
+    split: str = "train",
+) -> Dataset:
+    """A run's images, or others brought to the same size.
+
+    Args:
+        cfg: its options.
+        spec: other images; default the run's own.
+        centre: of what `random_crop` cuts out while training, take the centre.
+        sources: what a spec chooses from.
+        split: as `data.load` takes it.
+
+    Raises:
+        UsageError: see `data.load`.
+    """
+    fit = {name: config.size(name, getattr(cfg, name)) for name in ("resize", "crop")}
+    known = sources_here(sources)
+    found = data.load(
+        spec or cfg.data, split=split, **fit, sources=known, progress=bars
+    )
+    crop = config.sides("random_crop", cfg.random_crop)
+    return data.centred(found, crop) if centre and crop else found
+
+
+def given(cfg: config.Config, arrays) -> Dataset:
+    """The data set that a `Dataset`, images, or images and labels are.
+
+    Raises:
+        UsageError: they are to be resized, which is for data that are loaded.
+    """
+    for name in ("resize", "crop"):
+        if size := getattr(cfg, name):
+            reason = "is for data that are loaded; bring these to size by data.fitted."
+            raise UsageError(name, size, reason)
+    if isinstance(arrays, Dataset):
+        return arrays
+    images, labels = arrays if isinstance(arrays, tuple) else (arrays, None)
+    return data.from_arrays(np.asarray(images), labels)
+
+
+def change(cfg: config.Config, shape) -> Change:
+    """What is done to training images at random.
+
+    Raises:
+        UsageError: it would cut out more than there is.
+    """
+    crop = config.sides("random_crop", cfg.random_crop)
+    if crop and (crop[0] > shape[0] or crop[1] > shape[1]):
+        raise UsageError(
+            "random_crop",
+            cfg.random_crop,
+            f"is larger than the images of {shape[0]}x{shape[1]}; crop less, or "
+            "enlarge them first with `resize`.",
+        )
+    return Change(cfg.flip, crop)
+
+
+def test_images(
+    cfg: config.Config, dataset: Dataset, spec: str | None = None, sources=SOURCES
+) -> tuple[Dataset | None, tuple[str, ...]]:
+    """The test split of a data set that was loaded, if there is one, and notes."""
+    if "test" not in dataset.splits:
+        return None, ()
+    try:
+        return load(cfg, spec, sources=sources, split="test"), ()
+    except UsageError as error:  # a folder of training files alone
+        return None, (f"There are no test images: {error.worded(settings.flag)}",)
+
+
+def held_out(cfg: config.Config, model: Model, dataset: Dataset, sources=SOURCES):
+    """What draws of images are shown and measured on: test images, or else those
+    trained on; without sources, the latter.
+
+    Raises:
+        UsageError: a task of the model cannot be made of the data.
+    """
+    check(model, dataset)
+    noise = all(draw.task.target is None for draw in model.draws.values())
+    if noise or sources is None:
+        return dataset
+    return test_images(cfg, dataset, sources=sources)[0] or dataset

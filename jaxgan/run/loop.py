@@ -1,0 +1,85 @@
+"""The loop: dispatch steps until the next hook is due.
+
+A program runs many steps in one dispatch, and how a run is divided into dispatches
+changes no bit of it. All that happens between steps is a hook: logging, samples,
+evaluation, checkpoints, the guard against NaN, the progress bar.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import jax
+
+from jaxgan.types import Metrics, TrainState
+
+__all__ = ["DISPATCH_SECONDS", "Hook", "Now", "loop"]
+
+DISPATCH_SECONDS = 0.5
+"""Steps run on the device in dispatches of about this long."""
+
+
+class Now(NamedTuple):
+    """Where a run is."""
+
+    step: int
+    state: TrainState
+    metrics: Metrics
+    """The sums since they were last begun anew."""
+    seconds: float
+    """What the device took for them."""
+
+
+class Hook(NamedTuple):
+    """What is done every so many steps, and after the last one."""
+
+    every: int
+    """Steps; 0: after each dispatch."""
+    run: Callable[[Now], bool | None]
+    """When it returns True, metrics are begun anew."""
+
+    def due(self, step: int, steps: int) -> bool:
+        return not self.every or step % self.every == 0 or step == steps
+
+
+def loop(
+    program: Callable,
+    state: TrainState,
+    zeros: Callable[[], Metrics],
+    arrays_at: Callable,
+    steps: int,
+    hooks: Iterable[Hook],
+    stopped: Callable[[], bool],
+) -> TrainState:
+    """Runs a program up to a step.
+
+    Args:
+        program: `(state, metrics, arrays, n) -> (state, metrics)`, n steps.
+        state: where it starts; donated.
+        zeros: the metrics of no steps.
+        arrays_at: `step -> (arrays, end)`, what holds the batches up to the step `end`
+            (None: all).
+        steps: the last step.
+        hooks: in the order in which they run.
+        stopped: asked before each dispatch.
+
+    Returns:
+        The state, of `steps` steps, or of fewer when stopped.
+    """
+    step, pace, seconds, metrics = int(state.step), math.inf, 0.0, zeros()
+    hooks = tuple(hooks)
+    while step < steps and not stopped():
+        arrays, end = arrays_at(step)
+        due = (step - step % h.every + h.every for h in hooks if h.every)
+        n = min(steps, end or steps, *due) - step
+        n = max(1, min(n, int(DISPATCH_SECONDS / pace)))
+        began = time.perf_counter()
+        state, metrics = jax.block_until_ready(program(state, metrics, arrays, n))
+        spent = time.perf_counter() - began
+        step, pace, seconds = step + n, spent / n, seconds + spent
+        for hook in hooks:
+            now = Now(step, state, metrics, seconds)
+            if hook.due(step, steps) and hook.run(now):
+                metrics, seconds = zeros(), 0.0
+    return state

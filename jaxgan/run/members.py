@@ -1,0 +1,114 @@
+"""Members: many runs of one experiment as one program, `vmap` over its state.
+
+A member has a seed of its own and values of its own of some options. Everything about
+it is that of the single run with these: weights, noise and order of the data. Only
+`TrainState.step` is shared, or a phase that runs on every n-th step would run on all.
+"""
+
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxgan.run import config, settings
+from jaxgan.types import TrainState, UsageError
+
+__all__ = ["AXES", "Member", "member_of", "members", "stacked", "varied"]
+
+AXES = TrainState(None, 0, 0, 0, 0, 0)  # type: ignore[arg-type]  # axes, not arrays
+"""Over which axis of its fields members of a state are stacked."""
+
+
+class Member(NamedTuple):
+    """One of the runs."""
+
+    seed: int
+    values: dict[str, float]
+    """Swept options."""
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        swept = (f"{name} {value:g}" for name, value in self.values.items())
+        return ", ".join([f"seed {self.seed}", *swept])
+
+
+def members(cfg: config.Config) -> tuple[Member, ...]:
+    """The members of a run, one or more; each combination of value and seed.
+
+    Raises:
+        UsageError: what is swept is no such option, no number, or out of range.
+    """
+    swept = [_values(cfg, text) for text in cfg.sweep]
+    names = [name for name, _ in swept]
+    if len(set(names)) < len(names):
+        raise UsageError("sweep", " ".join(cfg.sweep), "names an option twice.")
+    found = []
+    for combination in itertools.product(*(values for _, values in swept)):
+        values = dict(zip(names, combination, strict=True))
+        config.check(settings.changed(cfg, **values))
+        for i in range(cfg.seeds):
+            found.append(Member((cfg.seed + i) % 2**32, values))
+    return tuple(found)
+
+
+def _values(cfg, text):
+    name, _, listed = text.partition("=")
+    name = name.strip("-").replace("-", "_")
+    known = settings.known(type(cfg))
+    floats = [o.name for o in known.values() if o.type is float]
+    if name not in floats:
+        raise UsageError(
+            "sweep",
+            text,
+            f": it is NAME=VALUE,VALUE,... of one of {', '.join(floats)}.",
+        )
+    try:
+        values = [float(value) for value in listed.split(",")]
+    except ValueError:
+        reason = f": give numbers, such as {name}=0.001,0.01."
+        raise UsageError("sweep", text, reason) from None
+    if len(set(values)) < len(values):
+        raise UsageError("sweep", text, "gives a value twice.")
+    return name, values
+
+
+def varied(build: Callable, cfg, shape, num_classes: int) -> Callable:
+    """`values -> model`, the model of a member, whose swept options may be traced.
+
+    Args:
+        build: `(config, shape, num_classes) -> Model`.
+        cfg: the options that are the same for all.
+        shape: (H, W, C).
+        num_classes: of the data.
+
+    Raises (the returned function):
+        UsageError: the experiment decides by a swept option what is built.
+    """
+
+    def model(values: dict[str, Any]):
+        try:
+            return build(settings.changed(cfg, **values), shape, num_classes)
+        except jax.errors.ConcretizationTypeError:
+            raise UsageError(
+                "sweep",
+                " ".join(cfg.sweep),
+                ": this experiment builds other networks or phases for other values of "
+                "it; run one after the other.",
+            ) from None
+
+    return model
+
+
+def stacked(states) -> TrainState:
+    """One state of many, whose arrays but the step have a leading axis of members."""
+    fields = TrainState(*(s for s in states[0]))
+    rest = [jax.tree.map(lambda *x: jnp.stack(x), *(s[1:] for s in states))]
+    return TrainState(fields.step, *rest[0])
+
+
+def member_of(state: TrainState, k: int) -> TrainState:
+    """One member of a stack."""
+    return TrainState(state.step, *jax.tree.map(lambda x: x[k], tuple(state[1:])))

@@ -1,0 +1,213 @@
+"""The classic GANs: a loss, penalties, a schedule, and what D is shown.
+
+Options of `gan_mnist.py`, `gan_cifar10.py` and `stacked_mnist.py`, and the GAN that
+they make of two networks.
+"""
+
+import dataclasses
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgan import augment, losses, models, recipes
+from jaxgan import regularizers as reg
+from jaxgan.models import spectral
+from jaxgan.run import config
+from jaxgan.run.settings import Count, Fraction, Index, Number
+from jaxgan.types import Model, UsageError
+
+__all__ = [
+    "AUGMENTS",
+    "LOSSES",
+    "OPTIMIZERS",
+    "PENALTIES",
+    "Adversary",
+    "Config",
+    "Networks",
+    "Optimizers",
+    "build",
+    "recipe",
+]
+
+LOSSES = {
+    "nonsaturating": losses.nonsaturating,
+    "minimax": losses.minimax,
+    "one_sided": losses.one_sided(),
+    "least_squares": losses.least_squares,
+    "wasserstein": losses.wasserstein,
+    "hinge": losses.hinge,
+    "relativistic_logistic": losses.relativistic_logistic,
+    "relativistic_least_squares": losses.relativistic_least_squares,
+    "relativistic_hinge": losses.relativistic_hinge,
+}
+SHIFT = augment.diff_augment(augment.translation)
+PENALTIES = {
+    "r1": reg.r1,
+    "r2": reg.r2,
+    "wgan_gp": reg.wgan_gp,
+    "dragan": reg.dragan,
+    "lecam": reg.lecam_penalty,
+    "consistency": lambda weight: reg.consistency(SHIFT, weight, weight),
+}
+AUGMENTS: dict[str, Any] = {
+    "none": None,
+    "diff_augment": augment.diff_augment(augment.translation, augment.cutout),
+    "instance_noise": augment.instance_noise(steps=2000),
+}
+OPTIMIZERS: dict[str, Any] = {
+    "adam": optax.adam,
+    "rmsprop": lambda rate, beta1, beta2: optax.rmsprop(rate, beta2, momentum=beta1),
+}
+Norm = Literal["batch", "none", "spectral"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Networks:
+    """The networks."""
+
+    g_width: Count = 32
+    """Channels of G's last hidden layer; each smaller stage has twice as many."""
+    d_width: Count = 32
+    """Channels of D's first layer; each smaller stage has twice as many."""
+    latent_dim: Count = 100
+    """Dimension of the noise z."""
+    d_norm: Norm = "batch"
+    """D's normalization; penalties of its gradient need "none" or "spectral". ResNets'
+    D has "none" or "spectral"."""
+    g_norm: Norm = "batch"
+    """G's normalization. ResNets' G has BatchNorm, and beside it maybe "spectral"."""
+    pack: Count = 1
+    """How many images D judges at once."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Adversary:
+    """What D and G play."""
+
+    loss: Literal[tuple(LOSSES)] = "nonsaturating"  # type: ignore[valid-type]  # of the table
+    """What D and G minimize."""
+    r1: Number = 0.0
+    """γ of R1, |∇D|² at real images; 0 is without, as with all penalties."""
+    r2: Number = 0.0
+    """γ of R2, |∇D|² at fakes."""
+    wgan_gp: Number = 0.0
+    """λ of (|∇D| - 1)² between real images and fakes."""
+    dragan: Number = 0.0
+    """λ of (|∇D| - 1)² around real images."""
+    lecam: Number = 0.0
+    """λ of LeCam."""
+    consistency: Number = 0.0
+    """λ of consistency under shifts of up to an eighth."""
+    n_critic: Count = 1
+    """Updates of D for each of G."""
+    clip: Number = 0.0
+    """D's weights are clipped to ± this; 0 is without."""
+    augment: Literal[tuple(AUGMENTS)] = "none"  # type: ignore[valid-type]  # of the table
+    """What is done to what D is shown, real and fake; instance noise fades to nothing
+    in 2,000 steps."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizers:
+    """The optimizers, and the average of G's weights."""
+
+    optimizer: Literal[tuple(OPTIMIZERS)] = "adam"  # type: ignore[valid-type]  # of the table
+    """Of both networks."""
+    g_lr: Number = 1e-3
+    """G's learning rate."""
+    d_lr: Number = 1e-3
+    """D's learning rate."""
+    decay_steps: Index = 0
+    """Steps in which the learning rates fall to 0 along a line; 0: they do not."""
+    beta1: Fraction = 0.5
+    """Adam's decay of the gradient's mean; RMSProp's momentum."""
+    beta2: Fraction = 0.999
+    """The decay of the gradient's mean square."""
+    ema_decay: Fraction = 0.999
+    """Of the averaged weights that samples are drawn with, per update of G."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(config.Config):
+    """A GAN of DCGAN's networks on MNIST, or on any images."""
+
+    networks: Networks = Networks()
+    adversary: Adversary = Adversary()
+    optimizers: Optimizers = Optimizers()
+
+
+def build(cfg: Config, shape, num_classes) -> Model:
+    """A GAN of DCGAN's networks, without labels."""
+    nets = cfg.networks
+    norm = nets.g_norm == "batch", nets.d_norm == "batch"
+    dtype = jnp.dtype(cfg.dtype)
+    G, _ = models.dcgan.networks(shape, nets.g_width, dtype=dtype, norm=norm)
+    _, D = models.dcgan.networks(shape, nets.d_width, dtype=dtype, norm=norm)
+    return recipe(cfg, models.flax_net("G", G), models.flax_net("D", D))
+
+
+def recipe(cfg: Config, G, D, num_classes: int = 0) -> Model:
+    """The GAN that the options describe, of two networks.
+
+    Raises:
+        UsageError: options do not go together.
+    """
+    nets, play, tx = cfg.networks, cfg.adversary, cfg.optimizers
+    weights = {name: getattr(play, name) for name in PENALTIES}
+    weights = {name: weight for name, weight in weights.items() if _asked(weight)}
+    _check(cfg, weights, num_classes)
+    if nets.g_norm == "spectral":
+        G = spectral.normalized(G)
+    if nets.d_norm == "spectral":
+        D = spectral.normalized(D)
+    if nets.pack > 1:
+        D = models.packed(D, nets.pack)
+
+    def optimizer(rate, updates):
+        if tx.decay_steps:
+            rate = optax.linear_schedule(rate, 0.0, updates)
+        return OPTIMIZERS[tx.optimizer](rate, tx.beta1, tx.beta2)
+
+    penalties = [PENALTIES[name](weight) for name, weight in weights.items()]
+    return recipes.gan(
+        G,
+        D,
+        latent_dim=nets.latent_dim,
+        g_tx=optimizer(tx.g_lr, -(-tx.decay_steps // play.n_critic)),
+        d_tx=optimizer(tx.d_lr, tx.decay_steps),
+        loss=LOSSES[play.loss],
+        penalty=reg.total(*penalties) if penalties else None,
+        n_critic=play.n_critic,
+        clip=play.clip if _asked(play.clip) else None,
+        augment=AUGMENTS[play.augment],
+        num_classes=num_classes,
+        ema_decay=tx.ema_decay,
+    )
+
+
+def _asked(weight) -> bool:
+    """Whether there is such a term; one that is swept is there for all members."""
+    return isinstance(weight, jax.core.Tracer) or bool(weight)
+
+
+def _check(cfg, weights, num_classes):
+    nets, tx = cfg.networks, cfg.optimizers
+    for name in sorted(weights.keys() - {"lecam", "consistency"}):
+        value = None if isinstance(weights[name], jax.core.Tracer) else weights[name]
+        of = "is of D's gradient at each image, which"
+        if nets.d_norm == "batch":
+            reason = f"{of} BatchNorm mixes; give `d_norm` none or spectral."
+            raise UsageError(name, value, reason)
+        if nets.pack > 1:
+            reason = f"{of} `pack` {nets.pack} mixes; leave one out."
+            raise UsageError(name, value, reason)
+    if nets.pack > 1 and num_classes:
+        raise UsageError("pack", nets.pack, "images have no one label; leave it out.")
+    if 0 < tx.decay_steps < cfg.steps:
+        reason = f"leaves a learning rate of 0 before `steps` {cfg.steps}; give as many"
+        raise UsageError("decay_steps", tx.decay_steps, f"{reason}, or 0.")
+    if cfg.batch_size % nets.pack:
+        reason = f"must divide `batch_size` {cfg.batch_size}."
+        raise UsageError("pack", nets.pack, reason)

@@ -1,0 +1,87 @@
+"""pix2pix's networks for a task: `pix2pix.py`, `colorize.py` and `inpaint.py`."""
+
+import dataclasses
+from typing import Literal
+
+import jax.numpy as jnp
+
+from jaxgan import models, recipes
+from jaxgan.run import config
+from jaxgan.run.presets.groups import Optimizers, adams
+from jaxgan.run.settings import Count, Fraction, Number
+from jaxgan.tasks import Task
+from jaxgan.types import Model, UsageError
+
+__all__ = ["Config", "Networks", "Objective", "Patch", "build"]
+
+Patch = Literal[1, 16, 34, 70, 142, 286]
+
+
+@dataclasses.dataclass(frozen=True)
+class Networks:
+    """The networks."""
+
+    width: Count = 32
+    """Channels of the U-Net's first stage; each smaller one has twice as many."""
+    d_width: Count = 32
+    """Channels of D's first layer."""
+    patch: Patch = 16
+    """Side of the patches that D judges."""
+    norm: Literal["instance", "layer", "batch", "none"] = "instance"
+    """Normalization of both networks; with "batch" images that pass together share
+    their statistics: all of a step, but `translate` passes each by itself."""
+    dropout: Fraction = 0.5
+    """Of the U-Net's smallest stages: the noise."""
+    encoder_decoder: bool = False
+    """Leave out the U-Net's skip connections, for comparison."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """What G minimizes."""
+
+    weight: Number = 100.0
+    """λ of the L1 distance from the target, beside 1 of the GAN."""
+    regression: bool = False
+    """Do without D: the L1 distance alone, what a GAN is to be compared with."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(config.Config):
+    """pix2pix between images and what is made of them."""
+
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    """Which image of a pair is given, and which should come of it."""
+    networks: Networks = Networks()
+    objective: Objective = Objective()
+    optimizers: Optimizers = Optimizers()
+
+
+def build(cfg: Config, shape, task: Task) -> Model:
+    """pix2pix for a task, between images of `shape` (H, W, C).
+
+    Raises:
+        UsageError: the images do not suit the networks or the options.
+    """
+    nets, objective = cfg.networks, cfg.objective
+    if cfg.direction == "BtoA" and "input" not in task.needs:
+        raise UsageError(
+            "direction",
+            "BtoA",
+            "is for pix2pix.py with pairs:DIR as `data`; here what is given is made of "
+            f"the images of {cfg.data}.",
+        )
+    dtype = jnp.dtype(cfg.dtype)
+    stages = len(models.pix2pix.halved((1, *shape))) - 1
+    skips = not nets.encoder_decoder
+    args = nets.width, stages, skips, nets.norm, nets.dropout, dtype
+    G = models.flax_net("G", models.pix2pix.UNet(shape[-1], *args))
+    patches = models.pix2pix.PatchGAN(nets.d_width, nets.patch, nets.norm, dtype=dtype)
+    g_tx, d_tx = adams(cfg.optimizers, cfg.steps)
+    decay = cfg.optimizers.ema_decay
+    if objective.regression:
+        return recipes.regression(G, task, g_tx=g_tx, ema_decay=decay)
+    models.pix2pix.check_patch((1, *shape), nets.patch)
+    D = models.flax_net("D", patches)
+    of = {"g_tx": g_tx, "d_tx": d_tx, "weight": objective.weight}
+    return recipes.pix2pix(G, D, task, **of, ema_decay=decay)

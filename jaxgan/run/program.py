@@ -1,0 +1,150 @@
+"""From a model and its data to one compiled program of any number of steps."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax, random
+
+from jaxgan import parallel
+from jaxgan.data.feed import Feed
+from jaxgan.run.members import AXES, Member
+from jaxgan.types import Metrics, TrainState, example
+
+__all__ = ["Keys", "Start", "keys", "looped", "program", "start"]
+
+
+class Keys(NamedTuple):
+    """The roots of a run's randomness, one for each purpose."""
+
+    weights: jax.Array
+    steps: jax.Array
+    data: jax.Array
+    samples: jax.Array
+
+
+def keys(seed) -> Keys:
+    """The roots of a seed, which may be traced."""
+    return Keys(*random.split(random.key(seed), 4))
+
+
+def looped(step: Callable, batch: Callable, root, data_root) -> Callable:
+    """Many steps in one dispatch.
+
+    Args:
+        step: `(state, batch, key) -> (state, metrics)`.
+        batch: `(arrays, step, key) -> batch`.
+        root: step k's key is `fold_in(root, k)`; its batch's, `fold_in(data_root, k)`.
+
+    Returns:
+        `run(state, totals, arrays, n) -> (state, totals)`: n steps, with the metrics
+        added to `totals`. One program serves every n, so how a run is divided into
+        dispatches changes no bit of it.
+    """
+
+    def run(state, totals, arrays, n):
+        def body(_, carry):
+            state, totals = carry
+            here = batch(arrays, state.step, random.fold_in(data_root, state.step))
+            key = random.fold_in(root, state.step)
+            state, metrics = step(state, here, key)
+            return state, {name: totals[name] + metrics[name] for name in totals}
+
+        return lax.fori_loop(0, n, body, (state, totals))
+
+    return run
+
+
+class Start(NamedTuple):
+    """How a run begins."""
+
+    init: Callable[[], TrainState]
+    """The first state."""
+    template: TrainState
+    """Its structure, as `ShapeDtypeStruct`s with shardings, to restore into."""
+
+
+def start(model_of: Callable, members: tuple[Member, ...], shape, mesh) -> Start:
+    """The first state of one run, or of several members at once.
+
+    Args:
+        model_of: `values -> model`, of swept options.
+        members: one for each; of several, all arrays but `step` have a leading axis.
+        shape: (H, W, C) of a batch's images.
+        mesh: the devices that hold copies of the state.
+    """
+
+    def first(member):
+        model = model_of(member["values"])
+        return model.init(keys(member["seed"]).weights, example(shape))
+
+    if len(members) > 1:
+        first = jax.vmap(first, out_axes=AXES)
+    who, whole = _who(members), parallel.replicated(mesh)
+    template = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole),
+        jax.eval_shape(first, who),
+    )
+    return Start(lambda: jax.jit(first, out_shardings=whole)(who), template)
+
+
+def program(
+    model_of: Callable, members: tuple[Member, ...], source: Feed, state, mesh
+) -> tuple[Callable, Callable[[], Metrics]]:
+    """The steps of one run, or of several members at once, compiled.
+
+    Args:
+        model_of: as in `start`.
+        members: as in `start`.
+        source: their data, for the same seeds.
+        state: where it starts.
+        mesh: the devices that share each batch.
+
+    Returns:
+        `run(state, totals, arrays, n) -> (state, totals)`, which donates state and
+        totals, and `zeros()`, the totals of no steps.
+    """
+
+    def steps(member, state, totals, arrays, n):
+        root = keys(member["seed"])
+
+        def batch(arrays, step, key):
+            return source.batch(arrays, step, key, member["seed"])
+
+        step = model_of(member["values"]).step
+        return looped(step, batch, root.steps, root.data)(state, totals, arrays, n)
+
+    def metrics(member, state, arrays):
+        root = keys(member["seed"])
+        batch = source.batch(arrays, state.step, root.data, member["seed"])
+        return model_of(member["values"]).step(state, batch, root.steps)[1]
+
+    if len(members) > 1:
+        steps = jax.vmap(steps, (0, AXES, 0, source.axis, None), (AXES, 0))
+        metrics = jax.vmap(metrics, (0, AXES, source.axis))
+    who, whole = _who(members), parallel.replicated(mesh)
+    shapes = jax.eval_shape(metrics, who, state, source.at(int(state.step))[0])
+
+    def zeros():
+        empty = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
+        return jax.device_put(empty, whole)
+
+    run = jax.jit(
+        lambda state, totals, arrays, n: steps(who, state, totals, arrays, n),
+        donate_argnums=(0, 1),
+        out_shardings=(whole, whole),
+    )
+    return run, zeros
+
+
+def _who(members):
+    """Seeds and swept values, of several members as arrays."""
+    if len(members) == 1:
+        return {"seed": np.uint32(members[0].seed), "values": members[0].values}
+    names = members[0].values
+    return {
+        "seed": np.array([m.seed for m in members], np.uint32),
+        "values": {n: jnp.array([m.values[n] for m in members]) for n in names},
+    }

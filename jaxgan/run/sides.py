@@ -1,0 +1,90 @@
+"""A data set as a task sees it: what is given, and what it should become."""
+
+from typing import NamedTuple
+
+import jax
+from jax import random
+
+from jaxgan.data import Dataset, Group
+from jaxgan.tasks import Task
+from jaxgan.types import Model, UsageError, example
+
+__all__ = ["Sides", "check", "map_classes", "sides"]
+
+HAVING = {
+    "input": "pairs:DIR or, for unpaired translation, unpaired:A,B",
+    "map": "maps:DIR or mapped_mnist",
+}
+
+
+class Sides(NamedTuple):
+    """What a task translates, and to what."""
+
+    sources: Dataset
+    """What is given is made of these."""
+    targets: Dataset
+    """What it should become, the `image` of them."""
+    paired: bool
+    """Whether a source and the target of its index belong together."""
+
+
+def sides(dataset: Dataset, task: Task) -> Sides:
+    """The group that a task reads, and the group of its target."""
+    assert task.target is not None
+    source = next((field for field in task.needs if field != task.target), task.target)
+    here, there = _group_of(dataset, source), _group_of(dataset, task.target)
+    first = there is dataset.groups[0] and task.target == "image"
+    content = dataset.content if first else there.content
+    target = _as_images(there, task.target)
+    targets = dataset._replace(groups=(target,), content=content)
+    return Sides(dataset._replace(groups=(here,)), targets, here is there)
+
+
+def _group_of(dataset, field):
+    return next(group for group in dataset.groups if field in group.fields)
+
+
+def _as_images(group: Group, field: str) -> Group:
+    """The group with one of its fields called `image`, its label `label`."""
+    if field == "image":
+        return group
+    names = {field: "image", f"{field}_label": "label"}
+    names = {old: new for old, new in names.items() if old in group.fields}
+
+    def fetch(index):
+        rows = group.fetch(index)
+        return {new: rows[old] for old, new in names.items()}
+
+    return Group(tuple(names.values()), group.size, fetch, group.content)
+
+
+def check(model: Model, dataset: Dataset) -> None:
+    """Refuses data that a task of the model cannot be made of.
+
+    Raises:
+        UsageError: naming what is missing, and what has it.
+    """
+    for draw in model.draws.values():
+        needs = draw.task.needs if draw.task.target else ()
+        if needs and dataset.shape[2] == 4:
+            reason = "has images with transparency (RGBA), which no task takes yet."
+            raise UsageError("data", dataset.name, reason)
+        for field in needs:
+            if field not in dataset.fields:
+                reason = f"has no {field} beside its images; give {HAVING[field]}."
+                raise UsageError("data", dataset.name, reason)
+        if "map" in needs:
+            known = map_classes(draw.task, dataset.shape)
+            if dataset.map_classes > known:
+                raise UsageError(
+                    "data",
+                    dataset.name,
+                    f"has maps with the class {dataset.map_classes - 1}, but networks "
+                    f"for 0 ... {known - 1}; give `map_classes` {dataset.map_classes}.",
+                )
+
+
+def map_classes(task: Task, shape) -> int:
+    """How many classes a task of label maps knows."""
+    batch = example(shape)
+    return jax.eval_shape(task.given, batch, random.key(0))[-1].shape[-1]

@@ -1,0 +1,41 @@
+"""What a model draws an image of: noise, or something made of the image it should be.
+
+A `Task` is pure and traced. Those of images serve any image data set, and the pairs are
+made on the device, anew in every step. Images are `[B, H, W, C]` in [-1, 1].
+"""
+
+from jaxgan.tasks.holes import free_form, square
+from jaxgan.tasks.images import (
+    LUMA,
+    colourization,
+    edges,
+    inpainting,
+    larger,
+    luma,
+    of_maps,
+    paired,
+    smaller,
+    sobel,
+    super_resolution,
+)
+from jaxgan.tasks.task import Task, noise, normal, with_noise
+
+__all__ = [
+    "LUMA",
+    "Task",
+    "colourization",
+    "edges",
+    "free_form",
+    "inpainting",
+    "larger",
+    "luma",
+    "noise",
+    "normal",
+    "of_maps",
+    "paired",
+    "smaller",
+    "sobel",
+    "square",
+    "super_resolution",
+    "with_noise",
+]

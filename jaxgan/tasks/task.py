@@ -1,0 +1,93 @@
+"""What a task is, and that of noise."""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from jax import random
+
+from jaxgan import axis
+
+__all__ = ["Task", "noise", "normal", "with_noise"]
+
+
+class Task(NamedTuple):
+    """What a network is given, and what it should make of it.
+
+    `given` below is always the whole tuple that `Task.given` returns.
+    """
+
+    given: Callable
+    """`(batch, key, n=None) -> tuple`, what the network takes, `G(state, *given)`:
+    `(z,)`, `(z, label)`, `(x,)`, `(z, map)`. n is how many, by default as many as the
+    batch has; only noise heeds it."""
+    needs: tuple[str, ...] = ()
+    """Fields that a batch must have."""
+    target: str | None = None
+    """The field of a batch that it should become; None of noise."""
+    finish: Callable = lambda given, drawn: drawn
+    """`(given, drawn images) -> images`: what is known need not be drawn."""
+    show: Callable = lambda given: given[0]
+    """`given -> images [B, H, W, 1 or 3]`, for people to see."""
+    plain: Callable | None = None
+    """`given -> images [B, H, W, 1 or 3]`, an answer without learning, which one that
+    was learned must beat; by default what is shown."""
+    reads: Callable | None = None
+    """`batch -> given`, where a batch of files shows what is given, not the target; by
+    default as `given`."""
+    file: Literal["image", "hole", "map"] = "image"
+    """What is in a file to translate: an image, one whose transparent part is the hole,
+    or a map, whose pixels are numbers of classes."""
+
+
+def normal(latent_dim: int) -> Callable:
+    """z from N(0, I): `(key, n) -> [n, latent_dim]`."""
+    return lambda key, n: axis.draw(random.normal, key, (n, latent_dim))
+
+
+def noise(latents: Callable, num_classes: int = 0) -> Task:
+    """From noise, and with classes a label, to images.
+
+    Args:
+        latents: `(key, n) -> z [n, Z]`, such as `normal(128)`.
+        num_classes: above 0, the batch's `label`, int32 `[B]`, is given beside z.
+
+    Raises (`given`):
+        ValueError: with classes, the batch has no labels.
+    """
+
+    def given(batch, key, n=None):
+        if num_classes and batch.get("label") is None:
+            raise ValueError(
+                f"noise: with num_classes {num_classes}, every image needs a label."
+            )
+        z = latents(key, _size(batch) if n is None else n)
+        return (z, batch["label"]) if num_classes else (z,)
+
+    return Task(given, needs=("label",) if num_classes else ())
+
+
+def with_noise(latents: Callable, task: Task) -> Task:
+    """The same task with noise z before what is given, `(z, *given)`.
+
+    Raises:
+        ValueError: the task is one whose files show what is given (`Task.reads`).
+    """
+    plain = task.plain
+    if task.reads:
+        raise ValueError("with_noise: the task has `reads`, which draws no noise.")
+
+    def given(batch, key, n=None):
+        x = task.given(batch, random.fold_in(key, 1), n)
+        return latents(key, len(x[0])), *x
+
+    return task._replace(
+        given=given,
+        finish=lambda given, drawn: task.finish(given[1:], drawn),
+        show=lambda given: task.show(given[1:]),
+        plain=plain and (lambda given: plain(given[1:])),
+    )
+
+
+def _size(batch):
+    """How many examples are in a batch."""
+    return len(next(iter(batch.values())))

@@ -1,0 +1,83 @@
+"""Runs that jaxgan 0.1 left at step 4 open, sample and go on to where it went.
+
+`fixtures/workdirs_0_1.tar.xz` has them, their data, and `continued.json`: for each, the
+command line, and of the state that 0.1 had at step 8 the mean size of each array.
+"""
+
+import importlib
+import json
+import sys
+import tarfile
+from pathlib import Path
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+
+from jaxgan import parallel
+from jaxgan.run import cli
+from jaxgan.run.presets import classic
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "experiments"))
+ARCHIVE = Path(__file__).parent / "fixtures" / "workdirs_0_1.tar.xz"
+KINDS = {
+    "lecam": ("gan_mnist", "sample"),
+    "cgan": ("cgan_mnist", "sample"),
+    "infogan": ("infogan_mnist", "codes"),
+    "srgan": ("srgan", "translate"),
+    "cyclegan": ("cyclegan", "translate"),
+    "spade": ("spade", "translate"),
+}
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory):
+    """A folder with the workdirs."""
+    folder = tmp_path_factory.mktemp("old")
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+def sizes(tree):
+    """The mean size of each array."""
+    return {
+        jax.tree_util.keystr(path): float(np.abs(x.astype(np.float64)).mean())
+        for path, x in jax.tree_util.tree_leaves_with_path(tree)
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_old_workdir_opens_and_goes_on_as_it_would_have(kind, old, monkeypatch):
+    name, command = KINDS[kind]
+    monkeypatch.chdir(old)
+    monkeypatch.setattr(sys, "argv", [f"experiments/{name}.py"])
+    monkeypatch.setattr(cli, "_cache_compilations", lambda: None)
+    one = jax.devices()[:1]  # batches are of 4
+    monkeypatch.setattr(parallel, "devices", lambda platform="auto": one)
+    module = importlib.import_module(name)
+    presets = getattr(module, "PRESETS", None) or module.PRESET
+    build = getattr(module, "build", classic.build)
+    commands = getattr(module, "COMMANDS", None)
+    known = json.loads((old / "continued.json").read_text())[kind]
+    first = known["command"][1:2] if hasattr(module, "PRESETS") else []
+
+    def run(*args):
+        cli.main(presets, build, [*first, *args], commands=commands)
+
+    given = {"spade": "maps/maps/0.png"}.get(kind, "maps/images/0.png")
+    more = ["--input", given] if command == "translate" else []
+    more += ["--out", f"{kind}.png"]
+    run(command, "--workdir", kind, *more)
+    assert (old / f"{kind}.png").exists()
+    run(*known["command"][1 + len(first) :], "--workdir", kind)
+    with ocp.CheckpointManager(old / kind / "checkpoints") as saved:
+        assert saved.latest_step() == 8
+        state = saved.restore(8, args=ocp.args.StandardRestore())
+    expected = {path: value for path, (*_, value) in known["state"].items()}
+    found = sizes(jax.tree.map(np.asarray, state))
+    assert found.keys() == expected.keys()
+    for path, value in expected.items():
+        assert found[path] == pytest.approx(value, rel=1e-3, abs=1e-6), path

@@ -1,0 +1,83 @@
+"""A wheel of this checkout, in an environment of its own, runs README's examples."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxgan import data
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = re.findall(
+    r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S
+)
+pytestmark = pytest.mark.slow
+
+
+def call(*command, **options):
+    """Runs a command that sees nothing of the checkout; what it printed."""
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    command = [str(word) for word in command]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, **options)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Built without network, from a copy: a build leaves files behind."""
+    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    without = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "jaxgan", source / "jaxgan", ignore=without)
+    alone = ["--no-deps", "--no-build-isolation", "--no-index"]
+    call(sys.executable, "-m", "pip", "wheel", *alone, "-w", out, source)
+    (file,) = out.glob("jaxgan-*.whl")
+    return file
+
+
+@pytest.fixture(scope="module")
+def python(wheel, tmp_path_factory):
+    """The interpreter of an environment with the wheel, and this one's libraries."""
+    home = tmp_path_factory.mktemp("environment")
+    venv.create(home, symlinks=os.name != "nt")
+    python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    alone = ["--no-deps", "--no-index"]
+    call(sys.executable, "-m", "pip", "--python", python, "install", *alone, wheel)
+    paths = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = Path(call(python, "-c", paths).strip())
+    libraries = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    (packages / "libraries.pth").write_text("\n".join(sorted(libraries)) + "\n")
+    return python
+
+
+def test_the_wheel_has_every_module_and_its_data(wheel):
+    files = set(zipfile.ZipFile(wheel).namelist())
+    modules = {str(f.relative_to(ROOT)) for f in (ROOT / "jaxgan").glob("**/*.py")}
+    others = {
+        *("jaxgan/py.typed", "jaxgan/data/mnist.npz", "jaxgan/data/MNIST.md"),
+        "jaxgan/metrics/mnist_classifier.npz",
+    }
+    assert {f for f in files if f.startswith("jaxgan/")} == modules | others
+    assert any(f.endswith("licenses/LICENSE") for f in files)
+
+
+def test_readme_s_examples_run_with_the_wheel(python, tmp_path):
+    shutil.copytree(ROOT / "experiments", tmp_path / "experiments")
+    test = data.load("mnist", split="test").fetch(np.arange(500))
+    np.savez(tmp_path / "samples.npz", images=test["image"])
+    where = "import jaxgan; print(jaxgan.__file__)"
+    found = Path(call(python, "-c", where, cwd=tmp_path).strip())
+    assert found.is_relative_to(python.parents[1])
+    assert len(EXAMPLES) >= 4
+    for code in EXAMPLES:
+        call(python, "-c", code, cwd=tmp_path)
