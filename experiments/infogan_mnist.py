@@ -20,6 +20,7 @@ from jaxgan import augment, data, metrics, models, parallel, recipes, run, visua
 from jaxgan.metrics import extractors
 from jaxgan.run import images, presets
 from jaxgan.run.commands import Command, Trained
+from jaxgan.run.keys import root
 from jaxgan.run.loading import Loaded
 from jaxgan.run.settings import Count, Index, Number, Seed
 from jaxgan.types import Model, UsageError
@@ -109,7 +110,7 @@ def codes(options: Codes, loaded: Loaded) -> None:
     if nets.continuous and not 0 <= options.code < nets.continuous:
         most = nets.continuous - 1
         raise UsageError("code", options.code, f"must be in 0 ... {most}.")
-    settle_key, grid_key, z_key = random.split(random.key(options.seed), 3)
+    settle_key, grid_key, z_key = random.split(root(options.seed, "codes"), 3)
     state = jax.jit(model.settle)(loaded.state, settle_key)
     draw = model.draws["sample"]
     sample = jax.jit(lambda z: draw.run(state, (z,), settle_key))

@@ -29,6 +29,7 @@ from jaxgan.data import mixtures
 from jaxgan.data.feed import Feed
 from jaxgan.models import mlp
 from jaxgan.run import hooks, program, settings, workdir
+from jaxgan.run.keys import root
 from jaxgan.run.loop import Hook, Now, loop
 from jaxgan.run.members import AXES, Member
 from jaxgan.run.settings import Count, Fraction, Number
@@ -164,7 +165,7 @@ def sampler(model: Model, options: Options) -> Callable:
     of = model.draws["sample"]
 
     def one(state, seed):
-        key = program.keys(seed).samples
+        key = root(seed, "sheets")
         return of.run(state, of.task.given({}, key, options.num), key)
 
     if options.seeds == 1:

@@ -47,7 +47,7 @@ def rows(seed, step, groups):
     index = data.indices(seed, step, 16, 37)
     found = {"image": IMAGES[index] / 127.5 - 1, "label": LABELS[index]}
     if groups == 2:
-        other = data.indices((seed + 1) % 2**32, step, 16, 11)
+        other = data.indices(data.other_seed(seed), step, 16, 11)
         found["input"] = OTHERS[other] / 127.5 - 1
     return found
 

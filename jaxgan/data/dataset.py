@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.data.order import indices
+from jaxgan.data.order import hash_uint32, indices
 
 __all__ = [
     "Dataset",
@@ -146,15 +146,22 @@ def eight_bits(rows: Mapping) -> dict:
 
 
 def other_seed(seed, group: int = 1):
-    """What orders a group of a dataset, so that no two meet in every epoch.
+    """What orders a group of a dataset, in a way of its own.
 
     Args:
         seed: that of the first group, an integer, or a traced one.
         group: the number of the group.
+
+    Returns:
+        The seed itself of the first group, a hash of both of any other: the order of
+        no group with one seed is that of another with the next.
     """
+    if group == 0:
+        return seed
     if isinstance(seed, jax.Array):
-        return seed.astype(jnp.uint32) + np.uint32(group)
-    return (int(seed) + group) % 2**32
+        return hash_uint32(hash_uint32(seed.astype(jnp.uint32)) + np.uint32(group))
+    hashed = hash_uint32(np.full(1, seed, np.uint32)) + np.uint32(group)
+    return int(hash_uint32(hashed)[0])
 
 
 def make(

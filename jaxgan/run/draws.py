@@ -8,6 +8,7 @@ from jax import random
 
 from jaxgan import data, parallel, visual
 from jaxgan.data import Dataset, Group
+from jaxgan.run.keys import root
 from jaxgan.run.sides import Sides, sides
 from jaxgan.tasks import LUMA
 from jaxgan.types import Draw, Model, UsageError
@@ -79,7 +80,7 @@ def samples(
         reason = "must be how many classes the model was built for: it draws by class."
         raise UsageError("num_classes", num_classes, reason)
     _check_samples(num, seed, label, num_classes if conditional else 0)
-    settle_key, z_key = random.split(random.key(seed))
+    settle_key, z_key = random.split(root(seed, "samples"))
     state = jax.jit(model.settle)(state, settle_key)
     if not conditional:
         labels = None
@@ -134,7 +135,8 @@ def draw(model: Model, state, num: int, seed: int = 0, **options):
 
 def labels_like(dataset: Dataset, num: int, seed: int = 0) -> np.ndarray:
     """Classes as often as a labelled data set has them, int32 `[num]`."""
-    index = np.random.default_rng(seed).integers(dataset.size, size=num)
+    rng = np.random.default_rng((seed, 1))  # of its own, beside evaluations' orders
+    index = rng.integers(dataset.size, size=num)
     found = [dataset.fetch(rows)["label"][:n] for rows, n in data.blocks(index, BLOCK)]
     return np.concatenate(found)
 
@@ -178,14 +180,14 @@ def plain(of: Draw, mesh, dataset: Dataset, seed: int = 0) -> Dataset:
 def _translated(of, both: Sides, mesh, seed, look, name) -> Dataset:
     h, w, _ = both.sources.shape
     size = parallel.rounded(max(1, min(BLOCK, PIXELS // (h * w))), mesh)
-    divided, root = parallel.divided(mesh), random.key(seed)
+    divided, key = parallel.divided(mesh), root(seed, "translations")
 
     def fetch(index):
         found = []
         for rows, n in data.blocks(index, size):
             fetched = both.sources.fetch(rows)
             batch = jax.device_put(data.scaled(fetched), divided)
-            drawn = look(rows, batch, random.fold_in(root, rows[0]))
+            drawn = look(rows, batch, random.fold_in(key, rows[0]))
             known = data.eight_bits(fetched)
             kept = {new: known[old] for old, new in KEPT.items() if old in known}
             if both.paired:

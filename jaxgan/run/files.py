@@ -12,6 +12,7 @@ from tqdm import tqdm
 from jaxgan import data, parallel, visual
 from jaxgan.data import files, fit, pixels
 from jaxgan.data.decoding import reason
+from jaxgan.run.keys import root
 from jaxgan.run.sides import map_classes
 from jaxgan.types import Draw, UsageError, example
 
@@ -68,7 +69,7 @@ def translate(
     inside = None if hole is None else _mask(hole)
     look = None if style is None else _style(style, shape)
     whole = parallel.replicated(parallel.mesh_of(state.step))
-    run, written, root = _runner(draw), [], random.key(seed)
+    run, written, key = _runner(draw), [], root(seed, "files")
     with tqdm(total=len(names), desc="translating", unit="image") as bar:
         bar.update(len(failures))
         for size, paths in groups.items():
@@ -78,7 +79,7 @@ def translate(
                 found, why = _opened(some, size, task.file, shape[2], inside, classes)
                 failures |= why
                 if found:
-                    keys = _keys(root, found, block)
+                    keys = _keys(key, found, block)
                     args = _batch(found.values(), block), keys, look
                     images = visual.to_uint8(run(state, *jax.device_put(args, whole)))
                     written += _save(names, found, images)
@@ -246,11 +247,11 @@ def _open(path, size, kind, channels, inside, classes):
     return rows, alpha
 
 
-def _keys(root, paths, size):
+def _keys(key, paths, size):
     """Each file's own, of its name alone, filled up with the last."""
     names = [zlib.crc32(path.name.encode()) for path in paths]
     numbers = np.array(names + names[-1:] * (size - len(names)), np.uint32)
-    return jax.vmap(random.fold_in, (None, 0))(root, numbers)
+    return jax.vmap(random.fold_in, (None, 0))(key, numbers)
 
 
 def _batch(opened, size):

@@ -10,24 +10,11 @@ from jax import lax, random
 
 from jaxgan import parallel
 from jaxgan.data.feed import Feed
+from jaxgan.run.keys import root
 from jaxgan.run.members import AXES, Member
 from jaxgan.types import Metrics, TrainState, example
 
-__all__ = ["Keys", "Start", "keys", "looped", "program", "start"]
-
-
-class Keys(NamedTuple):
-    """The roots of a run's randomness, one for each purpose."""
-
-    weights: jax.Array
-    steps: jax.Array
-    data: jax.Array
-    samples: jax.Array
-
-
-def keys(seed) -> Keys:
-    """The roots of a seed, which may be traced."""
-    return Keys(*random.split(random.key(seed), 4))
+__all__ = ["Start", "looped", "program", "start"]
 
 
 def looped(step: Callable, batch: Callable, root, data_root) -> Callable:
@@ -78,7 +65,7 @@ def start(model_of: Callable, members: tuple[Member, ...], shape, mesh) -> Start
 
     def first(member):
         model = model_of(member["values"])
-        return model.init(keys(member["seed"]).weights, example(shape))
+        return model.init(root(member["seed"], "weights"), example(shape))
 
     if len(members) > 1:
         first = jax.vmap(first, out_axes=AXES)
@@ -107,19 +94,22 @@ def program(
         totals, and `zeros()`, the totals of no steps.
     """
 
+    def roots(member):
+        return (root(member["seed"], purpose) for purpose in ("steps", "data"))
+
     def steps(member, state, totals, arrays, n):
-        root = keys(member["seed"])
+        on_steps, on_data = roots(member)
 
         def batch(arrays, step, key):
             return source.batch(arrays, step, key, member["seed"])
 
         step = model_of(member["values"]).step
-        return looped(step, batch, root.steps, root.data)(state, totals, arrays, n)
+        return looped(step, batch, on_steps, on_data)(state, totals, arrays, n)
 
     def metrics(member, state, arrays):
-        root = keys(member["seed"])
-        batch = source.batch(arrays, state.step, root.data, member["seed"])
-        return model_of(member["values"]).step(state, batch, root.steps)[1]
+        on_steps, on_data = roots(member)
+        batch = source.batch(arrays, state.step, on_data, member["seed"])
+        return model_of(member["values"]).step(state, batch, on_steps)[1]
 
     if len(members) > 1:
         steps = jax.vmap(steps, (0, AXES, 0, source.axis, None), (AXES, 0))

@@ -10,7 +10,7 @@ from jax import random
 from jaxgan import data, parallel, visual
 from jaxgan.data import Dataset
 from jaxgan.run.draws import PIXELS, from_noise, given, network, of_channels
-from jaxgan.run.program import keys
+from jaxgan.run.keys import root
 from jaxgan.run.sides import sides
 from jaxgan.types import Draw, Model
 
@@ -37,7 +37,7 @@ def _of_noise(model, num_classes, seed):
     classes = min(num_classes, 10) if "label" in of.task.needs else 0  # a row for each
     columns = 10 if classes else 8
     n = classes * columns if classes else 64
-    z_key, settle_key = random.split(keys(seed).samples)
+    z_key, settle_key = random.split(root(seed, "sheets"))
 
     @jax.jit
     def images(state):
@@ -71,7 +71,7 @@ def _examples(of: Draw, state, dataset, seed):
     for i, (rows, n) in enumerate(data.blocks(index, size)):
         fetched = both.sources.fetch(rows)
         batch = jax.device_put(data.scaled(fetched), parallel.divided(mesh))
-        key = random.fold_in(random.key(seed), i)
+        key = random.fold_in(root(seed, "sheets"), i)
         shown, _ = given(of.task)(batch, key)
         output, *_ = network(of, mesh)(state, batch, key)
         columns = [visual.to_uint8(shown), visual.to_uint8(output)]
