@@ -149,6 +149,7 @@ def one_core():
     os.sched_setaffinity(0, cores)
 
 
+@pytest.mark.slow
 def test_a_short_race_from_the_shell(one_core, tmp_path, monkeypatch, capsys):
     """Both sides in their processes; from equal weights, their losses are alike."""
     options = ["--models", "ring", "--rounds", "1", "--steps", "1"]

@@ -421,6 +421,7 @@ def trained():
     return gan, first, state
 
 
+@pytest.mark.slow
 def test_broken_generators_show(trained):
     gan, first, state = trained
     rng = np.random.default_rng(0)
@@ -445,6 +446,7 @@ def test_broken_generators_show(trained):
         assert value(wrong, "precision") < 0.05, name
 
 
+@pytest.mark.slow
 def test_live_weights_are_sampled_when_asked(trained):
     gan, _, state = trained
     live, _ = draws.draw(gan, draws.live(state), 20)

@@ -165,7 +165,7 @@ def test_maps_and_names_of_arrays():
     maps[2, 2, 2] = 6
     ours = data.from_arrays(images()[..., 0], [0, 1] * 3, map=maps, class_names="ab")
     assert ours.shape == (8, 9, 1) and ours.map_classes == 7
-    assert ours.class_names == ("a", "b") and ours.name.startswith("arrays:")
+    assert ours.class_names == ("a", "b") and ours.name.startswith("maps:")
     np.testing.assert_array_equal(ours.fetch(np.array([2]))["map"], maps[2:3])
 
 

@@ -57,6 +57,7 @@ def test_the_classifier_is_right_on_993_of_1000():
     assert seen.pictures.shape == (1000, 28, 28, 1)
 
 
+@pytest.mark.slow
 def test_real_digits_are_near_their_floor_and_broken_ones_are_not(digits):
     images, labels = digits
     good = evaluate(images)

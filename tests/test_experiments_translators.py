@@ -229,6 +229,7 @@ def test_a_run_is_trained_translated_with_and_measured(tmp_path, capsys):
     assert run(colorize, "translate", *args, "--live", "--batch-size", 0) == 2
 
 
+@pytest.mark.slow
 def test_spade_takes_a_style_from_the_command_line(tmp_path, capsys):
     work, few = tmp_path / "run", ("--steps", 1, "--sample-every", 1)
     assert run(spade, *flags(spade), *few, "--workdir", work) == 0
@@ -248,6 +249,7 @@ def test_spade_takes_a_style_from_the_command_line(tmp_path, capsys):
     assert "style_l1" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_back_has_figures_of_its_own_and_a_schedule_stays_as_it_was(tmp_path, capsys):
     work, few = tmp_path / "run", ("--steps", 1, "--sample-every", 1)
     args = *flags(cyclegan), *few, "--workdir", work

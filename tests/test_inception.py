@@ -228,6 +228,7 @@ def build(cfg, shape, num_classes):
     return recipes.gan(G, D, latent_dim=3, g_tx=tx, d_tx=tx)
 
 
+@pytest.mark.slow
 def test_the_command_gives_fid_by_a_file_of_weights(network, tmp_path, monkeypatch):
     """Random weights, under FID's names, and few images."""
     path = tmp_path / "w.pth"

@@ -245,6 +245,6 @@ def test_a_large_seed_is_a_seed(options):
 
 def test_another_number_of_members_is_no_start(options):
     go(options("one", steps=1))
-    says = r"init_from .* does not fit: .* of more or fewer members"
+    says = r"init_from .* holds 1 members, and this run is to have 2\."
     with pytest.raises(UsageError, match=says):
         go(options("two", seeds=2, init_from=options("one").workdir))

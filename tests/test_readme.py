@@ -68,6 +68,7 @@ def test_evaluation_of_any_images_by_any_features(tmp_path, monkeypatch, capsys)
     assert 0 < row["value"] < 2 * row["floor"] < row["ceiling"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ["nnx.Module", "equinox"])
 def test_networks_from_elsewhere_train(words, tmp_path, monkeypatch):
     names = run(example(words), tmp_path, monkeypatch)

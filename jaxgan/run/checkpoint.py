@@ -24,9 +24,6 @@ __all__ = [
     "writer",
 ]
 
-OTHERS = "tree structures do not match", "not compatible with the stored shape"
-"""What orbax says of a state of another structure."""
-
 NEWEST = "checkpoints"
 """The folder of a run's newest states."""
 
@@ -170,10 +167,10 @@ def restore(
             return checkpoints.restore(candidate, args=args)
         # What a torn file raises depends on where it is torn.
         except Exception as error:
-            if any(words in str(error) for words in OTHERS):
+            if "tree structures do not match" in str(error):
                 where = f"{checkpoints.directory} holds states of other networks or "
-                reason = f"{where}optimizers, or of more or fewer members, than these "
-                raise UsageError(None, None, f"{reason}options make.") from None
+                reason = f"{where}optimizers than these options make."
+                raise UsageError(None, None, reason) from None
             lines = str(error).strip().splitlines() or [type(error).__name__]
             text = f"Checkpoint {candidate} cannot be read ({lines[0]})"
             warn(f"{text}; trying an older one." if step is None else f"{text}.")

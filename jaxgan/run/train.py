@@ -133,7 +133,7 @@ def _prepared(cfg, build, experiment, data, measures, sources) -> Prepared:
             args = cfg, model, dataset, seen, measures, member.seed, folder, mesh
             judges.append(evaluation.follow(*args))
     known = cfg, path, mesh, whole, dataset, change, who, model_of, pictures, judges
-    return Prepared(*known, start, _donor(cfg, start.template))
+    return Prepared(*known, start, _donor(cfg, start.template, len(who)))
 
 
 def _train(run: Prepared, source, stack):
@@ -197,13 +197,20 @@ def _said_how_it_ended(state, steps, path, log):
     raise Interrupted(text)
 
 
-def _donor(cfg, template):
-    """The state that `init_from` names, if it does."""
+def _donor(cfg, template, count):
+    """The state that `init_from` names, if it does, of as many members."""
     if not cfg.init_from:
         return None
     folder = Path(cfg.init_from) / checkpoint.NEWEST
     if not checkpoint.steps(folder):
         reason = "holds no checkpoints; name the workdir of a run."
+        raise UsageError("init_from", cfg.init_from, reason)
+    try:
+        theirs = len(members.members(workdir.read(folder.parent, type(cfg)).config))
+    except UsageError:  # of another experiment: its networks decide
+        theirs = count
+    if theirs != count:
+        reason = f"holds {theirs} members, and this run is to have {count}."
         raise UsageError("init_from", cfg.init_from, reason)
     with checkpoint.reader(folder) as saved:
         try:
