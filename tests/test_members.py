@@ -6,17 +6,18 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from jaxgan import models, recipes
+from jaxgan import data, models, parallel, recipes
 from jaxgan.data import feed
-from jaxgan.run import cli, hooks, load, settings, train
+from jaxgan.run import cli, hooks, load, program, settings, train
 from jaxgan.run.config import Config
 from jaxgan.run.members import Member, member_of, members
 from jaxgan.run.settings import Count, Number
-from jaxgan.types import UsageError
+from jaxgan.types import Mean, Model, TrainState, UsageError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -248,3 +249,33 @@ def test_another_number_of_members_is_no_start(options):
     says = r"init_from .* holds 1 members, and this run is to have 2\."
     with pytest.raises(UsageError, match=says):
         go(options("two", seeds=2, init_from=options("one").workdir))
+
+
+@pytest.mark.parametrize("budget", [2**30, 0], ids=["resident", "streamed"])
+@pytest.mark.parametrize("seeds", [(3,), (3, 7, 2**32 - 1)])
+def test_each_member_is_fed_the_data_of_its_seed(monkeypatch, seeds, budget):
+    """By the order of `Dataset.batch`, told by the mean of each step's batch."""
+    monkeypatch.setattr(feed, "budget", lambda mesh: budget)
+    images = np.random.default_rng(0).integers(0, 256, (40, 4, 4, 1), np.uint8)
+    dataset, mesh = data.from_arrays(images), parallel.mesh(jax.devices()[:1])
+
+    def step(state, batch, key):
+        state = state._replace(step=state.step + 1)
+        return state, {"mean": Mean.of(batch["image"].mean())}
+
+    def init(key, batch):
+        return TrainState(jnp.int32(0), {"G": jnp.ones(2)}, {}, {}, {}, {})
+
+    model = Model(init, step, {}, {})
+    who = tuple(Member(seed, {}) for seed in seeds)
+    source = feed.feed(dataset, seeds, 8, feed.Change(), mesh)
+    state = program.start(lambda values: model, who, (4, 4, 1), mesh).init()
+    run, zeros = program.program(lambda values: model, who, source, state, mesh)
+    state, totals = run(state, zeros(), source.at(0)[0], 3)
+    source.close()
+    expected = [
+        sum(dataset.batch(seed, t, 8)["image"].mean() for t in range(3))
+        for seed in seeds
+    ]
+    found = np.atleast_1d(totals["mean"].total)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
