@@ -265,6 +265,13 @@ def test_divergence_stops_the_run_and_is_never_saved(options, steps):
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(state.params))
 
 
+def test_divergence_is_seen_between_checkpoints_by_the_metrics(options):
+    never = dict.fromkeys(("checkpoint_every", "sample_every", "log_every"), 10**6)
+    cfg = options("run", steps=10**6, **never)
+    with pytest.raises(hooks.Diverged, match=r"(loss|norm|D\(\w+\)) is not finite"):
+        go(cfg, build_diverging)
+
+
 def test_looking_at_a_run_leaves_its_unfinished_save_alone(options):
     cfg = options("run")
     go(cfg)
