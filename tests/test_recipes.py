@@ -117,6 +117,21 @@ def test_d_is_shown_augmented_images_by_both_steps():
     assert metrics["g_loss"].value() == pytest.approx(-b * (0.5 - 3), rel=1e-5)
 
 
+def test_a_term_is_given_raw_images():
+    """Real ones, told by their mean, which the augmentation would move."""
+    twice = augment.Augmentation(lambda images, key, step, memory: 2 * images + 5)
+
+    def of(judged, memory, step):
+        return judged.real.reshape(len(judged.real), -1).mean(1), memory
+
+    of_real = reg.Term(of)
+    G, D, options = line(penalty=of_real, augment=twice)
+    gan = recipes.gan(G, D, **options)
+    _, metrics = gan.step(gan.init(KEY, POINTS), POINTS, KEY)
+    expected = float(POINTS["image"].mean())
+    assert metrics["d_penalty"].value() == pytest.approx(expected, rel=1e-6)
+
+
 def test_the_penalty_is_taken_at_raw_images_with_the_augmentation_in_d():
     """Of images augmented to 2 x + 5, D has the slope 2 b: R1 is γ/2 4 b²."""
     twice = augment.Augmentation(lambda images, key, step, memory: 2 * images + 5)
