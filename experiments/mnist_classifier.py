@@ -3,7 +3,8 @@
     python experiments/mnist_classifier.py --out jaxgan/metrics/mnist_classifier.npz
 
 It sees digits moved by up to two pixels, and Adam's rate falls along a half cosine. The
-packaged weights are of this command's first run, seed 0: 99.32 % of the test set.
+packaged weights are of this command in version 0.1, seed 0: 99.32 % of the test set.
+Its keys were split otherwise, so today's seed 0 gives others, which nobody has trained.
 """
 
 import dataclasses
