@@ -17,9 +17,9 @@ def grid(images: np.ndarray, columns: int | None = None, gap: int = 2) -> np.nda
     """Lays images out in rows.
 
     Args:
-        images: uint8 `[N, H, W, C]`, C 1 or 3.
+        images: uint8 `[N, H, W, C]`, C 1, 3 or 4.
         columns: images per row; by default as square as N allows.
-        gap: pixels between images, black.
+        gap: pixels between images, black; of four channels transparent.
 
     Returns:
         uint8 `[H', W', C]`.

@@ -143,7 +143,7 @@ def test_two_domains_are_two_data_sets(tmp_path):
     assert both.fields == {"image", "input"}
     np.testing.assert_array_equal(everything(both)["image"], b)
     np.testing.assert_array_equal(everything(other(both))["image"], a)
-    refused(f"unpaired:{tmp_path / 'a'},mnist", "6x8x3 in", "28x28x1 in mnist")
+    refused(f"unpaired:{tmp_path / 'a'},mnist", "6x8 in", "28x28 in mnist")
     with pytest.raises(UsageError, match="no split 'test'"):
         data.load(f"unpaired:{tmp_path / 'a'},{tmp_path / 'b'}", split="test")
     with pytest.raises(UsageError, match="there is no such dataset"):

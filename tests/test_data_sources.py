@@ -38,7 +38,7 @@ def refused(spec, *needles, **options):
 
 
 def test_each_source_says_what_it_is():
-    assert len({source.name for source in data.SOURCES}) == len(data.SOURCES) == 12
+    assert len({source.form for source in data.SOURCES}) == len(data.SOURCES) == 17
     for source in data.SOURCES:
         assert source.form.partition(":")[0] == source.name
         assert source.help and "\n" not in source.help

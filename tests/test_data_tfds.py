@@ -146,7 +146,7 @@ def test_cycle_gan_s_are_two_domains(load, refusal):
     assert load("tfds:even").splits == ("train", "test")
     batch = ours.batch(0, 0, 2)
     assert batch["input"].shape == batch["image"].shape == (2, 6, 8, 3)
-    refusal("cycle_gan/maps", "images are 5x5x3 in", "`resize` HxW")
+    refusal("cycle_gan/maps", "images are 5x5 in", "`resize` HxW")
     sized = load("tfds:cycle_gan/maps", resize=(4, 4))
     assert sized.shape == (4, 4, 3)
     assert sized.batch(0, 0, 2)["input"].shape == (2, 4, 4, 3)

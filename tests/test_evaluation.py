@@ -262,10 +262,6 @@ def test_what_cannot_be_judged_is_refused_in_words(digits):
         evaluate(digits[0][:99])
     with pytest.raises(UsageError, match=r"images of \(28, 28, 1\), the samples of"):
         evaluate(np.zeros((100, 8, 8, 3), np.uint8), ("fd",))
-    with pytest.raises(UsageError, match=r"Images of 32x32x3 are judged .* give `inc"):
-        extractors.choose(None, "digits", (32, 32, 3))
-    with pytest.raises(UsageError, match="28x28x3 are judged by the Inception"):
-        extractors.choose(None, "", (28, 28, 3))
     few = dataset(digits[0][:99], name="few")
     with pytest.raises(UsageError, match=r"floor few has 99 images; .* below 100"):
         metrics.evaluate(
@@ -274,6 +270,19 @@ def test_what_cannot_be_judged_is_refused_in_words(digits):
             {"floor": few},
             extractors.of_digits(),
         )
+
+
+def test_digits_alone_are_judged_as_digits():
+    """Clothes of 28x28 are none, nor are digits of another size or kind."""
+    choose = extractors.choose
+    assert choose(None, "digits", (28, 28, 1)).name == "mnist"
+    for content, shape in (
+        ("", (28, 28, 1)),
+        ("digits", (32, 32, 1)),
+        ("digits", (28, 28, 3)),
+        ("emoji_tones", (32, 32, 3)),
+    ):
+        assert choose(None, content, shape).distance == "fd_filters"
 
 
 def test_stacked_digits_are_judged_colour_by_colour():

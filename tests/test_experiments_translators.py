@@ -20,6 +20,7 @@ import spade
 import srgan
 
 from jaxgan import data
+from jaxgan.data import mnist
 from jaxgan.run import checkpoint, cli, config, presets, references, settings
 from jaxgan.types import UsageError, example
 
@@ -178,6 +179,15 @@ def flags(module):
     return [f"{settings.flag(k)}={v}" for k, v in SMALL[module].items()]
 
 
+@pytest.fixture
+def few_digits(monkeypatch):
+    """Painting all 70,000 anew for each command takes longer than the commands."""
+    whole = mnist.read
+    few = lambda split: tuple(x[:2000] for x in whole(split))  # noqa: E731
+    monkeypatch.setattr(mnist, "read", few)
+
+
+@pytest.mark.usefixtures("few_digits")
 def test_a_run_is_trained_translated_with_and_measured(tmp_path, capsys):
     """`colorize.py`, from the first command to the last."""
     work = tmp_path / "run"
@@ -230,6 +240,7 @@ def test_a_run_is_trained_translated_with_and_measured(tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_digits")
 def test_spade_takes_a_style_from_the_command_line(tmp_path, capsys):
     work, few = tmp_path / "run", ("--steps", 1, "--sample-every", 1)
     assert run(spade, *flags(spade), *few, "--workdir", work) == 0
@@ -250,6 +261,7 @@ def test_spade_takes_a_style_from_the_command_line(tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_digits")
 def test_back_has_figures_of_its_own_and_a_schedule_stays_as_it_was(tmp_path, capsys):
     work, few = tmp_path / "run", ("--steps", 1, "--sample-every", 1)
     args = *flags(cyclegan), *few, "--workdir", work
@@ -290,6 +302,7 @@ def test_a_run_s_own_data_are_known_by_another_name():
     )
 
 
+@pytest.mark.usefixtures("few_digits")
 def test_mistakes_end_in_one_sentence(tmp_path, capsys):
     for argv, needle in (
         (("--data", "mnist"), "is gray"),

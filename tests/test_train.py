@@ -494,10 +494,9 @@ def test_a_real_judge_compares_by_the_first_metric_named(
 def test_what_cannot_be_evaluated_is_said_before_the_workdir_is_claimed(options):
     for changes, says in (
         ({"evaluate_num": 99}, "evaluate_num 99 must be 100 or more"),
-        ({"evaluate_metrics": ()}, "evaluate_metrics names none: by mnist there are"),
+        ({"evaluate_metrics": ()}, "evaluate_metrics names none: by filters there are"),
         ({}, f"has {DATA_SIZE} images; figures say nothing below 100"),
         ({"data": "mnist", "evaluate_metrics": ("nothing",)}, "evaluate_metrics no"),
-        ({"data": "mnist", "resize": "32"}, "inception_weights"),
         ({"inception_weights": "none.pth"}, r"inception_weights none\.pth cannot be"),
     ):
         with pytest.raises(UsageError, match=says):

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from jaxgan.data import fit, pixels
-from jaxgan.data.dataset import Dataset, Group
+from jaxgan.data.dataset import Dataset, Group, of_channels
 from jaxgan.types import UsageError
 
 __all__ = ["fitted", "from_arrays"]
@@ -74,7 +74,7 @@ def _named(rows):
 
 
 def fitted(dataset: Dataset, how: fit.Fit) -> Dataset:
-    """The dataset with its images brought to size, all at once, in memory.
+    """The dataset with its images brought to kind, then size, all at once, in memory.
 
     Maps take the nearest pixel. Of images that this changes, `content` is not known.
 
@@ -85,6 +85,7 @@ def fitted(dataset: Dataset, how: fit.Fit) -> Dataset:
     Raises:
         UsageError: the crop is larger than the images.
     """
+    dataset = of_channels(dataset, how.count(dataset.shape[2]))
     before = dataset.shape[:2]
     size = fit.fitted_size(before, how, dataset.name)
     if size == before == fit.fitted_size(before, fit.Fit(how.resize), dataset.name):
@@ -114,12 +115,21 @@ def _resized(x, size, how):
         elif x.dtype == np.uint8:
             out[:] = pixels.to_array(fit.apply(pixels.from_array(image), how))
         else:
-            # Pillow knows colours of 8 bits alone: here each channel is for itself.
-            for channel in range(x.shape[3]):
-                deep = Image.fromarray(image[..., channel].astype(np.float32))
-                mixed = np.rint(np.asarray(fit.apply(deep, how)))
-                out[..., channel] = np.clip(mixed, 0, np.iinfo(x.dtype).max)
+            out[:] = _deep(image, how)
     return fitted
+
+
+def _deep(image, how):
+    """An image of 16 bits resized; Pillow knows colours of 8 bits alone, so each
+    channel is for itself, colours as much as they are opaque."""
+    most, seen = 65535, image.astype(np.float32)
+    if image.shape[-1] == 4:
+        seen[..., :3] *= seen[..., 3:] / most
+    planes = [Image.fromarray(plane) for plane in np.moveaxis(seen, -1, 0)]
+    mixed = np.stack([np.asarray(fit.apply(plane, how)) for plane in planes], -1)
+    if image.shape[-1] == 4:
+        mixed[..., :3] *= most / np.maximum(mixed[..., 3:], 1)
+    return pixels.clear(np.rint(np.clip(mixed, 0, most)).astype(np.uint16))
 
 
 def _images(option, images):

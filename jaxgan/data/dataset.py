@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgan.data import pixels
 from jaxgan.data.order import hash_uint32, indices
 
 __all__ = [
@@ -15,7 +16,9 @@ __all__ = [
     "centred",
     "eight_bits",
     "make",
+    "of_channels",
     "other_seed",
+    "over_white",
     "scaled",
     "select",
 ]
@@ -248,3 +251,39 @@ def centred(dataset: Dataset, size: tuple[int, int]) -> Dataset:
 
     groups = tuple(map(cut, dataset.groups))
     return dataset._replace(shape=(h, w, channels), groups=groups, content="")
+
+
+def of_channels(dataset: Dataset, channels: int) -> Dataset:
+    """The dataset with images of another kind, converted as they are fetched.
+
+    Args:
+        dataset: the dataset.
+        channels: 1, 3 or 4 for gray, RGB or RGBA; see `pixels.of_channels`.
+    """
+    if channels == dataset.shape[2]:
+        return dataset
+
+    def group_of(group):
+        def fetch(index):
+            return {
+                name: pixels.of_channels(x, channels) if x.ndim == 4 else x
+                for name, x in group.fetch(index).items()
+            }
+
+        return group._replace(fetch=fetch, content="")
+
+    shape = (*dataset.shape[:2], channels)
+    groups = tuple(map(group_of, dataset.groups))
+    return dataset._replace(shape=shape, groups=groups, content="")
+
+
+def over_white(dataset: Dataset) -> Dataset:
+    """The dataset as it is seen on a page: RGBA over white, with a note that says so.
+
+    It keeps its `content`: what an image shows, it shows without transparency too.
+    """
+    if dataset.shape[2] != 4:
+        return dataset
+    note = "What is transparent is measured over white."
+    seen = of_channels(dataset, 3)._replace(content=dataset.content)
+    return seen._replace(notes=tuple(dict.fromkeys((*dataset.notes, note))))

@@ -135,7 +135,7 @@ def read(
     size = _common(spec, sizes, how)
     pictures = (list(h.values())[: -1 if maps else None] for h in headers.values())
     gray = all(is_gray for header in pictures for _, is_gray in header)
-    sides = _Sides(beside, maps, 1 if gray else 3)
+    sides = _Sides(beside, maps, how.count(1 if gray else 3))
     largest = np.full(len(sound), -1)
 
     def one(item):

@@ -1,4 +1,4 @@
-"""Bringing images to one size: resize, then centre crop.
+"""Bringing images to one size and kind: resize, then centre crop, then channels.
 
 Sizes are `(height, width)` everywhere, and print as `HxW`.
 """
@@ -9,28 +9,51 @@ from PIL import Image
 
 from jaxgan.types import UsageError
 
-__all__ = ["Fit", "apply", "checked", "fitted_size", "mixed_sizes", "show"]
+__all__ = [
+    "CHANNELS",
+    "Fit",
+    "apply",
+    "checked",
+    "fitted_size",
+    "mixed_sizes",
+    "show",
+]
+
+CHANNELS = {"gray": 1, "rgb": 3, "rgba": 4}
+"""How many there are of each kind."""
 
 
 class Fit(NamedTuple):
-    """How to bring an image to size.
+    """How to bring an image to size, and to a kind of pixels.
 
     Attributes:
         resize: None, the short side in pixels (the aspect is kept), or `(h, w)`.
         crop: None, the side of a centred square, or `(h, w)`.
+        channels: "gray", "rgb" or "rgba"; "auto" is as the data come, of files gray
+            where all are, RGB otherwise. Without "rgba" what is transparent is seen
+            over white.
     """
 
     resize: int | tuple[int, int] | None = None
     crop: int | tuple[int, int] | None = None
+    channels: str = "auto"
+
+    def count(self, otherwise: int) -> int:
+        """How many channels are asked for, or as many as otherwise."""
+        return CHANNELS.get(self.channels, otherwise)
 
 
 def checked(fit: Fit) -> Fit:
-    """Returns `fit` if it asks for positive whole sizes.
+    """Returns `fit` if it asks for positive whole sizes and channels that there are.
 
     Raises:
         UsageError: it does not.
     """
-    for option, value in fit._asdict().items():
+    if fit.channels not in ("auto", *CHANNELS):
+        kinds = ", ".join(CHANNELS)
+        raise UsageError("channels", fit.channels, f"must be auto, {kinds}.")
+    for option in ("resize", "crop"):
+        value = getattr(fit, option)
         sides = value if isinstance(value, tuple | list) else (value, value)
         whole = len(sides) == 2 and all(type(s) is int and s > 0 for s in sides)
         if value is not None and not whole:
@@ -82,7 +105,8 @@ def apply(image: Image.Image, fit: Fit, nearest: bool = False) -> Image.Image:
     """Resizes with an antialiasing Lanczos filter, then crops the centre.
 
     Args:
-        image: mode L or RGB, at least as large as the crop after resizing.
+        image: mode L, RGB or RGBA, whose colours count by how opaque they are; at
+            least as large as the crop after resizing.
         fit: the `Fit`.
         nearest: take the nearest pixel instead, for numbers of classes.
     """

@@ -1,8 +1,10 @@
-"""From a decoded picture of any kind to 8-bit gray or RGB.
+"""From a decoded picture of any kind to 8-bit gray, RGB or RGBA.
 
 - 16-bit gray is scaled by 255/65535 and rounded; 32-bit integer gray whose values fit
   in 16 bits counts as 16-bit. Other deep pixels have no known range and are refused.
-- Transparent pictures are composited over white, as a browser or a page shows them.
+- Transparent pictures are composited over white, as a browser or a page shows them,
+  unless all four channels are asked for: then colours are as in a PNG, not multiplied
+  by alpha, and where nothing is seen of them white.
 - EXIF orientation is applied, where it precedes the pixels (a PNG may carry it after
   them; few programs look there). Of an animation the first frame is taken.
 """
@@ -14,9 +16,13 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 __all__ = [
-    *("alpha", "from_array", "halves", "is_gray", "opaque", "opened", "to_array"),
-    *("to_classes", "to_uint8", "upright_size"),
+    *("LUMA", "alpha", "clear", "from_array", "halves", "is_gray", "of_channels"),
+    *("opaque", "opened", "over_white", "to_array", "to_classes", "to_uint8"),
+    "upright_size",
 ]
+
+LUMA = np.array([0.299, 0.587, 0.114])
+"""Weights of R, G and B in Y (ITU-R BT.601)."""
 
 
 @contextlib.contextmanager
@@ -51,7 +57,7 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
 
 
 def to_uint8(image: Image.Image, channels: int) -> Image.Image:
-    """The picture upright, as mode L (1 channel) or RGB (3 channels).
+    """The picture upright, as mode L (1 channel), RGB (3 channels) or RGBA (4).
 
     Raises:
         ValueError: its pixels have no known range.
@@ -64,6 +70,8 @@ def to_uint8(image: Image.Image, channels: int) -> Image.Image:
         image = _from_16_bits(np.asarray(image))
     if image.mode == "F":
         raise ValueError("floating-point pixels have no known range")
+    if channels == 4:
+        return image.convert("RGBA")
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
@@ -114,14 +122,58 @@ def halves(image: Image.Image) -> tuple[Image.Image, Image.Image]:
 
 
 def to_array(image: Image.Image) -> np.ndarray:
-    """Mode L or RGB -> uint8 `[H, W, 1 or 3]`."""
+    """Mode L, RGB or RGBA -> uint8 `[H, W, 1, 3 or 4]`; see `clear`."""
     array = np.asarray(image)
-    return array[..., None] if array.ndim == 2 else array
+    return clear(array) if array.ndim == 3 else array[..., None]
 
 
 def from_array(array: np.ndarray) -> Image.Image:
     """Uint8 `[H, W, 1, 3 or 4]` -> mode L, RGB or RGBA."""
     return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
+
+
+def clear(images):
+    """RGBA `[..., 4]` with white, unseen, where alpha is 0; others as they are.
+
+    What resizes and draws leaves black there, a contour that nobody drew.
+    """
+    if images.shape[-1] != 4:
+        return images
+    nothing = images[..., 3:] == 0
+    white = np.array([*[np.iinfo(images.dtype).max] * 3, 0], images.dtype)
+    return np.where(nothing, white, images)
+
+
+def over_white(images):
+    """RGBA `[..., 4]`, uint8 or uint16, as RGB over white; others as they are."""
+    if images.shape[-1] != 4:
+        return images
+    most = int(np.iinfo(images.dtype).max)
+    colours, alpha = np.split(images.astype(np.uint64), [3], -1)
+    mixed = colours * alpha + most * (most - alpha)
+    return ((mixed + most // 2) // most).astype(images.dtype)
+
+
+def of_channels(images, channels: int):
+    """Images as gray (1), RGB (3) or RGBA (4).
+
+    Transparency goes over white, colours become luma, what has none is opaque.
+
+    Args:
+        images: uint8 or uint16 `[..., 1, 3 or 4]`.
+        channels: how many there shall be.
+    """
+    if images.shape[-1] == channels:
+        return images
+    images = over_white(images)
+    if channels == 1 and images.shape[-1] == 3:
+        return np.rint(images @ LUMA)[..., None].astype(images.dtype)
+    if images.shape[-1] < min(channels, 3):
+        images = images.repeat(3, -1)
+    if channels == 4:
+        full = np.full_like(images[..., :1], np.iinfo(images.dtype).max)
+        images = np.concatenate([images, full], -1)
+    return images
 
 
 def _from_16_bits(array):

@@ -93,6 +93,10 @@ def read(request: Request) -> Dataset:
         )
     dataset = source.load(request)
     _check_size(request, dataset.shape[:2])
+    kind = request.fit.count(dataset.shape[2])
+    if kind != dataset.shape[2]:
+        reason = f": its images stay {dataset.channels}; leave out `channels`"
+        raise UsageError("data", request.spec, reason)
     return dataset._replace(splits=there)
 
 
@@ -111,7 +115,7 @@ def _asked(request):
 
 def _check_size(request, size):
     """Refuses images that a source has not brought to size."""
-    resize, crop = request.fit
+    resize, crop, _ = request.fit
     asked: tuple[int, int] | None
     if crop is not None:
         asked = fitted_size(size, Fit(crop=crop), request.spec)

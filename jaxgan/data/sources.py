@@ -1,6 +1,17 @@
 """From the text a user writes as `data` to a `Dataset`."""
 
-from jaxgan.data import fit, folder, idx, mnist, npz, painted, pairs, stacked, tfds
+from jaxgan.data import (
+    emoji,
+    fit,
+    folder,
+    idx,
+    mnist,
+    npz,
+    painted,
+    pairs,
+    stacked,
+    tfds,
+)
 from jaxgan.data import unpaired as domains
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.source import Request, Source, read
@@ -16,6 +27,7 @@ SOURCES: tuple[Source, ...] = (
     painted.PAINTED,
     painted.MAPPED,
     painted.UNPAIRED,
+    *emoji.SOURCES,
     folder.SOURCE,
     pairs.PAIRS,
     pairs.MAPS,
@@ -34,6 +46,7 @@ def load(
     crop: int | tuple[int, int] | None = None,
     sources: tuple[Source, ...] = SOURCES,
     progress=silent,
+    channels: str = "auto",
 ) -> Dataset:
     """Loads a dataset.
 
@@ -45,6 +58,7 @@ def load(
         crop: the side of a centred square, or `(height, width)`, after the resize.
         sources: where the data may come from.
         progress: shows how far a long load is, `progress(iterable, total, label)`.
+        channels: "gray", "rgb" or "rgba"; "auto" is as the data come, see `Fit`.
 
     Returns:
         A `Dataset`; its `notes`, e.g. on files skipped, are for the user to see.
@@ -52,5 +66,5 @@ def load(
     Raises:
         UsageError: the data cannot be had as asked, in one sentence.
     """
-    how = fit.checked(fit.Fit(resize, crop))
+    how = fit.checked(fit.Fit(resize, crop, channels))
     return read(Request(spec, tuple(sources), split, how, progress))

@@ -7,7 +7,7 @@ arXiv:1712.04086, section 4.2).
 import numpy as np
 
 from jaxgan.data import mnist
-from jaxgan.data.dataset import make
+from jaxgan.data.dataset import make, of_channels
 from jaxgan.data.source import Request, Source
 
 __all__ = ["SIZES", "SOURCE", "stack"]
@@ -36,13 +36,15 @@ def stack(images, labels, split: str):
 
 
 def _load(request: Request):
-    digits = mnist.SOURCE.load(request)
+    as_they_are = request._replace(fit=request.fit._replace(channels="auto"))
+    digits = mnist.SOURCE.load(as_they_are)
     every = digits.fetch(np.arange(digits.size))
     images, labels = stack(every["image"], every["label"], request.split)
     names = tuple(f"{label:03}" for label in range(1000))
     shape = (*digits.shape[:2], 3)
     stacked = make(request.spec, images, len(labels), shape, labels, names)
-    return stacked._replace(content="stacked_digits" if digits.content else "")
+    stacked = stacked._replace(content="stacked_digits" if digits.content else "")
+    return of_channels(stacked, request.fit.count(3))
 
 
 SOURCE = Source(

@@ -173,7 +173,7 @@ def _decode(request, examples, features):
     if len(examples) == 0:
         raise UsageError("data", spec, ": the split holds no examples")
     first = examples[0]["image"]
-    channels = 1 if first.shape[-1] == 1 else 3
+    channels = how.count(1 if first.shape[-1] == 1 else 3)
     size = fit.fitted_size(first.shape[:2], how, spec, "example 0")
     class_names = tuple(getattr(_feature(features, "label"), "names", ()))
     labels = np.zeros(len(examples), np.int32)

@@ -5,7 +5,8 @@ images are the "input" of B's, in an order of their own.
 """
 
 from jaxgan.data import source
-from jaxgan.data.dataset import Dataset, select
+from jaxgan.data.dataset import Dataset, of_channels, select
+from jaxgan.data.fit import show
 from jaxgan.types import UsageError
 
 __all__ = ["SOURCE", "two_domains"]
@@ -20,15 +21,16 @@ def two_domains(name: str, a: Dataset, b: Dataset) -> Dataset:
         b: gives "image", "label" and "map", as far as it has them.
 
     Raises:
-        UsageError: their images differ in shape or depth.
+        UsageError: their images differ in size or depth.
     """
+    channels = max(a.shape[2], b.shape[2])  # gray beside colours is gray in colours
+    a, b = of_channels(a, channels), of_channels(b, channels)
     if a.shape != b.shape:
         raise UsageError(
             "data",
             name,
-            f": images are {'x'.join(map(str, a.shape))} in {a.name} and "
-            f"{'x'.join(map(str, b.shape))} in {b.name}; `resize` HxW makes them one "
-            "size, and both must be gray or both in colour.",
+            f": images are {show(a.shape[:2])} in {a.name} and {show(b.shape[:2])} in "
+            f"{b.name}; `resize` HxW makes them one size.",
         )
     if a.levels != b.levels:
         raise UsageError(

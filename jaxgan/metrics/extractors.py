@@ -190,7 +190,8 @@ def choose(
     shape: tuple[int, int, int],
     mesh=None,
 ) -> Extractor:
-    """Inception where its weights are given, else the classifier of digits.
+    """Inception where its weights are given; else the classifier of digits for digits,
+    and the bank of filters for all that it does not know.
 
     Args:
         inception_weights: the user's file.
@@ -199,21 +200,15 @@ def choose(
         mesh: the devices that share the images, default all.
 
     Raises:
-        UsageError: images of `shape` are no digits, and no weights are given.
+        UsageError: the file is not that one.
     """
     if inception_weights:
         return of_inception(inception_weights, mesh)
     if content == "stacked_digits" and tuple(shape[:2]) == mnist.SHAPE[:2]:
         return of_stacked_digits(mesh)
-    if tuple(shape) != mnist.SHAPE:
-        raise UsageError(
-            None,
-            None,
-            f"Images of {'x'.join(map(str, shape))} are judged by the Inception "
-            "network: give `inception_weights`, the file "
-            "weights-inception-2015-12-05-6726825d.pth of torch-fidelity's releases.",
-        )
-    return of_digits(mesh)
+    if content == "digits" and tuple(shape) == mnist.SHAPE:
+        return of_digits(mesh)
+    return of_filters(mesh)
 
 
 def _refused(path, reason):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from jaxgan.data.painted import TO_YIQ
-from jaxgan.metrics import classes, modes, painted, similarity
+from jaxgan.metrics import classes, modes, painted, similarity, tones
 from jaxgan.metrics.frechet import frechet_distance
 from jaxgan.metrics.kernel import kid
 from jaxgan.metrics.neighbours import prdc
@@ -139,6 +139,12 @@ def _shows(content: str) -> Callable:
     return refuses
 
 
+def _not_of_tones(images):
+    if images.content == "emoji_tones" and images.shape[2] == 3:
+        return None
+    return "needs images of emoji_tones, in colour."
+
+
 RIGHT = "whether painted digits are as they should be"
 
 MEASURES = (
@@ -176,6 +182,14 @@ MEASURES = (
         lower_is_better=False,
         of_each=lambda rows, _: painted.map_accuracy(rows["image"], rows["map"]),
         refuses=_shows("painted_digits"),
+    ),
+    Measure(
+        "classes",
+        "whether emoji have the tone of skin asked for",
+        needs=("label",),
+        lower_is_better=False,
+        of_each=lambda rows, _: tones.accuracy(rows["image"], rows["label"]),
+        refuses=_not_of_tones,
     ),
     Measure(
         "diversity",

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgan.data import Dataset
+from jaxgan.data import Dataset, over_white
 from jaxgan.metrics import checks, views
-from jaxgan.metrics.checks import Images
+from jaxgan.metrics.checks import Images, Rows
 from jaxgan.metrics.extractors import Extractor
 from jaxgan.metrics.measures import MEASURES, Measure
 from jaxgan.metrics.seen import Seen, see
@@ -49,7 +49,8 @@ def evaluate(
 
     All images are rows of data sets: "image" is what was drawn; beside it "target",
     what it should be, "label", "map", and "styled", the same drawn in its target's
-    style, where they are known. They are fetched in blocks, each once.
+    style, where they are known. They are fetched in blocks, each once. Images with
+    transparency are measured over white, and a note says so.
 
     Args:
         samples: such as images of a run, drawn as they are fetched, or any others.
@@ -80,6 +81,8 @@ def evaluate(
         UsageError: see `check`.
     """
     columns = BOUNDS if columns is None else columns
+    samples, reference = over_white(samples), over_white(reference)
+    columns = {name: one and over_white(one) for name, one in columns.items()}
     if names is None:
         names = checks.available(samples, extractor, measures)
     asked = names, samples, reference, extractor, num
@@ -219,6 +222,7 @@ def judge(
     Args:
         samples: what they will be, as `Rows` say it; those not `aligned` number `num`.
     """
+    samples, reference = _over_white(samples), over_white(reference)
     asked = names, samples, reference, extractor, num
     checks.check(*asked, measures=measures, halved=halved, follow=True)
     chosen = checks.select(names, samples, extractor, measures)
@@ -230,11 +234,23 @@ def judge(
         return see(reference, taken, extractor, chosen, cache, progress, "reference")
 
     def figures(drawn):
+        drawn = over_white(drawn)
         seen = see(drawn, index, extractor, chosen, None, progress, "samples")
         return _figures(chosen, seen, real() if _compare(chosen) else None, extractor)
 
     figure = f"{names[0]} of {num} by {extractor.name} {extractor.digest}"
     return Judge(figure, bool(chosen[0].lower_is_better), figures)
+
+
+def _over_white(images: Images) -> Images:
+    h, w, channels = images.shape
+    return Rows(
+        images.name,
+        images.size,
+        (h, w, 3 if channels == 4 else channels),
+        frozenset(images.fields),
+        images.content,
+    )
 
 
 def table(result: dict) -> str:

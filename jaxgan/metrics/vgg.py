@@ -13,6 +13,7 @@ from jax import lax
 
 from jaxgan.metrics import weights
 from jaxgan.ops import conv
+from jaxgan.tasks import over_white
 from jaxgan.types import UsageError
 
 __all__ = ["LAYERS", "content_loss", "features"]
@@ -87,7 +88,10 @@ def content_loss(path: str, layer: str) -> Callable:
 
     def loss(images, target):
         params = _weights(path, pooling)
-        a, b = (features(params, x, pooling) / RESCALED for x in (images, target))
+        a, b = (
+            features(params, over_white(x), pooling) / RESCALED
+            for x in (images, target)
+        )
         return jnp.square(a - lax.stop_gradient(b)).mean((1, 2, 3))
 
     return loss

@@ -24,6 +24,9 @@ class Config:
     """Resize images first: N for the short side, HxW for both."""
     crop: str | None = None
     """Then crop their centre: N or HxW."""
+    channels: Literal["auto", "gray", "rgb", "rgba"] = "auto"
+    """Of the images: auto is as they come, of files gray where all are, RGB otherwise.
+    Without rgba, what is transparent is seen over white."""
     random_crop: str | None = None
     """Then, while training, cut out this much anywhere: N or HxW."""
     flip: bool = False

@@ -8,9 +8,9 @@ from jax import random
 
 from jaxgan import data, parallel, visual
 from jaxgan.data import Dataset, Group
+from jaxgan.data.pixels import of_channels
 from jaxgan.run.keys import root
 from jaxgan.run.sides import Sides, sides
-from jaxgan.tasks import LUMA
 from jaxgan.types import Draw, Model, UsageError
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "labels_like",
     "live",
     "network",
-    "of_channels",
     "plain",
     "samples",
     "translations",
@@ -233,10 +232,3 @@ def _compiled(task, draw, encode, mesh):
 
     whole, divided = parallel.replicated(mesh), parallel.divided(mesh)
     return jax.jit(run, in_shardings=(whole, divided, whole), out_shardings=divided)
-
-
-def of_channels(images, channels: int) -> np.ndarray:
-    """uint8 images of 1 or 3 channels, with as many."""
-    if images.shape[-1] > channels:
-        return np.rint(images @ np.array(LUMA))[..., None].astype(np.uint8)
-    return images.repeat(channels, -1) if images.shape[-1] < channels else images

@@ -78,12 +78,14 @@ def follow(
     }
     if draws.from_noise(of):
         fields = frozenset({"image", *of.task.needs})
-        rows, reference = Rows("samples", num, dataset.shape, fields), dataset
+        rows = Rows("samples", num, dataset.shape, fields, dataset.content)
+        reference = dataset
         labels = _labels(of, dataset, num, seed)
 
         def drawn(state):
             classes = {"num_classes": dataset.num_classes, "labels": labels}
-            return draws.samples(model, state, num, seed, **classes)
+            drawn = draws.samples(model, state, num, seed, **classes)
+            return drawn._replace(content=dataset.content)
     else:
         reference = sides(dataset, of.task).targets
         shown = draws.plain(of, mesh, held_out, seed)
@@ -157,7 +159,7 @@ def evaluate(
             labels = _labels(of, reference, num, seed)
         drawn = draws.samples(
             model, state, num, seed, num_classes=num_classes, labels=labels, name=name
-        )
+        )._replace(content=reference.content)
         columns = {"floor": floor, "ceiling": None}
         args = drawn, reference, columns, extractor, names, num, seed
         result = report.evaluate(*args, **options)

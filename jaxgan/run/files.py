@@ -230,9 +230,12 @@ def _open(path, size, kind, channels, inside, classes):
             return {"map": numbers}, None
         alpha = pixels.alpha(image)
         cut_out = kind == "hole" and inside is None
+        if cut_out and channels == 4:
+            raise ValueError("its transparency is drawn, too; mark the hole by `hole`")
         image = pixels.opaque(image) if cut_out else image
         rows = {"image": pixels.to_array(pixels.to_uint8(image, channels))}
     rows["input"] = rows["image"]
+    alpha = None if channels == 4 else alpha  # where it is drawn with the colours
     if kind != "hole":
         return rows, alpha
     if cut_out:

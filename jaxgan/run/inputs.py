@@ -44,7 +44,12 @@ def load(
     fit = {name: config.size(name, getattr(cfg, name)) for name in ("resize", "crop")}
     known = sources_here(sources)
     found = data.load(
-        spec or cfg.data, split=split, **fit, sources=known, progress=bars
+        spec or cfg.data,
+        split=split,
+        **fit,
+        channels=cfg.channels,
+        sources=known,
+        progress=bars,
     )
     crop = config.sides("random_crop", cfg.random_crop)
     return data.centred(found, crop) if centre and crop else found
@@ -56,10 +61,14 @@ def given(cfg: config.Config, arrays) -> Dataset:
     Raises:
         UsageError: they are to be resized, which is for data that are loaded.
     """
-    for name in ("resize", "crop"):
-        if size := getattr(cfg, name):
-            reason = "is for data that are loaded; bring these to size by data.fitted."
-            raise UsageError(name, size, reason)
+    for name, asked in (
+        ("resize", cfg.resize),
+        ("crop", cfg.crop),
+        ("channels", cfg.channels != "auto" and cfg.channels),
+    ):
+        if asked:
+            reason = "is for data that are loaded; bring these there by data.fitted."
+            raise UsageError(name, asked, reason)
     if isinstance(arrays, Dataset):
         return arrays
     images, labels = arrays if isinstance(arrays, tuple) else (arrays, None)

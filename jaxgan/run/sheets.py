@@ -9,7 +9,8 @@ from jax import random
 
 from jaxgan import data, parallel, visual
 from jaxgan.data import Dataset
-from jaxgan.run.draws import PIXELS, from_noise, given, network, of_channels
+from jaxgan.data.pixels import of_channels
+from jaxgan.run.draws import PIXELS, from_noise, given, network
 from jaxgan.run.keys import root
 from jaxgan.run.sides import sides
 from jaxgan.types import Draw, Model

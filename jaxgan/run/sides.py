@@ -66,9 +66,6 @@ def check(model: Model, dataset: Dataset) -> None:
     """
     for draw in model.draws.values():
         needs = draw.task.needs if draw.task.target else ()
-        if needs and dataset.shape[2] == 4:
-            reason = "has images with transparency (RGBA), which no task takes yet."
-            raise UsageError("data", dataset.name, reason)
         for field in needs:
             if field not in dataset.fields:
                 reason = f"has no {field} beside its images; give {HAVING[field]}."

@@ -17,6 +17,7 @@ __all__ = [
     "larger",
     "luma",
     "of_maps",
+    "over_white",
     "paired",
     "smaller",
     "sobel",
@@ -37,10 +38,19 @@ def paired(reverse: bool = False) -> Task:
     return Task(given, ("image", "input"), target)
 
 
+def over_white(images):
+    """RGBA `[B, H, W, 4]` in [-1, 1] as RGB over white; others as they are."""
+    if images.shape[-1] != 4:
+        return images
+    return 1 - (1 - images[..., :3]) * (images[..., 3:] + 1) / 2
+
+
 def luma(images):
-    """The gray copy, `[B, H, W, 3] -> [B, H, W, 1]`; of gray images, themselves."""
+    """The gray copy, `[B, H, W, 3] -> [B, H, W, 1]`; of gray images, themselves; of
+    RGBA, that over white."""
     if images.shape[-1] == 1:
         return images
+    images = over_white(images)
     weights = jnp.array(LUMA, images.dtype)
     return (images * weights[None, None, None]).sum(-1, keepdims=True)
 
@@ -49,17 +59,26 @@ def colourization() -> Task:
     """From a gray copy to colours of the same luma, as far as such colours exist.
 
     What is drawn counts by its differences between R, G and B alone. Where they are too
-    large for the luma, the result leaves [-1, 1], and is cut off there when shown.
+    large for the luma, the result leaves [-1, 1], and is cut off there when shown. Of
+    RGBA the luma of the colours themselves is given, and the alpha, which is kept.
     """
 
     def given(batch, key, n=None):
-        return (luma(batch["image"]),)
+        colours, alpha = batch["image"][..., :3], batch["image"][..., 3:]
+        return (jnp.concatenate([luma(colours), alpha], -1),)
 
     def finish(given, drawn):
-        (gray,) = given
-        return drawn + gray - luma(drawn)
+        gray, alpha = given[0][..., :1], given[0][..., 1:]
+        colours = drawn[..., :3]
+        return jnp.concatenate([colours + gray - luma(colours), alpha], -1)
 
-    return Task(given, ("image",), "image", finish=finish)
+    def show(given):
+        gray, alpha = given[0][..., :1], given[0][..., 1:]
+        if not alpha.shape[-1]:
+            return gray
+        return jnp.concatenate([gray.repeat(3, -1), alpha], -1)
+
+    return Task(given, ("image",), "image", finish=finish, show=show)
 
 
 def super_resolution(factor: int) -> Task:
@@ -81,24 +100,37 @@ def super_resolution(factor: int) -> Task:
 def smaller(images, factor: int):
     """Bicubic, antialiased, as Pillow and Matlab have it: `[B, H/f, W/f, C]`.
 
+    Colours of RGBA count by how opaque they are, in `larger` too.
+
     Raises:
         ValueError: the factor does not divide the images' sides.
     """
     b, h, w, c = images.shape
     if h % factor or w % factor:
         raise ValueError(f"smaller: {factor} does not divide images of {h}x{w}.")
-    shape = b, h // factor, w // factor, c
-    precision = lax.Precision.HIGHEST
-    return jax.image.resize(images, shape, "cubic", precision=precision)
+    return _resized(images, (b, h // factor, w // factor, c))
 
 
 def larger(images, factor: int):
     """Bicubic, what super-resolution must beat: `[B, f H, f W, C]`."""
     b, h, w, c = images.shape
-    shape = b, h * factor, w * factor, c
+    found = _resized(images, (b, h * factor, w * factor, c))
+    return jnp.clip(found, -1, 1)
+
+
+def _resized(images, shape):
+    if shape[-1] == 4:
+        share = (images[..., 3:] + 1) / 2
+        images = jnp.concatenate(
+            [1 - (1 - images[..., :3]) * share, images[..., 3:]], -1
+        )
     precision = lax.Precision.HIGHEST
     found = jax.image.resize(images, shape, "cubic", precision=precision)
-    return jnp.clip(found, -1, 1)
+    if shape[-1] != 4:
+        return found
+    share = ((found[..., 3:] + 1) / 2).clip(1 / 255)
+    colours = 1 - (1 - found[..., :3]) / share
+    return jnp.concatenate([colours.clip(-1, 1), found[..., 3:]], -1)
 
 
 def inpainting(holes: Callable) -> Task:

@@ -27,10 +27,10 @@ class Task(NamedTuple):
     finish: Callable = lambda given, drawn: drawn
     """`(given, drawn images) -> images`: what is known need not be drawn."""
     show: Callable = lambda given: given[0]
-    """`given -> images [B, H, W, 1 or 3]`, for people to see."""
+    """`given -> images [B, H, W, 1, 3 or 4]`, for people to see."""
     plain: Callable | None = None
-    """`given -> images [B, H, W, 1 or 3]`, an answer without learning, which one that
-    was learned must beat; by default what is shown."""
+    """`given -> images [B, H, W, 1, 3 or 4]`, an answer without learning, which one
+    that was learned must beat; by default what is shown."""
     reads: Callable | None = None
     """`batch -> given`, where a batch of files shows what is given, not the target; by
     default as `given`."""
