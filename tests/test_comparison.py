@@ -522,3 +522,23 @@ def test_the_command_prints_a_table_and_writes_json(run, tmp_path, capsys):
             run("evaluate", *args)
         assert stop.value.code == 2
         assert says in capsys.readouterr().err
+
+
+def test_few_images_have_means_but_no_distances():
+    """Asked for by name, a distance is refused."""
+    images = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), np.uint8)
+    pairs = data.from_arrays(images, input=images[::-1])
+    drawn = lambda i: {"image": images[i], "target": images[::-1][i]}  # noqa: E731
+    group = data.Group(("image", "target"), 40, drawn)
+    samples = pairs._replace(groups=(group,), name="few")
+    of = pairs, {}, extractors.of_filters()
+    result = metrics.evaluate(samples, *of, aligned=True)
+    expected = np.abs(images.astype(int) - images[::-1]).mean() / 255
+    assert result["metrics"]["l1"]["value"] == pytest.approx(expected, rel=1e-6)
+    assert "fd_filters" not in result["metrics"] and result["counts"]["samples"] == 40
+    assert result["notes"][0].startswith("few has 40 images: figures of a set")
+    metrics.evaluate(samples, *of, ("similarity",), num=40, aligned=True)
+    with pytest.raises(UsageError, match="num 40 must be 100 or more"):
+        metrics.evaluate(samples, *of, ("fd",), num=40, aligned=True)
+    with pytest.raises(UsageError, match="samples few has 40 images"):
+        metrics.evaluate(samples, *of, ("fd",), aligned=True)

@@ -7,10 +7,12 @@ from jaxgan.metrics.extractors import Extractor
 from jaxgan.metrics.measures import MEASURES, OF_IMAGES, Measure
 from jaxgan.types import UsageError
 
-__all__ = ["LEAST", "Images", "Rows", "available", "check", "select"]
+__all__ = ["LEAST", "Images", "Rows", "available", "check", "enough", "select"]
 
 LEAST = 100
-"""Images below which figures say nothing."""
+"""Images below which figures of a set say nothing."""
+OF_EACH = 2
+"""Those below which figures of each image have no error."""
 
 
 class Images(Protocol):
@@ -53,6 +55,21 @@ def available(
     return tuple(
         dict.fromkeys(one.name for one in measures if _fits(one, images, extractor))
     )
+
+
+def enough(
+    measures: tuple[Measure, ...], sets: Iterable[Images], halved: bool
+) -> tuple[tuple[Measure, ...], list[str]]:
+    """The measures for which there are enough images, and a note if that is not all."""
+    least = 2 * LEAST if halved else LEAST
+    small = [one for one in sets if one.size < least]
+    if not small:
+        return measures, []
+    note = (
+        f"{small[0].name} has {small[0].size} images: figures of a set, such as "
+        f"distances, say nothing below {least}, and are left out."
+    )
+    return tuple(one for one in measures if not one.of_set), [note]
 
 
 def select(
@@ -114,12 +131,13 @@ def check(
             "less is better; name another first."
         )
         raise UsageError("metrics", names[0], reason)
-    if num < LEAST:
-        raise UsageError("num", num, f"must be {LEAST} or more.")
+    least = LEAST if any(one.of_set for one in chosen) else OF_EACH
+    if num < least:
+        raise UsageError("num", num, f"must be {least} or more.")
     given = {"samples": samples, "reference": reference, **(columns or {})}
     for option, images in given.items():
         if images is not None:
-            _check_images(option, images, tuple(samples.shape), halved)
+            _check_images(option, images, tuple(samples.shape), halved, least)
     if extractor.shape not in (None, tuple(samples.shape)):
         reason = (
             f": images of {tuple(samples.shape)} cannot be compared by "
@@ -128,8 +146,8 @@ def check(
         raise UsageError("samples", samples.name, reason)
 
 
-def _check_images(option, images, shape, halved):
-    least = 2 * LEAST if halved else LEAST
+def _check_images(option, images, shape, halved, least):
+    least = 2 * least if halved else least
     halves = ", half of them to compare with" if halved else ""
     if images.size < least:
         reason = f"has {images.size} images; figures say nothing below {least}{halves}."

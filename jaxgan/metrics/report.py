@@ -59,8 +59,9 @@ def evaluate(
             reference, which is then compared with the other half; as "ceiling", noise.
             None for these two.
         extractor: what images are compared by.
-        names: of measures; None for all that suit the images.
-        num: how many images of each at most, 100 or more.
+        names: of measures; None for all that suit the images and their number.
+        num: how many images of each at most; 100 or more, of figures that are means
+            over images 2 or more.
         seed: decides which.
         measures: all that there are, `MEASURES` and others.
         aligned: row i of the samples, and of each column of as many rows, is of one
@@ -83,7 +84,11 @@ def evaluate(
     columns = BOUNDS if columns is None else columns
     samples, reference = over_white(samples), over_white(reference)
     columns = {name: one and over_white(one) for name, one in columns.items()}
+    few: list[str] = []
     if names is None:
+        if aligned:
+            all_of = samples, reference, *(one for one in columns.values() if one)
+            measures, few = checks.enough(measures, all_of, halved)
         names = checks.available(samples, extractor, measures)
     asked = names, samples, reference, extractor, num
     checks.check(*asked, columns=columns, measures=measures, halved=halved)
@@ -113,7 +118,7 @@ def evaluate(
         "counts": counts,
         "reference": reference.name,
         "extractor": _described(extractor),
-        "notes": [*dict.fromkeys((*own, *notes)), *more],
+        "notes": [*dict.fromkeys((*own, *few, *notes)), *more],
     }
 
 
