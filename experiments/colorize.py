@@ -35,7 +35,7 @@ PRESET = run.changed(
 
 
 def build(cfg: Config, shape, num_classes) -> Model:
-    if shape[-1] != 3:
+    if shape[-1] < 3:
         raise UsageError("data", cfg.data, "is gray: it has no colours to learn.")
     return paired.build(cfg, shape, tasks.colourization())
 

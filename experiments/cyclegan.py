@@ -35,6 +35,8 @@ class Networks:
     norm: Literal["instance", "layer", "batch", "none"] = "instance"
     """Normalization of all networks; with "batch" images that pass together share
     their statistics: all of a step, but `translate` passes each by itself."""
+    residual: bool = False
+    """Let the generators draw what is added to what is given, instead of all anew."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +80,7 @@ def build(cfg: Config, shape, num_classes) -> Model:
     nets, objective, dtype = cfg.networks, cfg.objective, jnp.dtype(cfg.dtype)
     models.pix2pix.check_patch((1, *shape), nets.patch)
     models.cyclegan.check_size((1, *shape))
-    args = nets.width, nets.blocks, nets.norm, dtype
+    args = nets.width, nets.blocks, nets.norm, dtype, nets.residual
     G = models.cyclegan.ResNetGenerator(shape[-1], *args)
     D = models.pix2pix.PatchGAN(nets.d_width, nets.patch, nets.norm, dtype=dtype)
     g_tx, d_tx = presets.adams(cfg.optimizers, cfg.steps)

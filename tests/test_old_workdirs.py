@@ -63,7 +63,12 @@ def as_in_0_1(monkeypatch):
         monkeypatch.setattr(module, "other_seed", lambda seed, group=1: seed + group)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+LONG = "cyclegan", "spade"  # their networks take long to compile
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=pytest.mark.slow) if k in LONG else k for k in KINDS]
+)
 def test_an_old_workdir_opens_and_goes_on_as_it_would_have(kind, old, monkeypatch):
     name, command = KINDS[kind]
     monkeypatch.chdir(old)

@@ -388,11 +388,16 @@ def kind_of_nets(kind):
     return G, D, options | {"num_classes": classes}
 
 
-def two_finite_steps(kind, **options):
-    """Outside of `jit`, where operations are compiled once for all combinations."""
+def gan_of(kind, **options):
+    """It, and a batch."""
     G, D, more = kind_of_nets(kind)
     gan = recipes.gan(G, D, latent_dim=3, g_tx=TX, d_tx=TX, **options, **more)
-    batch = BATCH | {"image": BATCH["image"][:, 2:10, 2:10]}
+    return gan, BATCH | {"image": BATCH["image"][:, 2:10, 2:10]}
+
+
+def two_finite_steps(kind, **options):
+    """Outside of `jit`, where operations are compiled once for all combinations."""
+    gan, batch = gan_of(kind, **options)
     start = state = gan.init(KEY, batch)
     for t in range(2):
         state, metrics = gan.step(state, batch, random.fold_in(KEY, t))
@@ -411,10 +416,30 @@ def test_losses_are_all_there():
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_any_loss_goes_with_any_penalty_conditioning_and_augmentation(loss, penalty):
-    pair = {"loss": LOSSES[loss], "penalty": PENALTIES[penalty]}
-    for shown in SHOWN:
-        for kind in ("plain", "classes"):
-            two_finite_steps(kind, augment=shown, **pair)
+    """Every two of these meet in a run, with the others in turn."""
+    place = [*LOSSES].index(loss) + [*PENALTIES].index(penalty)
+    two_finite_steps(
+        ("plain", "classes")[place % 2],
+        loss=LOSSES[loss],
+        penalty=PENALTIES[penalty],
+        augment=SHOWN[place % 3],
+    )
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("shown", range(3))
+def test_a_step_keeps_the_state_s_structure_whatever_it_is_made_of(penalty, shown):
+    for i, kind in enumerate(("plain", "classes")):
+        loss = [*LOSSES.values()][([*PENALTIES].index(penalty) + shown + i) % 9]
+        play = {"loss": loss, "penalty": PENALTIES[penalty], "augment": SHOWN[shown]}
+        gan, batch = gan_of(kind, **play)
+        state = jax.eval_shape(gan.init, KEY, batch)
+        after, _ = jax.eval_shape(gan.step, state, batch, KEY)
+        assert jax.tree.map(shape_of, after) == jax.tree.map(shape_of, state)
+
+
+def shape_of(x):
+    return x.shape, x.dtype
 
 
 @pytest.mark.parametrize("kind", KINDS[2:])

@@ -35,10 +35,15 @@ class ResNetGenerator(nn.Module):
     """Residual blocks: 6 for images of 128 pixels, 9 for 256 in the paper."""
     norm: Norm = "instance"
     dtype: Any = jnp.float32
+    residual: bool = False
+    """Draw what is added to the images that are given, without tanh; then C is C'. What
+    need not change is kept from the start (as in DeblurGAN, Kupyn et al., 2018,
+    arXiv:1711.07064); the sum may leave [-1, 1], and is cut off there when shown."""
 
     @nn.compact
     def __call__(self, x, train: bool = True):
         check_size(x.shape)
+        images = x
         conv = partial(
             Conv,
             padding="VALID",
@@ -70,7 +75,8 @@ class ResNetGenerator(nn.Module):
             )(x)
             x = nn.relu(norm()(x))
         x = conv(self.channels, (7, 7), use_bias=True)(reflected(x, 3))
-        return jnp.tanh(full_precision(x))
+        x = full_precision(x)
+        return images + x if self.residual else jnp.tanh(x)
 
 
 def check_size(shape) -> None:
