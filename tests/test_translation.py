@@ -96,11 +96,32 @@ def test_data_that_lack_what_a_task_needs_are_refused():
         check(model_of(drawn_by(tasks.of_maps(3))), dataset())
     mapped = data.load("mapped_mnist", split="test")
     check(model_of(drawn_by(tasks.of_maps(11))), mapped)
-    with pytest.raises(UsageError, match=r"class 10, .* `map_classes` 11"):
+    with pytest.raises(UsageError, match=r"0 \.\.\. 10, .* `map_classes` 11"):
         check(model_of(drawn_by(tasks.of_maps(10))), mapped)
+    maps = np.full((1, 6, 8), 255, np.uint8)
+    maps[0, 0, :4] = [0, 1, 2, 7]
+    some = data.from_arrays(IMAGES[:1], map=maps, name="some")
+    why = r"the classes 0 \.\.\. 2, 7, 255, but .* `map_classes` 256, or `void` 255 if"
+    with pytest.raises(UsageError, match=why):
+        check(model_of(drawn_by(tasks.of_maps(8))), some)
+    void = data.from_arrays(IMAGES[:1], map=maps, name="some", void=255)
+    check(model_of(drawn_by(tasks.of_maps(8))), void)
+    (shown,) = tasks.of_maps(8).given(void.batch(0, 0, 1), random.key(0))
+    np.testing.assert_array_equal(shown[0].sum(-1), maps[0] != 255)
     back = drawn_by(tasks.paired(reverse=True))
     with pytest.raises(UsageError, match=r"some has no input"):
         check(model_of(drawn_by(tasks.edges()), back), dataset())
+
+
+def test_a_side_that_no_draw_uses_is_refused():
+    gray = drawn_by(tasks.colourization())
+    for of in (gray, Draw(tasks.noise(2), dark)):
+        with pytest.raises(UsageError, match=r"pairs has images of another side"):
+            check(model_of(of), paired())
+        with pytest.raises(UsageError, match="mapped_mnist has label maps, which"):
+            check(model_of(of), data.load("mapped_mnist", split="test"))
+    check(model_of(gray), dataset())  # its labels may be left out
+    check(model_of(gray, drawn_by(tasks.paired())), paired())
 
 
 def test_translations_are_drawn_as_they_are_fetched(monkeypatch):

@@ -186,8 +186,7 @@ def _decode(request, examples, features):
             raise fit.mixed_sizes(spec, {"example 0": size, where: true})
         if class_names:
             labels[item] = example["label"]
-        image = pixels.to_uint8(pixels.from_array(image), channels)
-        return pixels.to_array(fit.apply(image, how))
+        return fit.apply_to_array(pixels.of_channels(image, channels), how)
 
     decoded = decode(read, len(examples), (*size, channels), request.progress)
     for item, why in decoded.failures.items():

@@ -41,14 +41,15 @@ def load(
     Raises:
         UsageError: see `data.load`.
     """
-    fit = {name: config.size(name, getattr(cfg, name)) for name in ("resize", "crop")}
-    known = sources_here(sources)
     found = data.load(
         spec or cfg.data,
         split=split,
-        **fit,
+        resize=config.size("resize", cfg.resize),
+        crop=config.size("crop", cfg.crop),
         channels=cfg.channels,
-        sources=known,
+        depth=cfg.depth,
+        void=cfg.void,
+        sources=sources_here(sources),
         progress=bars,
     )
     crop = config.sides("random_crop", cfg.random_crop)
@@ -65,6 +66,8 @@ def given(cfg: config.Config, arrays) -> Dataset:
         ("resize", cfg.resize),
         ("crop", cfg.crop),
         ("channels", cfg.channels != "auto" and cfg.channels),
+        ("depth", cfg.depth != 8 and cfg.depth),
+        ("void", cfg.void is not None and str(cfg.void)),
     ):
         if asked:
             reason = "is for data that are loaded; bring these there by data.fitted."

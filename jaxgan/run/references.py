@@ -15,17 +15,22 @@ def compared(options, loaded: Loaded, draw: Draw):
     """Real images, what is translated, more real images for a floor, and notes."""
     reference = _reference(options, loaded)
     if draws.from_noise(draw):
+        _check(options, loaded, reference)
         return reference, reference, *_floor(options, loaded, reference)
     own = reference
     if options.reference:
         own = inputs.load(loaded.run.config, sources=loaded.sources)
-        try:
-            check(loaded.model, reference)
-        except UsageError as error:
-            raise error.renamed("reference") from None
+        _check(options, loaded, reference)
     dataset, notes = _to_translate(options, loaded, own)
     check(loaded.model, dataset)
     return reference, dataset, None, notes
+
+
+def _check(options, loaded: Loaded, reference):
+    try:
+        check(loaded.model, reference)
+    except UsageError as error:
+        raise (error.renamed("reference") if options.reference else error) from None
 
 
 def _reference(options, loaded: Loaded) -> Dataset:
