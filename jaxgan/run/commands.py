@@ -108,8 +108,9 @@ class Evaluate(Trained):
     metrics: tuple[str, ...] | None = None
     """What to measure; default all that there is for such images."""
     data: str | None = None
-    """Images to translate, as in training; default the run's own test images, or, where
-    it has none, those that it was trained on."""
+    """Images to translate, as in training, of which a split for tests or validation is
+    taken if there is one; default the run's own, or, where it has no such split, those
+    that it was trained on."""
     reference: str | None = None
     """Real images, as --data takes them in training; default the run's own."""
     back: bool = False

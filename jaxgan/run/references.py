@@ -55,7 +55,7 @@ def _to_translate(options, loaded: Loaded, trained_on):
     """The images, and notes on them."""
     cfg, own = loaded.run.config, "These are the images that it was trained on"
     if options.data:
-        dataset = inputs.load(cfg, options.data, sources=loaded.sources)
+        dataset = inputs.measured(cfg, options.data, loaded.sources)
         if dataset.shape != tuple(loaded.run.shape):
             shapes = f"images of {dataset.shape}, the run of {loaded.run.shape}"
             raise UsageError("data", dataset.name, f"has {shapes}.")
@@ -63,7 +63,7 @@ def _to_translate(options, loaded: Loaded, trained_on):
         return (trained_on, (f"{own}.",)) if known else (dataset, ())
     held_out, notes = inputs.test_images(cfg, trained_on, sources=loaded.sources)
     if held_out is not None:
-        return held_out, ()
+        return held_out, notes
     return trained_on, (f"{own}; {' '.join(notes) or '--data gives others.'}",)
 
 
