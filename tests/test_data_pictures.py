@@ -259,7 +259,7 @@ def test_transparency_of_every_mode(tmp_path):
     black = np.where(gray > 100, 255, 0)
     save("g_bits", bits, (black, black), transparency=0)
     found, ours = only(tmp_path, channels="gray")
-    assert ours.size == len(expected) and ours.notes == ()
+    assert ours.size == len(expected)
     for (name, (below, over)), image in zip(expected.items(), found, strict=True):
         seen = mean_over_white(below, over)
         np.testing.assert_allclose(image[..., 0], seen, atol=1, err_msg=name)
@@ -352,6 +352,20 @@ def test_depth_16_of_colours_and_of_transparency(tmp_path):
         data.load("mnist", split="test", depth=16)
     with pytest.raises(UsageError, match="depth 12 must be 8 or 16"):
         data.load("mnist", depth=12)
+
+
+def test_what_a_file_has_beyond_what_is_read_is_said(tmp_path):
+    frames = [Image.fromarray(np.full((4, 4), v, np.uint8)) for v in (7, 90)]
+    for name in ("a.gif", "b.tif", "c.webp", "d.png"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+    raw_png(tmp_path / "e.png", rng.integers(0, 65536, (4, 4, 3)), 16, 2)
+    Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "f.png")
+    found, ours = only(tmp_path)
+    assert np.abs(found[:4].astype(int) - 7).max() <= 1
+    colours, gray, more = "bits of colours", "depth 16 keeps (f.png)", "(a.gif, b.tif, "
+    assert all(needle in " ".join(ours.notes) for needle in (colours, gray, more))
+    assert len(ours.notes) == 3 and "of 4 files" in " ".join(ours.notes)
+    assert len(only(tmp_path, depth=16)[1].notes) == 2
 
 
 def tiff(path, strip, width, height, bits, photometric):

@@ -320,5 +320,5 @@ def test_mistakes_end_in_one_sentence(tmp_path, capsys):
         run(spade, "--map-classes", 5, "--batch-size", 8, "--workdir", tmp_path / "x")
         == 2
     )
-    assert "class 10" in capsys.readouterr().err
+    assert "classes 0 ... 10" in capsys.readouterr().err
     assert not (tmp_path / "x").exists()

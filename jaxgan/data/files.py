@@ -51,9 +51,9 @@ class _Sides(NamedTuple):
             if self.maps and last:
                 return self.numbers(pictures.to_classes(image))[..., None]
             shown = pictures.picture(image)
-        if shown.note:
+        for note in shown.passed_over(self.fit.deep):
             with self.lock:
-                self.notes.setdefault(shown.note, set()).add(name)
+                self.notes.setdefault(note, set()).add(name)
         return shown.array(self.channels, self.fit.deep)
 
     def numbers(self, numbers):

@@ -84,7 +84,8 @@ def _examples(request, sides):
         if not examples:
             raise no_images(spec, below.root)
     taken = {name for example in examples for name in example}
-    taken |= {p.name for split in by_split.values() for p in split if p not in places}
+    others = (split for split in by_split if split != request.split)
+    taken |= {place.name for split in others for place in by_split[split]}
     if rest := [name for name in below.names if name not in taken]:
         below.others[f"images beside {' and '.join(sides)}"] = rest
     return below, examples

@@ -10,7 +10,7 @@
   too.
 - Pixels of label maps are numbers and keep them, whatever colours stand for them.
 - EXIF orientation is applied, where it precedes the pixels (a PNG may carry it after
-  them; few programs look there). Of an animation the first frame is taken.
+  them; few programs look there). Of an animation the first frame is taken, with a note.
 """
 
 import contextlib
@@ -30,6 +30,9 @@ __all__ = [
 _STUBS = ("EPS", "IPTC", "MPEG")
 """What Pillow registers and is no picture, or (EPS) a program for others to run."""
 _LOSSY = ("JPEG", "JPEG2000", "MPO", "WEBP", "AVIF")
+
+
+_LOWER = "the lower 8 of 16 bits of gray, which depth 16 keeps"
 
 
 def suffixes() -> frozenset[str]:
@@ -86,8 +89,13 @@ class Picture(NamedTuple):
     """uint8 or uint16 `[H, W, 1 or 3]`, also where nothing is seen of them."""
     alpha: np.ndarray | None
     """How opaque, `[H, W, 1]` of the same type; None where the file has none."""
-    note: str
-    """What was passed over of it, or ""."""
+    notes: tuple[str, ...] = ()
+    """What else there is in the file."""
+
+    def passed_over(self, deep: bool) -> tuple[str, ...]:
+        """What the array does not have of the file."""
+        lower = self.colours.dtype == np.uint16 and not deep
+        return self.notes + (_LOWER,) * lower
 
     def array(self, channels: int, deep: bool = False) -> np.ndarray:
         """uint8 `[H, W, channels]`, or uint16 if deep."""
@@ -106,7 +114,11 @@ def picture(image: Image.Image) -> Picture:
     Raises:
         ValueError: its pixels have no known range.
     """
-    stored = _stored(image)
+    stored, notes = _stored(image), []
+    if image.format != "MPO" and getattr(image, "is_animated", False):
+        notes.append("frames after the first")  # those of an MPO are previews
+    if ";16" in stored.kind and not image.mode.startswith("I"):
+        notes.append("the lower 8 of 16 bits of colours, which Pillow does not decode")
     image = _upright(image)
     alpha = _alpha(image, stored)
     if image.mode == "F":
@@ -119,7 +131,7 @@ def picture(image: Image.Image) -> Picture:
     colours = colours[..., None] if colours.ndim == 2 else colours
     if alpha is not None:
         alpha = pixels.of_depth(alpha, colours.dtype == np.uint16)[..., None]
-    return Picture(colours, alpha, note)
+    return Picture(colours, alpha, (*notes, *filter(None, [note])))
 
 
 def to_array(image: Image.Image, channels: int, deep: bool = False) -> np.ndarray:

@@ -58,7 +58,11 @@ def tree(spec: str, path: Path) -> Tree:
     """
     if path.is_dir():
         found = Tree(str(path), [], {}, [], lambda name: (path / name).open("rb"))
-        _walk(str(path), "", (), found, pictures.suffixes())
+        try:
+            _walk(str(path), "", (), found, pictures.suffixes())
+        except OSError as error:
+            reason = f": {path} cannot be read ({error.strerror})"
+            raise UsageError("data", spec, reason) from None
         return found
     archive = next((p for p in (path, *path.parents) if p.is_file()), None)
     if archive is None:
@@ -116,6 +120,8 @@ def _walk(directory, prefix, above, found: Tree, suffixes):
         here = os.stat(directory)
         entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
     except OSError:
+        if not prefix:
+            raise
         return pass_over("directories that cannot be read", prefix)
     this = here.st_dev, here.st_ino
     if this in above:

@@ -70,7 +70,7 @@ def translate(
     """
     _check(draw, hole, style, batch_size)
     asked = naming.given(source, out, {"`hole`": hole, "`style`": style})
-    names, notes, written = asked.names, dict[str, str](), list[Path]()
+    names, notes, written = asked.names, dict[str, tuple[str, ...]](), list[Path]()
     look = None if style is None else reading.style(style, shape)
     reader = _reader(asked, draw.task, shape, hole, deep, void)
     groups, failures = reading.by_size(reader, names)
@@ -120,8 +120,8 @@ def _reader(asked, task, shape, hole, deep, void):
 
 def _noted(notes):
     """What was passed over of files, one sentence for each kind."""
-    for why in sorted({*notes.values()}):
-        names = sorted(name for name, its in notes.items() if its == why)
+    for why in sorted({why for its in notes.values() for why in its}):
+        names = sorted(name for name, its in notes.items() if why in its)
         yield f"Of {len(names)} files this is passed over: {why} ({some(names)})."
 
 

@@ -70,12 +70,14 @@ def given(cfg: config.Config, arrays) -> Dataset:
     Raises:
         UsageError: they are to be resized, which is for data that are loaded.
     """
+    kept = "is for data that are loaded; arrays keep their own."
+    for name, default in (("depth", 8), ("void", None)):
+        if getattr(cfg, name) != default:
+            raise UsageError(name, getattr(cfg, name), kept)
     for name, asked in (
         ("resize", cfg.resize),
         ("crop", cfg.crop),
         ("channels", cfg.channels != "auto" and cfg.channels),
-        ("depth", cfg.depth != 8 and cfg.depth),
-        ("void", cfg.void is not None and str(cfg.void)),
     ):
         if asked:
             reason = "is for data that are loaded; bring these there by data.fitted."

@@ -72,9 +72,9 @@ def _all(source, out):
     if not below.names:
         raise UsageError("input", source, f"has no images; {known_suffixes()}.")
     earlier = _within(source, out)
-    if ours := [n for n in below.names if earlier and n.startswith(earlier)]:
+    if ours := [name for name in below.names if _is_in(name, earlier)]:
         below.others["images in the folder to write to"] = ours
-    paths = [PurePosixPath(name) for name in below.names if name not in ours]
+    paths = [PurePosixPath(name) for name in below.names if not _is_in(name, earlier)]
     stems = [path.with_suffix("").as_posix() for path in paths]
     if len({*stems}) < len(stems):
         twice = next(stem for stem in stems if stems.count(stem) > 1)
@@ -82,6 +82,10 @@ def _all(source, out):
         raise UsageError("input", source, f"{reason}file; rename them.")
     names = {str(p): out / f"{s}.png" for p, s in zip(paths, stems, strict=True)}
     return Given(names, below.open, passed_over(str(source), below.others), source)
+
+
+def _is_in(name, folder):
+    return bool(folder) and name.startswith(folder)
 
 
 def _within(source, out):

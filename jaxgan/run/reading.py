@@ -54,21 +54,21 @@ def opened(reader: Reader, names: Iterable[str], size):
     found, failures, notes = {}, {}, {}
     for name in names:
         try:
-            rows, alpha, note = _open(reader, name, size)
+            rows, alpha, noted = _open(reader, name, size)
         # Decoders meet broken files with errors of every type.
         except Exception as error:
             failures[name] = reason(error)
             continue
         found[name] = rows, alpha
-        if note:
-            notes[name] = note
+        if noted:
+            notes[name] = noted
     return found, failures, notes
 
 
 def _open(reader: Reader, name, size):
     with pictures.opened(reader.open(name)) as image:
         if reader.kind == "map":
-            return {"map": _numbers(reader, pictures.to_classes(image))}, None, ""
+            return {"map": _numbers(reader, pictures.to_classes(image))}, None, ()
         shown = pictures.picture(image)
     alpha = None if shown.alpha is None else pixels.of_depth(shown.alpha, deep=False)
     cut_out = reader.kind == "hole" and reader.inside is None
@@ -80,7 +80,7 @@ def _open(reader: Reader, name, size):
     rows["input"] = rows["image"]
     alpha = None if drawn or alpha is None else alpha[..., 0]
     if reader.kind != "hole":
-        return rows, alpha, shown.note
+        return rows, alpha, shown.passed_over(reader.deep)
     inside = reader.inside
     if inside is None:
         if alpha is None or not (alpha < 128).any():
@@ -91,7 +91,7 @@ def _open(reader: Reader, name, size):
     elif inside.shape != size:
         raise ValueError(f"it is {fit.show(size)}, but `hole` {fit.show(inside.shape)}")
     rows["hole"] = inside[..., None]
-    return rows, alpha, shown.note
+    return rows, alpha, shown.passed_over(reader.deep)
 
 
 def _numbers(reader: Reader, numbers):
