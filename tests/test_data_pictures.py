@@ -522,6 +522,8 @@ def test_void_pixels_are_of_no_class(mapped):
         maps_of(mapped, void=5)
     with pytest.raises(UsageError, match=r"void 255: mnist has no label maps"):
         data.load("mnist", split="test", void=255)
+    with pytest.raises(UsageError, match=r"void 3: mapped_mnist keeps this class"):
+        data.load("mapped_mnist", split="test", void=3)
     image = np.zeros((1, 4, 4, 3), np.uint8)
     arrays = data.from_arrays(image, map=NUMBERS[None], void=15)
     assert arrays.map_numbers == tuple(range(15))

@@ -101,9 +101,12 @@ def read(request: Request) -> Dataset:
     if request.fit.deep and dataset.levels == 255:
         reason = ": its images stay of 8 bits; leave out `depth`"
         raise UsageError("data", request.spec, reason)
-    if request.fit.void is not None and "map" not in dataset.fields:
-        reason = f": {request.spec} has no label maps; leave it out"
-        raise UsageError("void", request.fit.void, reason)
+    void = request.fit.void
+    if void is not None and (
+        "map" not in dataset.fields or void in dataset.map_numbers
+    ):
+        has = "keeps this class" if "map" in dataset.fields else "has no label maps"
+        raise UsageError("void", void, f": {request.spec} {has}; leave it out")
     notes = tuple(map(printable, dataset.notes))
     return dataset._replace(splits=there, notes=notes)
 
