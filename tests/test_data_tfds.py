@@ -156,6 +156,15 @@ def test_gray_and_withheld_labels(load):
     assert ours.fetch(np.arange(3)).keys() == {"image"}
 
 
+def test_classes_without_images_are_said(load, prepared):
+    _prepare(prepared, "ants", [(6, 8, 3)] * 2, label=lambda i: 0)
+    ours = load("tfds:ants")
+    assert ours.class_names == ("ant", "bee")  # as the data set has them
+    (note,) = ours.notes
+    assert note.endswith("of 1 classes there is no image, so none is learned: bee")
+    assert load("tfds:ants", split="test").notes == load("tfds:even").notes == ()
+
+
 def test_sizes_must_agree(load, refusal):
     refusal("uneven", "differ in size", "6x8", "9x6", "`resize`")
     ours = load("tfds:uneven", resize=12, crop=12)

@@ -18,6 +18,7 @@ from jaxgan.data import fit, pixels, records
 from jaxgan.data.dataset import Dataset, make
 from jaxgan.data.decoding import decode, reason
 from jaxgan.data.source import Request, Source
+from jaxgan.data.tree import some
 from jaxgan.data.unpaired import two_domains
 from jaxgan.types import UsageError
 
@@ -240,7 +241,18 @@ def _decode(request, examples, features):
         (*size, channels),
         labels if labelled else None,
         class_names if labelled else (),
+        _unseen(request, labels, class_names) if labelled else (),
     )
+
+
+def _unseen(request, labels, class_names):
+    """A note on classes that are named, and of which there is no training image."""
+    unseen = sorted({*range(len(class_names))} - {*labels.tolist()})
+    if not unseen or request.split != "train":
+        return ()
+    names = some([class_names[label] for label in unseen])
+    text = f"of {len(unseen)} classes there is no image, so none is learned: {names}"
+    return (f"{request.spec}: {text}",)
 
 
 def _unreadable(spec, item, why):
