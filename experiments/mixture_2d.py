@@ -14,14 +14,13 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax
 import numpy as np
 import optax
 import tyro
 from PIL import Image, ImageDraw
-from tqdm import tqdm
 
 from jaxgan import games, losses, metrics, models, parallel, phases, recipes, visual
 from jaxgan import regularizers as reg
@@ -32,7 +31,8 @@ from jaxgan.run import hooks, program, settings, workdir
 from jaxgan.run.keys import root
 from jaxgan.run.loop import Hook, Now, loop
 from jaxgan.run.members import AXES, Member
-from jaxgan.run.settings import Count, Fraction, Number
+from jaxgan.run.progress import bar
+from jaxgan.run.settings import FILE, Count, Fraction, Number
 from jaxgan.types import Model, UsageError
 
 MIXTURES = {"ring": mixtures.ring, "grid": mixtures.grid, "spiral": mixtures.spiral}
@@ -118,7 +118,7 @@ class Options:
     """How many samples to judge each by."""
     frames: Count = 40
     """Of the GIF, about."""
-    out: str = "runs/mixture_2d"
+    out: Annotated[str, FILE] = "runs/mixture_2d"
     """The folder for pictures: DATA_GAN.png and .gif."""
 
 
@@ -200,7 +200,7 @@ def run(options: Options, model: Model, mixture) -> tuple[np.ndarray, list]:
         sheet = np.stack([draw(mixture, p[:1000]) for p in points])
         frames.append(Image.fromarray(visual.grid(sheet, options.seeds)))
 
-    with tqdm(total=options.steps, unit="step") as shown:
+    with bar(options.steps, unit="step") as shown:
         frame = Hook(-(-options.steps // options.frames), show)
         between = [hooks.bar(shown), frame]
         args = source.at, options.steps, between, lambda: False
@@ -209,6 +209,7 @@ def run(options: Options, model: Model, mixture) -> tuple[np.ndarray, list]:
 
 
 def main(options: Options) -> None:
+    options = settings.expanded(options)
     settings.check(options)
     if options.batch_size % GANS[options.gan].pack:
         reason = f"must be a multiple of {GANS[options.gan].pack}, which {options.gan} "

@@ -16,11 +16,11 @@ import numpy as np
 import optax
 import tyro
 from jax import lax, random
-from tqdm import tqdm
 
 from jaxgan import data, models, parallel
 from jaxgan.metrics import mnist
 from jaxgan.phases import ema, game, update
+from jaxgan.run.progress import bar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,11 +67,13 @@ def trained(C, digits, options: Options):
     weights_key, step_key = random.split(random.key(options.seed))
     state = init(weights_key, {"C": (jnp.zeros((1, *digits.shape)),)})
     step = parallel.jitted(step)
-    for i in (bar := tqdm(range(options.steps))):
-        batch = digits.batch(options.seed, i, options.batch_size)
-        state, metrics = step(state, batch, random.fold_in(step_key, i))
-        if i % 100 == 0:
-            bar.set_postfix(loss=metrics["loss"].value())
+    with bar(options.steps, unit="step") as shown:
+        for i in range(options.steps):
+            batch = digits.batch(options.seed, i, options.batch_size)
+            state, metrics = step(state, batch, random.fold_in(step_key, i))
+            if i % 100 == 0:
+                shown.set_postfix_str(f"loss {metrics['loss'].value():.4f}")
+            shown.update(1)
     return state.ema["C"], state.stats["C"]
 
 

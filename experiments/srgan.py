@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jaxgan import losses, models, recipes, run, tasks
 from jaxgan.metrics import vgg
 from jaxgan.run import presets
-from jaxgan.run.settings import FREE, Count, Index, Number
+from jaxgan.run.settings import FILE, FREE, Count, Index, Number
 from jaxgan.types import Model, UsageError
 
 
@@ -45,7 +45,7 @@ class Objective:
     content: Literal["mse", "vgg22", "vgg54"] = "mse"
     """What is compared after the pre-training: pixels, or VGG-19's features before its
     second or fifth pooling."""
-    vgg_weights: Annotated[str | None, FREE] = None
+    vgg_weights: Annotated[str | None, FREE, FILE] = None
     """For vgg22 and vgg54: torchvision's file vgg19-dcbb9e9d.pth."""
     adversarial: Number = 1e-2
     """Weight of the GAN beside the content loss."""

@@ -29,6 +29,7 @@ __all__ = [
     "at",
     "example",
     "merge",
+    "printable",
     "silent",
 ]
 
@@ -94,15 +95,20 @@ class UsageError(ValueError):
     def worded(self, flag: Callable[[str], str]) -> str:
         """The sentence, with options as `flag(name)` writes them."""
         if self.option is None:
-            return _flagged(self.reason, flag)
+            return printable(_flagged(self.reason, flag))
         value = "" if self.value is None else f" {self.value}"
         reason = _flagged(self.reason, flag)
         gap = "" if reason.startswith((":", ",")) else " "
-        return f"{flag(self.option)}{value}{gap}{reason}"
+        return printable(f"{flag(self.option)}{value}{gap}{reason}")
 
     def renamed(self, option: str | None) -> "UsageError":
         """The same of another option, by which the user gave the value."""
         return UsageError(option, self.value, self.reason)
+
+
+def printable(text: str) -> str:
+    r"""Text as any stream takes it: of a file's name, bytes outside UTF-8 as `\xff`."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _flagged(text, flag):

@@ -1,16 +1,22 @@
-"""Images for people: from [-1, 1] to uint8, and grids of them."""
+"""Images for people: from [-1, 1] to integers, and grids of them."""
 
 import math
 
 import numpy as np
 
-__all__ = ["grid", "to_uint8"]
+__all__ = ["grid", "to_uint8", "to_uint16"]
 
 
 def to_uint8(images) -> np.ndarray:
     """`[...]` in [-1, 1] to uint8 in [0, 255], rounded; what is outside is clipped."""
     images = np.asarray(images, np.float32)
     return np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
+def to_uint16(images) -> np.ndarray:
+    """The same to uint16 in [0, 65535]."""
+    images = np.asarray(images, np.float32)
+    return np.clip(np.rint((images + 1) * 32767.5), 0, 65535).astype(np.uint16)
 
 
 def grid(images: np.ndarray, columns: int | None = None, gap: int = 2) -> np.ndarray:

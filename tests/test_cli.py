@@ -1,8 +1,10 @@
 """The command line: what it accepts, and one sentence for what it refuses."""
 
 import dataclasses
+import errno
 import gzip
 import json
+import shutil
 import struct
 import subprocess
 import sys
@@ -119,6 +121,90 @@ def test_sample_draws_the_class_it_is_asked_for_into_png_and_npz(run, tmp_path):
         assert file["labels"].tolist() == [0, 1, 2, 0, 1, 2, 0]
 
 
+def labels_of(file):
+    with np.load(file) as arrays:
+        return arrays["labels"].tolist()
+
+
+def test_sample_knows_classes_by_name_without_their_data(run, tmp_path):
+    for name in ("cat", "dog", "2"):
+        for i in range(8):
+            save_image(tmp_path / "d" / name / f"{i}.png", (6, 6))
+    run("--data", f"folder:{tmp_path / 'd'}")
+    shutil.rmtree(tmp_path / "d")
+    for label, number in (("dog", 2), ("cat", 1), ("2", 0), ("1", 1)):  # names first
+        code, *_ = run("sample", "--num", 3, "--npz", "s.npz", "--label", label)
+        assert code == 0 and labels_of("s.npz") == [number] * 3
+    code, _, err = run("sample", "--label", "horse")
+    assert code == 2 and sentence(err) == "--label horse must be one of 2, cat, dog."
+
+
+def test_numbers_of_classes_keep_their_names(run, tmp_path):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (16, 6, 6, 1), np.uint8)
+    np.savez(tmp_path / "d.npz", images=images, labels=1 + np.arange(16) % 3)
+    code, _, err = run("--data", f"npz:{tmp_path / 'd.npz'}")
+    assert code == 0 and "no image has the label 0" in err
+    run("sample", "--num", 6, "--npz", "s.npz")
+    assert labels_of("s.npz") == [0, 1, 2, 0, 1, 2]
+    run("sample", "--num", 2, "--npz", "s.npz", "--label", 3)
+    assert labels_of("s.npz") == [2, 2]
+    code, _, err = run("sample", "--label", 0)
+    assert code == 2 and sentence(err) == "--label 0 must be one of 1, 2, 3."
+
+
+def test_a_run_of_other_classes_is_not_continued(run, tmp_path):
+    for name in ("cat", "dog"):
+        for i in range(8):
+            save_image(tmp_path / "d" / name / f"{i}.png", (6, 6))
+    spec = f"folder:{tmp_path / 'd'}"
+    run("--data", spec)
+    (tmp_path / "d/cat").rename(tmp_path / "d/eel")
+    code, _, err = run("--data", spec, "--steps", 4)
+    assert code == 2 and "class 0 is cat there, dog here" in sentence(err)
+
+
+def test_home_is_expanded_in_every_name_of_a_file(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    save_npz(tmp_path / "home/d.npz")
+    (tmp_path / "home/o.json").write_text('{"width": 8}')
+    data = "--data", "npz:~/d.npz", "--config", "~/o.json", "--workdir", "~/run"
+    assert run(*data)[0] == 0
+    assert (tmp_path / "home/run/config.json").exists()
+    out = "--out", "~/x/s.png", "--npz", "~/x/s.npz", "--workdir", "~/run"
+    assert run("sample", *out)[0] == 0
+    assert sorted(p.name for p in (tmp_path / "home/x").iterdir()) == ["s.npz", "s.png"]
+    more = "--init-from", "~/run", "--workdir", "~/more"
+    assert run("--data", "npz:~/d.npz", "--width", 8, *more)[0] == 0
+    assert not (tmp_path / "~").exists()
+
+
+def test_a_full_disk_is_named(run, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", "runs/tiny/x.png")
+
+    monkeypatch.setattr("jaxgan.run.hooks.save_png", full)
+    code, _, err = run("--data", save_npz(tmp_path / "d.npz"))
+    assert code == 1 and "Stopped: No space left on device (runs/tiny/x.png)" in err
+    assert "Traceback" not in err
+
+
+def test_a_run_of_sixteen_bits_says_so(run, tmp_path):
+    (tmp_path / "d").mkdir()
+    for i in range(16):
+        deep = np.random.default_rng(i).integers(0, 65536, (6, 6), np.uint16)
+        Image.fromarray(deep).save(tmp_path / f"d/{i}.png")
+    spec = f"folder:{tmp_path / 'd'}"
+    code, *_ = run("--data", spec, "--depth", 16, "--resize", "6x6")
+    values = json.loads((tmp_path / "runs/tiny/config.json").read_text())
+    assert code == 0 and values["levels"] == 65535
+    code, _, err = run("--data", spec, "--steps", 4)
+    assert code == 2 and "depth is 16 there, 8 here" in sentence(err)
+    code, _, err = run("--data", "mnist", "--depth", 16, "--workdir", "other")
+    assert code == 2 and "leave out --depth" in sentence(err)
+
+
 def test_what_sample_writes_can_be_trained_on(run, tmp_path):
     run("--data", save_npz(tmp_path / "d.npz"))
     run("sample", "--num", 16, "--npz", "s.npz")
@@ -191,6 +277,8 @@ def sentence(err):
         (["--tpu"], ["tpu", "JAX sees no TPU", "cpu"]),
         (["--platform", "gpu"], ["gpu", "JAX sees no GPU", "cpu"]),
         (["--resize", "8by8"], ["--resize 8by8", "HxW"]),
+        (["--void", 300], ["--void 300", "below 256"]),
+        (["--void", 255], ["--void 255", "has no label maps"]),
         (["--data", "cifar"], ["--data cifar", "mnist", "folder:DIR"]),
         (["--data", "npz:none.npz"], ["--data npz:none.npz", "no file"]),
         (["--data", "idx:none"], ["--data idx:none"]),

@@ -126,6 +126,11 @@ def test_what_is_wrong_with_painted_digits_is_seen():
     empty = means(np.zeros_like(images))
     assert empty["colour_accuracy"] == 0 and empty["ink_iou"] == 0
     assert empty["map_accuracy"] == pytest.approx((maps == 0).mean())
+    void = maps.copy()
+    void[:, :, :16] = 255
+    half = painted.map_accuracy(np.zeros_like(images), void)
+    expected = (maps[:, :, 16:] == 0).mean((1, 2))
+    np.testing.assert_allclose(half["map_accuracy"], expected)
     upside_down = means(images[:, ::-1])
     assert upside_down["digit_accuracy"] < 0.7
 

@@ -223,8 +223,9 @@ def test_an_unknown_spec_lists_the_forms(spec):
 
 def test_splits_are_checked(tmp_path):
     _refuses("no split 'val'", "train and test", spec="mnist", split="val")
-    for kind in ("folder", "npz"):
-        _refuses("no split 'test'", "all of it", spec=f"{kind}:x", split="test")
+    _refuses("no split 'test'", "all of it", spec="npz:x", split="test")
+    Image.new("L", (2, 2)).save(tmp_path / "a.png")
+    _refuses("no split 'test'", "all of it", spec=f"folder:{tmp_path}", split="test")
 
 
 def test_home_is_expanded(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Directories of images, written here by Pillow."""
 
+import shutil
 import struct
 import zlib
 
@@ -51,7 +52,9 @@ def test_flat_and_sorted_whatever_the_suffix(tmp_path):
     _save(tmp_path / ".cache/x.png", _flat(1))
     _save(tmp_path / "__MACOSX/x.png", _flat(1))
     ours = _load(tmp_path)
-    assert ours.name == f"folder:{tmp_path}" and ours.notes == ()
+    assert ours.name == f"folder:{tmp_path}"
+    (note,) = ours.notes
+    assert "passed over 3 files" in note and "Thumbs.db, checkpoint.npz, notes" in note
     assert (ours.size, ours.shape, ours.class_names) == (6, (6, 6, 3), ())
     batch = _all(ours)
     assert batch.keys() == {"image"} and batch["image"].dtype == np.uint8
@@ -79,10 +82,34 @@ def test_images_beside_class_folders_are_refused(tmp_path):
 
 
 def test_splits_are_not_classes(tmp_path):
-    for name in ("train", "Test"):
+    for value, name in enumerate(("train/b/1", "train/a/2", "Test/b/3", "valid/a/4")):
+        _save(tmp_path / f"{name}.png", _flat(value))
+    assert _load(tmp_path).splits == ("train", "test", "val")
+    seen = {}
+    for split in ("train", "test", "val"):
+        ours = _load(tmp_path, split=split)
+        assert ours.class_names == ("a", "b")  # those of the training images
+        rows = _all(ours)
+        seen[split] = rows["image"][:, 0, 0, 0].tolist(), rows["label"].tolist()
+    assert seen == {"train": ([1, 0], [0, 1]), "test": ([2], [1]), "val": ([3], [0])}
+    assert _load(tmp_path / "train").splits == ("train",)
+    _save(tmp_path / "test2/c/1.png", _flat(0))
+    _refusal(tmp_path, "the splits train and test and val, and test2/c/1.png in none")
+    shutil.rmtree(tmp_path / "test2")
+    _save(tmp_path / "Test/c/1.png", _flat(0))
+    _refusal(tmp_path, "the class c has no training images", split="test")
+    _save(tmp_path / "validation/a/5.png", _flat(0))
+    _refusal(tmp_path, "valid, validation are one split")
+
+
+def test_a_class_may_be_called_as_a_split_is(tmp_path):
+    for name in ("bus", "plane", "train"):
         _save(tmp_path / name / "a.png", _flat(0))
-    _refusal(tmp_path, "look like splits", f"folder:{tmp_path}/Test")
-    assert _load(tmp_path / "train").size == 1
+    ours = _load(tmp_path)
+    assert ours.class_names == ("bus", "plane", "train") and ours.splits == ("train",)
+    for name in ("trainA", "trainB"):
+        _save(tmp_path / "two" / name / "a.png", _flat(0))
+    _refusal(tmp_path / "two", "two domains", f"unpaired:{tmp_path}/two")
 
 
 def test_nothing_to_read(tmp_path):

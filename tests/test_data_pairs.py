@@ -146,8 +146,10 @@ def test_two_domains_are_two_data_sets(tmp_path):
     refused(f"unpaired:{tmp_path / 'a'},mnist", "6x8 in", "28x28 in mnist")
     with pytest.raises(UsageError, match="no split 'test'"):
         data.load(f"unpaired:{tmp_path / 'a'},{tmp_path / 'b'}", split="test")
-    with pytest.raises(UsageError, match="there is no such dataset"):
+    with pytest.raises(UsageError, match="has no images of A"):
         data.load(f"unpaired:{tmp_path / 'a'}")
+    with pytest.raises(UsageError, match="there is no such dataset"):
+        data.load("unpaired:a,b,c")
     with pytest.raises(UsageError, match="there is no directory"):
         data.load(f"unpaired:{tmp_path / 'a'},{tmp_path / 'c'}")
 
@@ -208,10 +210,67 @@ def test_the_centre_is_what_evaluation_sees():
     assert rows["input"].shape == (3, 20, 16, 3) and rows["input_label"].shape == (3,)
 
 
-def test_pairs_in_splits_are_refused_with_advice(tmp_path):
-    save(tmp_path / "train" / "1.png", picture(6, 16))
+@pytest.mark.parametrize("form", ("{split}/{side}", "{side}/{split}", "{split}{side}"))
+@pytest.mark.parametrize("kind, sides", (("pairs", "AB"), ("maps", ("images", "maps"))))
+def test_splits_of_pairs_are_named_by_their_directories(tmp_path, form, kind, sides):
+    made = {}
+    for split, count in (("train", 3), ("test", 2)):
+        for side in sides:
+            folder = tmp_path / form.format(split=split, side=side)
+            c = 1 if side == "maps" else 3
+            some = [save(folder / f"x/{i}.png", picture(c=c)) for i in range(count)]
+            made[split, side] = np.stack(some)
+    names = ("input", "image") if kind == "pairs" else ("image", "map")
+    for split in ("train", "test"):
+        ours = data.load(f"{kind}:{tmp_path}", split=split)
+        assert ours.splits == ("train", "test") and ours.notes == ()
+        for name, side in zip(names, sides, strict=True):
+            np.testing.assert_array_equal(everything(ours)[name], made[split, side])
+
+
+def test_splits_of_pairs_side_by_side(tmp_path):
+    x = save(tmp_path / "train" / "1.png", picture(6, 16))
     save(tmp_path / "val" / "1.png", picture(6, 16))
-    refused(f"pairs:{tmp_path}", "look like splits", f"{tmp_path}/val")
+    ours = data.load(f"pairs:{tmp_path}")
+    assert ours.splits == ("train", "val") and ours.size == 1
+    np.testing.assert_array_equal(everything(ours)["input"][0], x[:, :8])
+    refused(f"pairs:{tmp_path}", "no split 'test', just train and val", split="test")
+
+
+@pytest.mark.parametrize("form", ("{split}{side}", "{side}/{split}", "{split}_{side}"))
+def test_one_directory_of_two_domains(tmp_path, form):
+    made = {}
+    for split, side, count in (("train", "A", 3), ("train", "B", 2), ("test", "A", 1)):
+        folder = tmp_path / form.format(split=split, side=side)
+        made[split, side] = np.stack(
+            [save(folder / f"{i}.png", picture()) for i in range(count)]
+        )
+    refused(f"unpaired:{tmp_path}", "has no images of B of the split test")
+    save(tmp_path / form.format(split="test", side="B") / "1.png", picture())
+    ours = data.load(f"unpaired:{tmp_path}")
+    assert ours.splits == ("train", "test")
+    np.testing.assert_array_equal(everything(ours)["image"], made["train", "B"])
+    np.testing.assert_array_equal(everything(other(ours))["image"], made["train", "A"])
+    test = data.load(f"unpaired:{tmp_path}", split="test")
+    np.testing.assert_array_equal(everything(other(test))["image"], made["test", "A"])
+
+
+def test_a_name_with_a_comma_stands_in_quotes(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    a = save(tmp_path / "a,b/1.png", picture())
+    b = save(tmp_path / "it's/1.png", picture())
+    ours = data.load("unpaired:'~/a,b',~/it's")
+    np.testing.assert_array_equal(everything(ours)["image"][0], b)
+    np.testing.assert_array_equal(everything(other(ours))["image"][0], a)
+
+
+def test_unequal_pairs_are_brought_to_one_size(tmp_path):
+    save(tmp_path / "A/1.png", np.full((6, 8, 3), 7, np.uint8))
+    save(tmp_path / "B/1.png", np.full((9, 5, 3), 200, np.uint8))
+    refused(f"pairs:{tmp_path}", "must be of one size", "`resize` HxW", resize=4)
+    rows = everything(data.load(f"pairs:{tmp_path}", resize=(4, 5)))
+    assert rows["input"].shape == rows["image"].shape == (1, 4, 5, 3)
+    assert (rows["input"] == 7).all() and (rows["image"] == 200).all()
 
 
 def test_painted_digits_can_be_read_off_their_colours():

@@ -143,7 +143,7 @@ def test_maps_are_resized_to_the_nearest_pixel():
 def test_arrays_of_each_kind(c, name, dtype):
     x, y = images(c=c, dtype=dtype), images(c=c, dtype=dtype)
     x[0, 0, 0], x[0, 0, 1] = 0, np.iinfo(dtype).max
-    ours = data.from_arrays(x, [0, 3, 1, 1, 0, 3], input=y)
+    ours = data.from_arrays(x, [0, 3, 1, 1, 2, 3], input=y)
     assert (ours.channels, ours.levels) == (name, np.iinfo(dtype).max)
     assert ours.class_names == ("0", "1", "2", "3") and ours.content == ""
     assert ours.fields == {"image", "label", "input"} and len(ours.groups) == 1

@@ -1,17 +1,17 @@
 """Prepared TFDS datasets, written here by a tiny builder, without TensorFlow."""
 
 import functools
-import importlib.util
 import io
 import shutil
 import socket
+import struct
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from jaxgan import data
-from jaxgan.data import tfds
+from jaxgan.data import decoding, records, tfds
 from jaxgan.types import UsageError
 
 
@@ -82,9 +82,6 @@ def prepared(tmp_path_factory):
     shutil.copytree(root / "even/1.0.0", root / "versions/1.9.0")
     shutil.copytree(root / "gray/1.0.0", root / "versions/1.10.0")
     (root / "versions/incomplete.ABC_2.0.0").mkdir()
-    shutil.copytree(root / "even/1.0.0", root / "records/1.0.0")
-    info = root / "records/1.0.0/dataset_info.json"
-    info.write_text(info.read_text().replace("array_record", "tfrecord"))
     return root
 
 
@@ -159,6 +156,15 @@ def test_gray_and_withheld_labels(load):
     assert ours.fetch(np.arange(3)).keys() == {"image"}
 
 
+def test_classes_without_images_are_said(load, prepared):
+    _prepare(prepared, "ants", [(6, 8, 3)] * 2, label=lambda i: 0)
+    ours = load("tfds:ants")
+    assert ours.class_names == ("ant", "bee")  # as the data set has them
+    (note,) = ours.notes
+    assert note.endswith("of 1 classes there is no image, so none is learned: bee")
+    assert load("tfds:ants", split="test").notes == load("tfds:even").notes == ()
+
+
 def test_sizes_must_agree(load, refusal):
     refusal("uneven", "differ in size", "6x8", "9x6", "`resize`")
     ours = load("tfds:uneven", resize=12, crop=12)
@@ -185,26 +191,145 @@ def test_the_default_directory(monkeypatch, tmp_path):
     _refusal(data.load, "even", f"{tmp_path}/tensorflow_datasets")
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("tensorflow") is not None, reason="TensorFlow is here"
-)
-def test_tfrecord_needs_tensorflow(refusal, prepared):
-    needles = ("prepared as tfrecord", "pip install tensorflow", "tfds convert_format")
-    refusal("records", *needles, f"{prepared}/records/1.0.0")
+# --- TFRecord, written here from its specification
 
 
-def test_tfrecord_is_read_through_tensorflow_where_it_is_installed(load, monkeypatch):
-    # A stand-in for TensorFlow, at the two calls that reach for it.
-    import tensorflow_datasets
+def checksum(content):
+    """CRC-32C, bit by bit (RFC 3720, B.4), masked as TFRecord has it."""
+    crc = 0xFFFFFFFF
+    for byte in content:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    crc ^= 0xFFFFFFFF
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
-    builder = tensorflow_datasets.core.read_only_builder.ReadOnlyBuilder
-    examples = [{"image": _image(i, (4, 4, 3)), "label": 1 - i} for i in range(2)]
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
-    monkeypatch.setattr(builder, "as_dataset", lambda self, split: split)
-    monkeypatch.setattr(tensorflow_datasets, "as_numpy", lambda split: iter(examples))
-    batch = load("tfds:records").fetch(np.array([1, 0]))
-    assert [_number(image, (4, 4, 3)) for image in batch["image"]] == [1, 0]
-    assert batch["label"].tolist() == [0, 1]
+
+def varint(n):
+    n %= 2**64
+    low, rest = n & 0x7F, n >> 7
+    return bytes([low | 0x80]) + varint(rest) if rest else bytes([low])
+
+
+def field(number, content):
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def serialized(packed=True, **features):
+    """A `tf.train.Example` of bytes and integers."""
+    entries = b""
+    for name, value in features.items():
+        if isinstance(value, bytes):
+            inside = field(1, field(1, value))
+        elif packed:
+            inside = field(3, field(1, varint(value)))
+        else:
+            inside = field(3, varint(1 << 3) + varint(value))
+        entries += field(1, field(1, name.encode()) + field(2, inside))
+    return field(1, entries)
+
+
+def tfrecord(path, contents):
+    body = b""
+    for content in contents:
+        length = struct.pack("<Q", len(content))
+        body += length + checksum(length) + content + checksum(content)
+    path.write_bytes(body)
+
+
+@pytest.fixture
+def recorded(prepared):
+    """`recorded(name, split) -> file`: a data set prepared as TFRecord, and its file
+    of a split, with the same examples in the same order."""
+
+    def of(name, split="train"):
+        there = prepared / f"{name}_records/1.0.0"
+        if not there.exists():
+            shutil.copytree(prepared / f"{name}/1.0.0", there)
+            info = there / "dataset_info.json"
+            info.write_text(info.read_text().replace("array_record", "tfrecord"))
+            for old in there.glob("*.array_record*"):
+                old.unlink()
+                part = old.name.split("-")[1].split(".")[0]
+                given = data.load(
+                    f"tfds:{name}", split=part, sources=(tfds.source(prepared),)
+                ).fetch(np.arange(7 if part == "train" and name == "even" else 1))
+                rows = [
+                    serialized(
+                        packed=i % 2 == 0,
+                        image=_png(image).read(),
+                        label=int(given["label"][i]),
+                        number=-1,
+                    )
+                    for i, image in enumerate(given["image"])
+                ]
+                tfrecord(there / old.name.replace("array_record", "tfrecord"), rows)
+        return next(there.glob(f"*-{split}.tfrecord*"))
+
+    return of
+
+
+def test_checksums_are_those_of_rfc_3720():
+    assert records.crc32c(bytes(32)) == 0x8A9136AA
+    assert records.crc32c(b"\xff" * 32) == 0x62A8AB43
+    assert records.crc32c(bytes(range(32))) == 0x46DD794E
+    assert records.crc32c(b"123456789") == 0xE3069283
+    rng = np.random.default_rng(0)
+    for size in (0, 1, 2, 3, 4, 5, 63, 64, 65, 1000, 4097):
+        content = rng.integers(0, 256, size, np.uint8).tobytes()
+        ours = struct.pack("<I", records.masked(records.crc32c(content)))
+        assert ours == checksum(content), size
+
+
+def test_examples_are_parsed():
+    floats = field(2, field(1, struct.pack("<2f", 0.5, -2)))
+    entry = field(1, field(1, b"x") + field(2, floats))
+    more = field(1, field(1, b"none") + field(2, b""))
+    found = records.example(field(1, entry + more))
+    assert found == {"x": [0.5, -2], "none": []}
+    found = records.example(serialized(image=b"abc", label=-3, number=2**40))
+    assert found == {"image": [b"abc"], "label": [-3], "number": [2**40]}
+    for broken in (b"\x0a\x05ab", b"\x0b", b"\xff" * 11):
+        with pytest.raises(ValueError, match=r"no tf\.train\.Example"):
+            records.example(broken)
+
+
+def test_tfrecord_is_read_without_tensorflow(load, recorded, monkeypatch):
+    assert recorded("even").name.startswith("even-train.tfrecord-00000-of-")
+    for split in ("train", "test"):
+        ours = load("tfds:even_records", split=split)
+        there = load("tfds:even", split=split)
+        assert (ours.splits, ours.class_names) == (there.splits, there.class_names)
+        for budget in (2**30, 0):  # kept, and streamed
+            monkeypatch.setattr(decoding, "MEMORY_BUDGET", budget)
+            ours = load("tfds:even_records", split=split)
+            rows, expected = (x.fetch(np.arange(x.size)) for x in (ours, there))
+            assert rows.keys() == expected.keys()
+            for name, x in rows.items():
+                np.testing.assert_array_equal(x, expected[name])
+
+
+def test_damaged_tfrecords_are_refused(refusal, recorded):
+    file = recorded("even")
+    whole = file.read_bytes()
+    for broken, needle in (
+        (whole[:-1], "is cut short"),
+        (whole[:5], "is cut short"),
+        (whole[:3] + b"\1" + whole[4:], "a checksum does not fit"),
+        (whole[:60] + bytes([whole[60] ^ 1]) + whole[61:], "a checksum does not fit"),
+        (b"", "it has 0 of 7 examples"),
+    ):
+        file.write_bytes(broken)
+        refusal("even_records", needle, "prepare it again")
+    file.write_bytes(whole)
+
+
+def test_other_formats_need_tensorflow(refusal, prepared):
+    shutil.copytree(prepared / "even/1.0.0", prepared / "bags/1.0.0")
+    info = prepared / "bags/1.0.0/dataset_info.json"
+    info.write_text(info.read_text().replace("array_record", "riegeli"))
+    needles = ("prepared as riegeli", "only tensorflow", "tfds convert_format")
+    refusal("bags", *needles, f"{prepared}/bags/1.0.0")
 
 
 def test_a_missing_reader_and_damaged_metadata(refusal, monkeypatch, prepared):

@@ -320,5 +320,54 @@ def test_mistakes_end_in_one_sentence(tmp_path, capsys):
         run(spade, "--map-classes", 5, "--batch-size", 8, "--workdir", tmp_path / "x")
         == 2
     )
-    assert "class 10" in capsys.readouterr().err
+    assert "classes 0 ... 10" in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
+
+
+def write(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path)
+
+
+def test_pairs_of_sixteen_bits_from_the_first_command_to_the_last(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 8), ("test", 3)):
+        for i in range(count):
+            for side in "AB":
+                deep = rng.integers(0, 65536, (32, 32), np.uint16)
+                write(tmp_path / f"d/{split}/{side}/{i}.png", deep)
+    work, spec = tmp_path / "run", f"pairs:{tmp_path / 'd'}"
+    few = "--steps", 1, "--sample-every", 1, "--data", spec, "--depth", 16
+    assert run(pix2pix, *flags(pix2pix), *few, "--workdir", work) == 0
+    args = "--workdir", work, "--input", tmp_path / "d/test/A", "--out", tmp_path / "o"
+    assert run(pix2pix, "translate", *args) == 0
+    found = np.array(Image.open(tmp_path / "o/2.png"))
+    assert found.dtype == np.uint16 and found.shape == (32, 32)
+    assert len({*(found % 257).ravel()}) > 50  # more than 8 bits, spread
+    more = "--num", 100, "--metrics", "similarity"
+    capsys.readouterr()
+    assert run(pix2pix, "evaluate", "--workdir", work, *more) == 2
+    assert "translations has 3 images" in capsys.readouterr().err  # those held out
+    args = "--data", spec, "--channels", "rgb", "--workdir", tmp_path / "x"
+    assert run(colorize, *args) == 2
+    said = capsys.readouterr().err
+    assert "images of another side, which pix2pix (pairs) and CycleGAN use" in said
+
+
+@pytest.mark.slow
+def test_void_pixels_train_and_are_translated(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for i in range(8):
+        numbers = rng.integers(0, 4, (32, 32), np.uint8)
+        numbers[:3] = 255
+        write(tmp_path / f"d/maps/{i}.png", numbers)
+        write(tmp_path / f"d/images/{i}.png", rng.integers(0, 256, SHAPE, np.uint8))
+    work, spec = tmp_path / "run", f"maps:{tmp_path / 'd'}"
+    args = *flags(spade), "--steps", 1, "--sample-every", 1, "--data", spec
+    args = *args, "--map-classes", 4, "--workdir", work
+    assert run(spade, *args) == 2
+    said = capsys.readouterr().err
+    assert "classes 0 ... 3, 255" in said and "--void 255" in said
+    assert run(spade, *args, "--void", 255) == 0
+    given = "--input", tmp_path / "d/maps/0.png", "--out", tmp_path / "o.png"
+    assert run(spade, "translate", "--workdir", work, *given) == 0

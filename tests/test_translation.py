@@ -1,5 +1,8 @@
 """Translations of data sets and of files, by translators that need no training."""
 
+import errno
+import os
+import zipfile
 from pathlib import Path
 
 import jax
@@ -96,11 +99,32 @@ def test_data_that_lack_what_a_task_needs_are_refused():
         check(model_of(drawn_by(tasks.of_maps(3))), dataset())
     mapped = data.load("mapped_mnist", split="test")
     check(model_of(drawn_by(tasks.of_maps(11))), mapped)
-    with pytest.raises(UsageError, match=r"class 10, .* `map_classes` 11"):
+    with pytest.raises(UsageError, match=r"0 \.\.\. 10, .* `map_classes` 11"):
         check(model_of(drawn_by(tasks.of_maps(10))), mapped)
+    maps = np.full((1, 6, 8), 255, np.uint8)
+    maps[0, 0, :4] = [0, 1, 2, 7]
+    some = data.from_arrays(IMAGES[:1], map=maps, name="some")
+    why = r"the classes 0 \.\.\. 2, 7, 255, but .* `map_classes` 256, or `void` 255 if"
+    with pytest.raises(UsageError, match=why):
+        check(model_of(drawn_by(tasks.of_maps(8))), some)
+    void = data.from_arrays(IMAGES[:1], map=maps, name="some", void=255)
+    check(model_of(drawn_by(tasks.of_maps(8))), void)
+    (shown,) = tasks.of_maps(8).given(void.batch(0, 0, 1), random.key(0))
+    np.testing.assert_array_equal(shown[0].sum(-1), maps[0] != 255)
     back = drawn_by(tasks.paired(reverse=True))
     with pytest.raises(UsageError, match=r"some has no input"):
         check(model_of(drawn_by(tasks.edges()), back), dataset())
+
+
+def test_a_side_that_no_draw_uses_is_refused():
+    gray = drawn_by(tasks.colourization())
+    for of in (gray, Draw(tasks.noise(2), dark)):
+        with pytest.raises(UsageError, match=r"pairs has images of another side"):
+            check(model_of(of), paired())
+        with pytest.raises(UsageError, match="mapped_mnist has label maps, which"):
+            check(model_of(of), data.load("mapped_mnist", split="test"))
+    check(model_of(gray), dataset())  # its labels may be left out
+    check(model_of(gray, drawn_by(tasks.paired())), paired())
 
 
 def test_translations_are_drawn_as_they_are_fetched(monkeypatch):
@@ -393,3 +417,171 @@ def test_noise_is_the_seed_s(tmp_path):
         translate(model, tmp_path / "in", tmp_path / "q")
     again = np.array(Image.open(tmp_path / "q" / "a.png"))
     np.testing.assert_array_equal(again, found[0])
+
+
+# --- what files mean, and what becomes of them
+
+
+def colours_of(path):
+    return np.array(Image.open(path))
+
+
+def test_profiles_count_in_translation_as_in_training(tmp_path):
+    from test_data_pictures import adobe, through
+
+    image = Image.fromarray(IMAGES[0])
+    (tmp_path / "in").mkdir()
+    image.save(tmp_path / "in/a.png", icc_profile=adobe())
+    image.save(tmp_path / "in/b.png", icc_profile=b"broken")
+    said = []
+    args = drawn_by(tasks.paired()), tmp_path / "in", tmp_path / "o"
+    names = translate(*args, say=said.append)
+    found = [colours_of(name) for name in sorted(names)]
+    np.testing.assert_array_equal(found[0], 255 - through(image, adobe()))
+    np.testing.assert_array_equal(found[1], 255 - IMAGES[0])
+    assert said == [
+        "Of 1 files this is passed over: its colour profile is broken (b.png)."
+    ]
+
+
+def test_sixteen_bits_come_out_as_they_went_in(tmp_path):
+    deep = rng.integers(0, 65536, (6, 8), np.uint16)
+    save(tmp_path / "in/a.png", deep)
+    save(tmp_path / "in/b.tif", deep)
+    save(tmp_path / "in/c.png", IMAGES[0][..., 0])
+    alpha = np.full((6, 8, 1), 99, np.uint8)
+    save(tmp_path / "in/d.png", np.concatenate([IMAGES[0][..., :1], alpha], -1))
+    args = drawn_by(tasks.paired()), tmp_path / "in", tmp_path / "o", (6, 8, 1)
+    found = {p.stem: colours_of(p) for p in translate(*args, deep=True)}
+    for name in "ab":
+        assert found[name].dtype == np.uint16
+        np.testing.assert_array_equal(found[name], 65535 - deep)
+    np.testing.assert_array_equal(
+        found["c"], 257 * (255 - IMAGES[0][..., 0].astype(int))
+    )
+    assert found["d"].dtype == np.uint8 and (found["d"][..., 1] == 99).all()
+    colour = drawn_by(tasks.paired()), tmp_path / "in", tmp_path / "p", (6, 8, 3)
+    assert colours_of(translate(*colour, deep=True)[0]).dtype == np.uint8
+
+
+MASK = np.zeros((6, 8), bool)
+MASK[2:4, 3:5] = True
+
+
+def mask_of(kind):
+    white = np.where(MASK, 255, 0).astype(np.uint8)
+    if kind == "bits":
+        return MASK
+    if kind == "16 bits":
+        return white.astype(np.uint16) * 257
+    if kind == "strokes":  # white on nothing: what is transparent is not white
+        return np.stack([np.full_like(white, 255)] * 3 + [white], -1)
+    if kind == "opaque":
+        return np.stack([white] * 3 + [np.full_like(white, 255)], -1)
+    return np.stack([white, np.full_like(white, 255)], -1)
+
+
+@pytest.mark.parametrize("kind", ["bits", "16 bits", "strokes", "opaque", "gray alpha"])
+def test_a_hole_is_where_a_mask_of_any_mode_is_white(tmp_path, kind):
+    source = save(tmp_path / "a.png", IMAGES[0])
+    hole = save(tmp_path / "mask.png", mask_of(kind))
+    model = white(tasks.inpainting(tasks.square()))
+    (name,) = translate(model, source, tmp_path / "o", hole=hole)
+    expected = np.where(MASK[..., None], 255, IMAGES[0])
+    np.testing.assert_array_equal(colours_of(name), expected)
+
+
+@pytest.mark.parametrize(
+    "mask", [np.zeros((6, 8), np.uint8), MASK.astype(np.uint8), 255 * MASK.astype("u2")]
+)
+def test_a_mask_without_white_is_refused(tmp_path, mask):
+    source = save(tmp_path / "a.png", IMAGES[0])
+    hole = save(tmp_path / "mask.png", mask)
+    model = white(tasks.inpainting(tasks.square()))
+    with pytest.raises(UsageError, match=r"mask\.png has no white in it, at most [01]"):
+        translate(model, source, tmp_path / "o", hole=hole)
+
+
+def test_void_pixels_of_a_map_are_of_no_class(tmp_path):
+    numbers = rng.integers(0, 3, (6, 8), np.uint8)
+    numbers[0] = 200
+    source = save(tmp_path / "a.png", numbers)
+    seen = lambda s, given, key: given[-1].sum(-1, keepdims=True)  # noqa: E731
+    model = drawn_by(tasks.of_maps(3), seen)
+    (name,) = translate(model, source, tmp_path / "o", (6, 8, 1), void=200)
+    expected = np.where(numbers == 200, 128, 255)  # 0 and 1 of -1 ... 1
+    np.testing.assert_array_equal(colours_of(name), expected)
+    with pytest.raises(UsageError, match="class 200, beyond"):
+        translate(model, source, tmp_path / "o", (6, 8, 1), void=201)
+    save(source, 20 * numbers.astype(np.uint16))
+    with pytest.raises(UsageError, match=r"number 4000: classes go from 0"):
+        translate(model, source, tmp_path / "o", (6, 8, 1))
+
+
+def test_folders_within_a_folder_are_walked_and_kept(tmp_path):
+    folder = tmp_path / "in"
+    for i, name in enumerate(("a.png", "x/a.png", "x/y/b.jfif")):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(IMAGES[i]).save(path, quality=100)
+    (folder / "x/notes.txt").write_text("no image")
+    said = []
+    args = drawn_by(tasks.paired()), folder, folder / "out"
+    for _ in range(2):  # its own results are not taken for input
+        written = translate(*args, say=said.append)
+        names = sorted(p.relative_to(folder / "out").as_posix() for p in written)
+        assert names == ["a.png", "x/a.png", "x/y/b.png"]
+    np.testing.assert_array_equal(colours_of(folder / "out/x/a.png"), 255 - IMAGES[1])
+    assert "1 files that are no images by their suffix (x/notes.txt)" in said[0]
+    assert "3 images in the folder to write to" in said[1]
+    archive = tmp_path / "in.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(folder / "x/a.png", "x/a.png")
+    (name,) = translate(drawn_by(tasks.paired()), archive, tmp_path / "o")
+    assert name == tmp_path / "o/x/a.png"
+    np.testing.assert_array_equal(colours_of(name), 255 - IMAGES[1])
+
+
+def test_a_name_outside_utf_8_is_translated(tmp_path):
+    name = os.fsdecode(b"caf\xe9")
+    save(tmp_path / "in" / f"{name}.png", IMAGES[0])
+    (tmp_path / "in" / f"{name}2.png").write_bytes(b"broken")
+    with pytest.raises(UsageError) as caught:
+        translate(drawn_by(tasks.paired()), tmp_path / "in", tmp_path / "o")
+    assert r"caf\xe92.png (not an image" in str(caught.value)
+    np.testing.assert_array_equal(
+        colours_of(tmp_path / "o" / f"{name}.png"), 255 - IMAGES[0]
+    )
+
+
+def test_a_file_that_cannot_be_written_stops_no_other(tmp_path, monkeypatch):
+    for name in "abc":
+        save(tmp_path / f"in/{name}.png", IMAGES[0])
+    (tmp_path / "o/a.png").mkdir(parents=True)
+    whole = Path.write_bytes
+
+    def full(path, content):
+        if path.name == "b.png":
+            whole(path, content[:10])
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return whole(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UsageError) as caught:
+        translate(drawn_by(tasks.paired()), tmp_path / "in", tmp_path / "o")
+    message = str(caught.value)
+    assert "2 of 3 files could not be translated, the others are in" in message
+    assert "b.png cannot be written: No space left on device" in message
+    assert "a.png cannot be written: Is a directory" in message
+    assert not (tmp_path / "o/b.png").exists()  # not half of it
+    np.testing.assert_array_equal(colours_of(tmp_path / "o/c.png"), 255 - IMAGES[0])
+
+
+def test_noise_is_each_file_s_or_the_same(tmp_path):
+    for name in "abc":
+        save(tmp_path / f"in/{name}.png", IMAGES[0])
+    noise = lambda s, given, key: random.uniform(key, given[0].shape)  # noqa: E731
+    args = drawn_by(tasks.paired(), noise), tmp_path / "in"
+    for same, count in ((False, 3), (True, 1)):
+        written = translate(*args, tmp_path / str(same), same_noise=same, batch_size=2)
+        assert len({colours_of(name).tobytes() for name in written}) == count

@@ -3,10 +3,11 @@
 import hashlib
 
 import numpy as np
-from PIL import Image
 
-from jaxgan.data import fit, pixels
+from jaxgan.data import fit
 from jaxgan.data.dataset import Dataset, Group, of_channels
+from jaxgan.data.files import VOID
+from jaxgan.data.labels import numbered
 from jaxgan.types import UsageError
 
 __all__ = ["fitted", "from_arrays"]
@@ -20,6 +21,7 @@ def from_arrays(
     map=None,
     name: str | None = None,
     class_names: tuple[str, ...] = (),
+    void: int | None = None,
 ) -> Dataset:
     """A dataset of arrays.
 
@@ -31,7 +33,9 @@ def from_arrays(
         map: a label map of each, uint8 `[N, H, W]`.
         name: what the dataset is called in reports and by runs; by default "arrays:",
             "pairs:" of pairs or "maps:", and a hash of all that is in it.
-        class_names: a name for each class; default their numbers.
+        class_names: a name for each class, whether or not there are images of it;
+            default are the numbers that the labels have, see `labels.numbered`.
+        void: the number in maps of pixels that belong to no class, if there is one.
 
     Raises:
         UsageError: an array is of another kind or shape, or the names are too few.
@@ -44,21 +48,29 @@ def from_arrays(
         rows["input"] = _like("input", _images("input", input), images)
     if map is not None:
         rows["map"] = _maps(map, images)
-    classes = 0 if labels is None else int(rows["label"].max()) + 1
-    if class_names and not 0 < classes <= len(class_names):
-        raise UsageError(
-            "class_names", tuple(class_names), f"must name the {classes} classes"
-        )
+    name = name or _named(rows)
+    notes: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()
+    if class_names:
+        classes = 0 if labels is None else int(rows["label"].max()) + 1
+        if not 0 < classes <= len(class_names):
+            reason = f"must name the {classes} classes"
+            raise UsageError("class_names", tuple(class_names), reason)
+    elif labels is not None:
+        rows["label"], class_names, notes = numbered(name, rows["label"])
+    if map is not None:
+        rows["map"], numbers = _voided(rows["map"], void)
 
     def fetch(index):
         return {field: x[index] for field, x in rows.items()}
 
     return Dataset(
-        name or _named(rows),
+        name,
         images.shape[1:],
         (Group(tuple(rows), len(images), fetch),),
-        tuple(class_names) or tuple(str(label) for label in range(classes)),
-        map_classes=0 if map is None else int(rows["map"].max()) + 1,
+        tuple(class_names),
+        notes,
+        map_numbers=numbers,
         levels=int(np.iinfo(images.dtype).max),
     )
 
@@ -110,26 +122,8 @@ def _resized(x, size, how):
         return x
     fitted = np.empty((len(x), *size, *x.shape[3:]), x.dtype)
     for image, out in zip(x, fitted, strict=True):
-        if x.ndim == 3:
-            out[:] = fit.apply(Image.fromarray(image), how, nearest=True)
-        elif x.dtype == np.uint8:
-            out[:] = pixels.to_array(fit.apply(pixels.from_array(image), how))
-        else:
-            out[:] = _deep(image, how)
+        out[:] = fit.apply_to_array(image, how, nearest=x.ndim == 3)
     return fitted
-
-
-def _deep(image, how):
-    """An image of 16 bits resized; Pillow knows colours of 8 bits alone, so each
-    channel is for itself, colours as much as they are opaque."""
-    most, seen = 65535, image.astype(np.float32)
-    if image.shape[-1] == 4:
-        seen[..., :3] *= seen[..., 3:] / most
-    planes = [Image.fromarray(plane) for plane in np.moveaxis(seen, -1, 0)]
-    mixed = np.stack([np.asarray(fit.apply(plane, how)) for plane in planes], -1)
-    if image.shape[-1] == 4:
-        mixed[..., :3] *= most / np.maximum(mixed[..., 3:], 1)
-    return pixels.clear(np.rint(np.clip(mixed, 0, most)).astype(np.uint16))
 
 
 def _images(option, images):
@@ -191,3 +185,15 @@ def _maps(maps, images):
             f"must be uint8 {list(images.shape[:3])}, a class for each pixel",
         )
     return maps
+
+
+def _voided(maps, void):
+    """Maps with `VOID` where they have that number, and the classes in them."""
+    seen = np.bincount(maps.ravel(), minlength=256) > 0
+    if void is None:
+        return maps, tuple(np.flatnonzero(seen).tolist())
+    if void != VOID and seen[VOID]:
+        raise UsageError("void", void, f": the maps have {VOID}, too, which it becomes")
+    seen[[void, VOID]] = False
+    maps = np.where(maps == void, np.uint8(VOID), maps)
+    return maps, tuple(np.flatnonzero(seen).tolist())

@@ -61,7 +61,8 @@ class Dataset(NamedTuple):
             with "input_label" where that has classes), and "map".
         class_names: a name for each label; `()` when unlabelled.
         notes: sentences the user should see, e.g. which files were skipped.
-        map_classes: the largest number in its label maps, and one; 0 without maps.
+        map_numbers: the classes in its label maps, sorted; pixels that belong to none
+            (`files.VOID`) are not among them.
         levels: the largest value of a pixel: 255 of uint8 images, 65535 of uint16.
         splits: those that the data comes in, this one among them.
         content: what is known of its images: "digits", "stacked_digits",
@@ -73,7 +74,7 @@ class Dataset(NamedTuple):
     groups: tuple[Group, ...]
     class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    map_classes: int = 0
+    map_numbers: tuple[int, ...] = ()
     levels: int = 255
     splits: tuple[str, ...] = ("train",)
     content: str = ""
@@ -102,6 +103,11 @@ class Dataset(NamedTuple):
     def num_classes(self) -> int:
         """Number of classes; 0 when unlabelled."""
         return len(self.class_names)
+
+    @property
+    def map_classes(self) -> int:
+        """The largest number in the label maps, and one; 0 without maps."""
+        return max(self.map_numbers, default=-1) + 1
 
     @property
     def channels(self) -> str:
@@ -143,7 +149,7 @@ def eight_bits(rows: Mapping) -> dict:
     def one(x):
         if x.dtype != np.uint16 or x.ndim != 4:
             return x
-        return ((x.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+        return pixels.of_depth(x, deep=False)
 
     return {name: one(x) for name, x in rows.items()}
 
@@ -228,7 +234,7 @@ def select(dataset: Dataset, names: Mapping[str, str]) -> Dataset:
     return dataset._replace(
         groups=(Group(tuple(kept.values()), group.size, fetch),),
         class_names=dataset.class_names if "label" in kept.values() else (),
-        map_classes=dataset.map_classes if "map" in kept.values() else 0,
+        map_numbers=dataset.map_numbers if "map" in kept.values() else (),
         content=content,
     )
 

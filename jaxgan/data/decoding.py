@@ -23,7 +23,7 @@ class Decoded(NamedTuple):
 
     Attributes:
         kept: int `[n]`, the items that decoded, in order.
-        images: positions `[B]` within `kept` -> uint8 `[B, H, W, C]`.
+        images: positions `[B]` within `kept` -> `[B, H, W, C]`.
         failures: for each item that did not decode, why.
     """
 
@@ -37,21 +37,23 @@ def decode(
     count: int,
     shape: tuple[int, int, int],
     progress=silent,
+    dtype=np.uint8,
 ) -> Decoded:
     """Decodes every item once, in parallel, and keeps the pixels if they fit.
 
     Args:
-        read: item in `[0, count)` -> uint8 `[H, W, C]`; called from several threads.
+        read: item in `[0, count)` -> `[H, W, C]`; called from several threads.
             A `UsageError` from it ends the load, any other error skips the item.
         count: the number of items.
         shape: the `(H, W, C)` that `read` returns.
         progress: shows it, as `types.silent` does not.
+        dtype: that `read` returns, uint8 or uint16.
 
     Returns:
         A `Decoded`. Above `MEMORY_BUDGET` its `images` calls `read` again.
     """
-    in_memory = count * math.prod(shape) <= MEMORY_BUDGET
-    pixels = np.empty((count, *shape), np.uint8) if in_memory else None
+    in_memory = count * math.prod(shape) * np.dtype(dtype).itemsize <= MEMORY_BUDGET
+    pixels = np.empty((count, *shape), dtype) if in_memory else None
     pool = workers()
 
     def attempt(item):

@@ -1,25 +1,20 @@
 """Image files, one or two to an example, brought to one size and kind."""
 
-import os
+import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from jaxgan.data import decoding, fit, pixels
+from jaxgan.data import decoding, fit, pictures, pixels
 from jaxgan.data.source import Request
+from jaxgan.data.tree import Tree, some
 from jaxgan.types import UsageError
 
-__all__ = [
-    *("SUFFIXES", "Files", "hidden", "is_image", "is_picture", "listed", "no_images"),
-    *("read", "some"),
-]
+__all__ = ["VOID", "Files", "read"]
 
-SUFFIXES = (
-    *(".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm"),
-    *(".tif", ".tiff", ".webp"),
-)
+VOID = 255
+"""In a label map, the number of pixels that belong to no class, where some do."""
 
 
 class Files(NamedTuple):
@@ -28,87 +23,77 @@ class Files(NamedTuple):
     kept: np.ndarray
     """int `[n]`, the examples whose files decode, in order."""
     images: Callable
-    """Positions `[B]` within `kept` -> uint8 `[B, H, W, C]`, or, of several sides to an
-    example, one such array after the other along the channels."""
+    """Positions `[B]` within `kept` -> uint8 or uint16 `[B, H, W, C]`, or, of several
+    sides to an example, one such array after the other along the channels."""
     shape: tuple[int, int, int]
     """(H, W, C) of a side."""
     notes: tuple[str, ...]
-    map_classes: int
-    """The largest number in the maps, and one; 0 without maps."""
-
-
-def listed(spec: str, directory: Path) -> list[str]:
-    """What is in a directory and not hidden, sorted.
-
-    Raises:
-        UsageError: there is no such directory.
-    """
-    if not directory.is_dir():
-        raise UsageError(
-            "data",
-            spec,
-            f": there is no directory {directory}; give the directory that"
-            f" holds the images, {spec.partition(':')[0]}:DIR",
-        )
-    return sorted(entry for entry in os.listdir(directory) if not hidden(entry))
-
-
-def hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
-
-
-def is_image(path: Path) -> bool:
-    return is_picture(path) and path.is_file()
-
-
-def is_picture(path: Path) -> bool:
-    """By its name."""
-    return path.suffix.lower() in SUFFIXES
-
-
-def no_images(spec: str, directory: Path) -> UsageError:
-    return UsageError(
-        "data",
-        spec,
-        f": there are no images in {directory}; those with the suffixes"
-        f" {' '.join(SUFFIXES)} are read",
-    )
+    numbers: tuple[int, ...]
+    """Those of the maps, without `VOID` pixels; none without maps."""
+    levels: int
+    """The largest that a pixel may be."""
 
 
 class _Sides(NamedTuple):
     """How an example's files make up its sides."""
 
+    tree: Tree
+    fit: fit.Fit
     beside: bool  # one file shows two of them, left and right
     maps: bool  # the last is a label map
     channels: int
+    notes: dict[str, set[str]]  # why something of a file is passed over -> files
+    lock: threading.Lock
 
-    def picture(self, path, last):
-        """The picture in a file, 8-bit gray, colours, or numbers of classes."""
-        with pixels.opened(path) as image:
+    def picture(self, name, last):
+        """The picture in a file, gray, colours, or numbers of classes `[H, W, 1]`."""
+        with pictures.opened(self.tree.open(name)) as image:
             if self.maps and last:
-                return pixels.to_classes(image)
-            return pixels.to_uint8(image, self.channels)
+                return self.numbers(pictures.to_classes(image))[..., None]
+            shown = pictures.picture(image)
+        for note in shown.passed_over(self.fit.deep):
+            with self.lock:
+                self.notes.setdefault(note, set()).add(name)
+        return shown.array(self.channels, self.fit.deep)
 
-    def read(self, directory, example, how):
+    def numbers(self, numbers):
+        """A map, with `VOID` where it is that."""
+        void = self.fit.void
+        if void is None:
+            return numbers
+        if void != VOID and (numbers == VOID).any():
+            raise ValueError(f"class {VOID} beside void pixels, which take this number")
+        return np.where(numbers == void, np.uint8(VOID), numbers)
+
+    def read(self, example):
         """An example's sides, one after the other along the channels."""
         sides = []
         for i, name in enumerate(example):
-            last = i == len(example) - 1
+            is_map = self.maps and i == len(example) - 1
             try:
-                image = self.picture(directory / name, last)
+                image = self.picture(name, is_map)
             except (UsageError, MemoryError):
                 raise
             # Decoders meet broken files with errors of every type.
             except Exception as error:
                 raise ValueError(f"{name} ({decoding.reason(error)})") from error
             for part in pixels.halves(image) if self.beside else (image,):
-                fitted = fit.apply(part, how, nearest=self.maps and last)
-                sides.append(pixels.to_array(fitted))
+                if is_map:
+                    part = fit.apply_to_array(part[..., 0], self.fit, True)[..., None]
+                else:
+                    part = fit.apply_to_array(part, self.fit)
+                sides.append(part.astype(self.dtype))
         return np.concatenate(sides, -1)
+
+    @property
+    def dtype(self):
+        """Of the images, and of maps beside them until they are fetched."""
+        return np.uint16 if self.fit.deep else np.uint8
 
 
 def read(
     request: Request,
+    tree: Tree,
     examples: Sequence[tuple[str, ...]],
     *,
     beside: bool = False,
@@ -117,8 +102,9 @@ def read(
     """Reads every file once; an example of which one does not decode is left out.
 
     Args:
-        request: its `path` is the directory; all sides are brought to its size alike.
-        examples: the files of each, in the order of their sides, below the directory.
+        request: all sides are brought to its size alike.
+        tree: where the files are.
+        examples: the files of each, in the order of their sides, by their names there.
         beside: a file shows two sides, left and right.
         maps: an example's last file is a map, whose pixels are numbers of classes: one
             channel after the images', resized to the nearest pixel.
@@ -126,47 +112,49 @@ def read(
     Raises:
         UsageError: none decodes, or sizes differ, within an example or between them.
     """
-    spec, directory, how = request.spec, request.path, request.fit
-    headers, failures = _headers(request, examples)
+    spec, how = request.spec, request.fit
+    headers, failures = _headers(request, tree, examples)
     sound = list(headers)
     if not sound:
         raise _nothing_decodes(spec, examples, failures)
-    sizes = [(examples[i][0], _size_of(spec, headers[i], beside)) for i in sound]
-    size = _common(spec, sizes, how)
-    pictures = (list(h.values())[: -1 if maps else None] for h in headers.values())
-    gray = all(is_gray for header in pictures for _, is_gray in header)
-    sides = _Sides(beside, maps, how.count(1 if gray else 3))
-    largest = np.full(len(sound), -1)
+    sizes: dict[str, tuple[int, int]] = {}
+    for i in sound:
+        sizes |= _sizes_of(spec, headers[i], beside, how)
+    size = _common(spec, sizes)
+    pictured = (list(h.values())[: -1 if maps else None] for h in headers.values())
+    gray = all(is_gray for header in pictured for _, is_gray in header)
+    channels = how.count(1 if gray else 3)
+    sides = _Sides(tree, how, beside, maps, channels, {}, threading.Lock())
+    seen = np.zeros(256, bool)
 
     def one(item):
-        stacked = sides.read(directory, examples[sound[item]], how)
+        stacked = sides.read(examples[sound[item]])
         if maps:
-            largest[item] = stacked[..., -1].max()
+            seen[stacked[..., -1].ravel()] = True
         return stacked
 
-    depth = sides.channels * (len(examples[0]) + beside - maps) + maps
-    decoded = decoding.decode(one, len(sound), (*size, depth), request.progress)
+    shape = (*size, channels * (len(examples[0]) + beside - maps) + maps)
+    args = one, len(sound), shape, request.progress, sides.dtype
+    decoded = decoding.decode(*args)
     failures |= {sound[i]: why for i, why in decoded.failures.items()}
     kept = np.array(sound)[decoded.kept]
     if len(kept) == 0:
         raise _nothing_decodes(spec, examples, failures)
-    notes, shape = _skipped(spec, len(examples), failures), (*size, sides.channels)
-    return Files(kept, decoded.images, shape, notes, int(largest.max()) + 1)
+    notes = _skipped(spec, len(examples), failures) + _noted(spec, sides.notes)
+    numbers = np.flatnonzero(seen[: None if how.void is None else VOID])
+    levels = int(np.iinfo(sides.dtype).max)
+    shape = (*size, channels)
+    return Files(kept, decoded.images, shape, notes, (*map(int, numbers),), levels)
 
 
-def some(names: Sequence[str], most: int = 3) -> str:
-    """The first of them, for a message."""
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
-
-
-def _headers(request, examples):
+def _headers(request, tree, examples):
     """By example `{file: ((height, width), gray)}`; and why others cannot be read."""
     names = [name for files in examples for name in files]
 
     def header(item):
         try:
-            with pixels.opened(request.path / names[item]) as image:
-                return pixels.upright_size(image), pixels.is_gray(image)
+            with pictures.opened(tree.open(names[item])) as image:
+                return pictures.upright_size(image), pictures.is_gray(image)
         # Broken files meet decoders' errors of every type.
         except Exception as error:
             return decoding.reason(error)
@@ -182,16 +170,17 @@ def _headers(request, examples):
     return headers, failures
 
 
-def _size_of(spec, headers, beside):
-    """Of an example's sides."""
+def _sizes_of(spec, headers, beside, how):
+    """Of an example's sides, once they are brought to size."""
     (name, (size, _)), *others = headers.items()
     for other, (its, _) in others:
-        if its != size:
+        if its != size and not isinstance(how.resize, tuple):
             raise UsageError(
                 "data",
                 spec,
                 f": {name} is {fit.show(size)} and its partner {other}"
-                f" {fit.show(its)} (height x width): a pair must be of one size",
+                f" {fit.show(its)} (height x width): a pair must be of one size, or be"
+                " brought to one by `resize` HxW",
             )
     if beside and size[1] % 2:
         raise UsageError(
@@ -200,13 +189,14 @@ def _size_of(spec, headers, beside):
             f": {name} is {fit.show(size)}: two images side by side have"
             " an even width; or give folders A and B",
         )
-    return (size[0], size[1] // 2) if beside else size
+    halved = (size[0], size[1] // 2) if beside else size
+    sizes = {name: halved} | {other: its for other, (its, _) in others}
+    return {n: fit.fitted_size(each, how, spec, n) for n, each in sizes.items()}
 
 
-def _common(spec, sizes, how):
-    fitted = [(name, fit.fitted_size(size, how, spec, name)) for name, size in sizes]
-    first_name, first = fitted[0]
-    for name, size in fitted:
+def _common(spec, sizes):
+    (first_name, first), *others = sizes.items()
+    for name, size in others:
         if size != first:
             raise fit.mixed_sizes(spec, {first_name: first, name: size})
     return first
@@ -228,4 +218,12 @@ def _skipped(spec, count, failures):
     return (
         f"{spec}: skipped {len(failures)} of {count} files that cannot be decoded:"
         f" {some(reasons)}",
+    )
+
+
+def _noted(spec, notes):
+    return tuple(
+        f"{spec}: of {len(names)} files this is passed over: {why}"
+        f" ({some(sorted(names))})"
+        for why, names in sorted(notes.items())
     )

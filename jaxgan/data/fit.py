@@ -5,14 +5,17 @@ Sizes are `(height, width)` everywhere, and print as `HxW`.
 
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image
 
+from jaxgan.data import pixels
 from jaxgan.types import UsageError
 
 __all__ = [
     "CHANNELS",
     "Fit",
     "apply",
+    "apply_to_array",
     "checked",
     "fitted_size",
     "mixed_sizes",
@@ -32,11 +35,20 @@ class Fit(NamedTuple):
         channels: "gray", "rgb" or "rgba"; "auto" is as the data come, of files gray
             where all are, RGB otherwise. Without "rgba" what is transparent is seen
             over white.
+        depth: 8 or 16 bits of gray, and of each colour, that image files are read as.
+        void: the number in label maps of pixels that belong to no class, if there is.
     """
 
     resize: int | tuple[int, int] | None = None
     crop: int | tuple[int, int] | None = None
     channels: str = "auto"
+    depth: int = 8
+    void: int | None = None
+
+    @property
+    def deep(self) -> bool:
+        """Whether files become uint16."""
+        return self.depth == 16
 
     def count(self, otherwise: int) -> int:
         """How many channels are asked for, or as many as otherwise."""
@@ -52,6 +64,10 @@ def checked(fit: Fit) -> Fit:
     if fit.channels not in ("auto", *CHANNELS):
         kinds = ", ".join(CHANNELS)
         raise UsageError("channels", fit.channels, f"must be auto, {kinds}.")
+    if fit.depth not in (8, 16):
+        raise UsageError("depth", fit.depth, "must be 8 or 16 bits.")
+    if fit.void is not None and not 0 <= fit.void <= 255:
+        raise UsageError("void", fit.void, "must be a number in maps, 0 to 255.")
     for option in ("resize", "crop"):
         value = getattr(fit, option)
         sides = value if isinstance(value, tuple | list) else (value, value)
@@ -120,6 +136,28 @@ def apply(image: Image.Image, fit: Fit, nearest: bool = False) -> Image.Image:
         top, left = (image.height - height) // 2, (image.width - width) // 2
         image = image.crop((left, top, left + width, top + height))
     return image
+
+
+def apply_to_array(array: np.ndarray, fit: Fit, nearest: bool = False) -> np.ndarray:
+    """The same of uint8 or uint16 `[H, W, C]`, or of numbers, uint8 `[H, W]`.
+
+    Colours count by how opaque they are.
+    """
+    if fit.resize is None and fit.crop is None:
+        return array
+    if array.ndim == 2:
+        return np.asarray(apply(Image.fromarray(array), fit, nearest))
+    if array.dtype == np.uint8:
+        return pixels.to_array(apply(pixels.from_array(array), fit, nearest))
+    # Pillow knows colours of 8 bits alone, so each channel is for itself.
+    most, seen = 65535, array.astype(np.float32)
+    if array.shape[-1] == 4:
+        seen[..., :3] *= seen[..., 3:] / most
+    planes = [Image.fromarray(plane) for plane in np.moveaxis(seen, -1, 0)]
+    mixed = np.stack([np.asarray(apply(plane, fit, nearest)) for plane in planes], -1)
+    if array.shape[-1] == 4:
+        mixed[..., :3] *= most / np.maximum(mixed[..., 3:], 1)
+    return pixels.clear(np.rint(np.clip(mixed, 0, most)).astype(np.uint16))
 
 
 def mixed_sizes(spec: str, sizes: dict[str, tuple[int, int]]) -> UsageError:

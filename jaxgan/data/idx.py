@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxgan.data.arrays import fitted, from_arrays
+from jaxgan.data.arrays import fitted
+from jaxgan.data.dataset import make
+from jaxgan.data.labels import numbered
 from jaxgan.data.source import Request, Source
 from jaxgan.types import UsageError
 
@@ -101,8 +103,23 @@ def _parse(spec, path, ndim):
 
 
 def _load(request: Request):
-    images, labels = read(request.spec, request.path, request.split)
-    return fitted(from_arrays(images, labels, name=request.spec), request.fit)
+    spec, path = request.spec, request.path
+    images, labels = read(spec, path, request.split)
+    known = labels
+    if request.split != "train" and _has(path, "train"):
+        known = _parse(spec, _find(spec, path, f"{_PREFIX['train']}-labels", 1), 1)
+    try:
+        labels, names, notes = numbered(spec, labels, known)
+    except ValueError as error:
+        raise UsageError("data", spec, f": its test images have {error}") from None
+    made = make(
+        spec, lambda i: images[i], len(labels), images.shape[1:], labels, names, notes
+    )
+    return fitted(made, request.fit)
+
+
+def _has(directory, split):
+    return any(directory.glob(f"{_PREFIX[split]}-labels*"))
 
 
 SOURCE = Source(

@@ -1,19 +1,27 @@
-"""Images in pairs.
+"""Images in pairs, in a directory or a zip archive.
 
 - `pairs:DIR` holds `A/` and `B/`, whose files match by name, or files that show A and B
   side by side, A on the left. A is the dataset's `input`, B its `image`.
-- `maps:DIR` holds `images/` and `maps/`, whose files match by name. A map is an 8-bit
-  gray or palette image, whose pixels are numbers of classes.
+- `maps:DIR` holds `images/` and `maps/`, whose files match by name. A map is a gray or
+  palette image, whose pixels are numbers of classes, 0 to 255.
+
+Splits are directories above or below the sides: `train/A`, `A/train` or `trainA`.
 """
 
-from pathlib import Path
+from pathlib import PurePosixPath
 
-from jaxgan.data import files, folder
+import numpy as np
+
+from jaxgan.data import files
 from jaxgan.data.dataset import Dataset, Group
 from jaxgan.data.source import Request, Source
+from jaxgan.data.splits import parted
+from jaxgan.data.tree import no_images, passed_over, tree
 from jaxgan.types import UsageError
 
 __all__ = ["MAPS", "PAIRS", "load", "load_maps"]
+
+_PAIRS, _MAPS = ("A", "B"), ("images", "maps")
 
 
 def load(request: Request) -> Dataset:
@@ -26,23 +34,9 @@ def load(request: Request) -> Dataset:
         UsageError: there is nothing to read, an image has no partner or one of another
             size, or pairs differ in size.
     """
-    spec, directory = request.spec, request.path
-    names = files.listed(spec, directory)
-    if {"A", "B"} & {*names}:
-        examples, beside = _matched(spec, directory, "A", "B"), False
-    else:
-        examples = [(name,) for name in names if files.is_image(directory / name)]
-        beside = True
-        if splits := [n for n in names if n.lower() in folder.SPLITS]:
-            raise UsageError(
-                "data",
-                spec,
-                f": the folders {files.some(splits)} look like splits; "
-                f"give one of them, such as {spec.rstrip('/')}/{splits[-1]}",
-            )
-        if not examples:
-            raise files.no_images(spec, directory)
-    found = files.read(request, examples, beside=beside)
+    below, examples = _examples(request, _PAIRS)
+    beside = len(examples[0]) == 1
+    found = files.read(request, below, examples, beside=beside)
     channels = found.shape[2]
 
     def fetch(index):
@@ -50,40 +44,76 @@ def load(request: Request) -> Dataset:
         return {"input": both[..., :channels], "image": both[..., channels:]}
 
     group = Group(("input", "image"), len(found.kept), fetch)
-    return Dataset(spec, found.shape, (group,), notes=found.notes)
+    notes = passed_over(request.spec, below.others) + found.notes
+    dataset = Dataset(request.spec, found.shape, (group,), notes=notes)
+    return dataset._replace(levels=found.levels)
 
 
 def load_maps(request: Request) -> Dataset:
     """Loads `maps:DIR`; arguments and errors as `load`."""
-    examples = _matched(request.spec, request.path, "images", "maps")
-    found = files.read(request, examples, maps=True)
+    below, examples = _examples(request, _MAPS)
+    found = files.read(request, below, examples, maps=True)
 
     def fetch(index):
         both = found.images(index)
-        return {"image": both[..., :-1], "map": both[..., -1]}
+        return {"image": both[..., :-1], "map": both[..., -1].astype(np.uint8)}
 
     group = Group(("image", "map"), len(found.kept), fetch)
-    dataset = Dataset(request.spec, found.shape, (group,), notes=found.notes)
-    return dataset._replace(map_classes=found.map_classes)
+    notes = passed_over(request.spec, below.others) + found.notes
+    dataset = Dataset(request.spec, found.shape, (group,), notes=notes)
+    return dataset._replace(map_numbers=found.numbers, levels=found.levels)
 
 
-def _matched(spec, directory, *sides):
+def _splits(sides):
+    def splits(request):
+        below = tree(request.spec, request.path)
+        return tuple(parted(request.spec, below.names, sides))
+
+    return splits
+
+
+def _examples(request, sides):
+    """Where the files are, and those of each example."""
+    spec, below = request.spec, tree(request.spec, request.path)
+    by_split = parted(spec, below.names, sides)
+    places = by_split[request.split]
+    if any(place.side for place in places) or sides == _MAPS:
+        examples = _matched(spec, below, places, sides)
+    else:
+        examples = [(place.name,) for place in places if "/" not in place.rest]
+        if not examples:
+            raise no_images(spec, below.root)
+    taken = {name for example in examples for name in example}
+    others = (split for split in by_split if split != request.split)
+    taken |= {place.name for split in others for place in by_split[split]}
+    if rest := [name for name in below.names if name not in taken]:
+        below.others[f"images beside {' and '.join(sides)}"] = rest
+    return below, examples
+
+
+def _matched(spec, below, places, sides):
     """Files with a partner of the same name, suffixes aside, in each folder."""
     found = []
     for side in sides:
-        names = files.listed(spec, directory / side)
-        paths = [f"{side}/{n}" for n in names if files.is_image(directory / side / n)]
-        if not paths:
-            raise files.no_images(spec, directory / side)
-        by_stem = {Path(path).stem: path for path in paths}
-        if len(by_stem) < len(paths):
-            twice = next(p for p in paths if p not in by_stem.values())
-            raise UsageError(
-                "data",
-                spec,
-                f": {twice} and {by_stem[Path(twice).stem]} have one name;"
-                " files match by it, without the suffix",
-            )
+        ours = [place for place in places if place.side == side]
+        if not ours:
+            known = any(PurePosixPath(f).name == side for f in below.folders)
+            where = f"{below.root}/{side}"
+            if not known:
+                reason = f": there is no directory {where}, as {' and '.join(sides)}"
+                raise UsageError("data", spec, f"{reason} are to match by name")
+            raise no_images(spec, where)
+        by_stem: dict[str, str] = {}
+        for place in ours:
+            stem = str(PurePosixPath(place.rest).with_suffix(""))
+            if stem in by_stem:
+                raise UsageError(
+                    "data",
+                    spec,
+                    f": {by_stem[stem]} and {place.name} have one name;"
+                    " files match by it, without the suffix",
+                )
+            by_stem[stem] = place.name
         found.append(by_stem)
     for here, there, other in zip(found, found[::-1], sides[::-1], strict=True):
         if lonely := sorted(here.keys() - there.keys()):
@@ -100,13 +130,13 @@ PAIRS = Source(
     "pairs",
     "pairs:DIR",
     "pairs of image files, in A/ and B/ or side by side",
-    lambda request: ("train",),
+    _splits(_PAIRS),
     load,
 )
 MAPS = Source(
     "maps",
     "maps:DIR",
     "image files in images/ and their label maps in maps/",
-    lambda request: ("train",),
+    _splits(_MAPS),
     load_maps,
 )

@@ -1,12 +1,13 @@
 """What a source of data is, and how one is asked."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.fit import Fit, fitted_size, show
-from jaxgan.types import UsageError, silent
+from jaxgan.types import UsageError, printable, silent
 
 __all__ = ["Request", "Source", "find", "read", "splits"]
 
@@ -33,7 +34,7 @@ class Request(NamedTuple):
     @property
     def path(self) -> Path:
         """The argument as a path, `~` expanded."""
-        return Path(self.argument).expanduser()
+        return Path(os.path.expanduser(self.argument))  # or as it is, of nobody's home
 
 
 class Source(NamedTuple):
@@ -97,7 +98,17 @@ def read(request: Request) -> Dataset:
     if kind != dataset.shape[2]:
         reason = f": its images stay {dataset.channels}; leave out `channels`"
         raise UsageError("data", request.spec, reason)
-    return dataset._replace(splits=there)
+    if request.fit.deep and dataset.levels == 255:
+        reason = ": its images stay of 8 bits; leave out `depth`"
+        raise UsageError("data", request.spec, reason)
+    void = request.fit.void
+    if void is not None and (
+        "map" not in dataset.fields or void in dataset.map_numbers
+    ):
+        has = "keeps this class" if "map" in dataset.fields else "has no label maps"
+        raise UsageError("void", void, f": {request.spec} {has}; leave it out")
+    notes = tuple(map(printable, dataset.notes))
+    return dataset._replace(splits=there, notes=notes)
 
 
 def _asked(request):
@@ -115,7 +126,7 @@ def _asked(request):
 
 def _check_size(request, size):
     """Refuses images that a source has not brought to size."""
-    resize, crop, _ = request.fit
+    resize, crop = request.fit.resize, request.fit.crop
     asked: tuple[int, int] | None
     if crop is not None:
         asked = fitted_size(size, Fit(crop=crop), request.spec)

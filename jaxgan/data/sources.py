@@ -47,6 +47,8 @@ def load(
     sources: tuple[Source, ...] = SOURCES,
     progress=silent,
     channels: str = "auto",
+    depth: int = 8,
+    void: int | None = None,
 ) -> Dataset:
     """Loads a dataset.
 
@@ -59,6 +61,8 @@ def load(
         sources: where the data may come from.
         progress: shows how far a long load is, `progress(iterable, total, label)`.
         channels: "gray", "rgb" or "rgba"; "auto" is as the data come, see `Fit`.
+        depth: 8 or 16 bits, that image files are read as.
+        void: the number in label maps of pixels that belong to no class.
 
     Returns:
         A `Dataset`; its `notes`, e.g. on files skipped, are for the user to see.
@@ -66,5 +70,5 @@ def load(
     Raises:
         UsageError: the data cannot be had as asked, in one sentence.
     """
-    how = fit.checked(fit.Fit(resize, crop, channels))
+    how = fit.checked(fit.Fit(resize, crop, channels, depth, void))
     return read(Request(spec, tuple(sources), split, how, progress))

@@ -1,21 +1,24 @@
-"""Prepared TensorFlow Datasets, read without TensorFlow where their format allows.
+"""Prepared TensorFlow Datasets, read without TensorFlow.
 
 Nothing is ever downloaded or prepared: the prepared directory is found first, on disk,
 and opened from its own metadata, so the dataset's code is not needed either.
 """
 
 import contextlib
-import importlib.util
+import io
 import logging
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
-from jaxgan.data import fit, pixels
+from jaxgan.data import fit, pixels, records
 from jaxgan.data.dataset import Dataset, make
 from jaxgan.data.decoding import decode, reason
 from jaxgan.data.source import Request, Source
+from jaxgan.data.tree import some
 from jaxgan.data.unpaired import two_domains
 from jaxgan.types import UsageError
 
@@ -112,8 +115,7 @@ def _prepared(spec, name, root):
         "data",
         spec,
         f": it is not prepared in {root} and jaxgan does not download; where there is a"
-        f" network and tensorflow, run: tfds build {base} --file_format=array_record"
-        f" --data_dir={root}",
+        f" network and tensorflow, run: tfds build {base} --data_dir={root}",
     )
 
 
@@ -153,26 +155,65 @@ def _examples(request, builder, directory):
                 f" the library for that is missing ({error}); pip install array_record"
                 " pyarrow",
             ) from error
-    if importlib.util.find_spec("tensorflow") is None:
-        raise UsageError(
-            "data",
-            spec,
-            f": it is prepared as {' and '.join(sorted(formats))}, which"
-            " only tensorflow reads; pip install tensorflow, or convert it where there"
-            f" is one: tfds convert_format --dataset_version_dir={directory}"
-            " --out_file_format=array_record",
-        )
-    import tensorflow_datasets as tfds
+    if "tfrecord" in formats:
+        return _of_records(request, builder)
+    raise UsageError(
+        "data",
+        spec,
+        f": it is prepared as {' and '.join(sorted(formats))}, which only tensorflow"
+        " reads; convert it where there is one: tfds convert_format"
+        f" --dataset_version_dir={directory} --out_file_format=array_record",
+    )
 
-    # TFRecord has no random access: everything is read, in order, and kept.
-    return list(tfds.as_numpy(builder.as_dataset(split=split)))
+
+class _Examples(NamedTuple):
+    """Examples of TFRecord files, read as they are asked for."""
+
+    records: records.Records
+    channels: int
+    labelled: bool
+
+    def __len__(self):
+        return len(self.records.start)
+
+    def __getitem__(self, item):
+        features = records.example(self.records.content(item))
+        mode = {1: "L", 3: "RGB", 4: "RGBA"}[self.channels]
+        (encoded,) = features["image"]
+        with Image.open(io.BytesIO(encoded)) as image:
+            array = np.asarray(image if image.mode == mode else image.convert(mode))
+        found = {"image": array[..., None] if array.ndim == 2 else array}
+        if self.labelled:
+            (found["label"],) = features["label"]
+        return found
+
+
+def _of_records(request, builder):
+    """The same of TFRecord, which TFDS writes unless told otherwise."""
+    spec, info = request.spec, builder.info
+    features, split = info.features, info.splits[request.split]
+    files = [Path(path) for path in split.filepaths]
+    try:
+        found = records.records(files)
+    except (OSError, ValueError) as error:
+        why = f": it cannot be read ({reason(error)}); prepare it again"
+        raise UsageError("data", spec, why) from error
+    if len(found.start) != split.num_examples:
+        why = f": it has {len(found.start)} of {split.num_examples} examples"
+        raise UsageError("data", spec, f"{why}; prepare it again")
+    channels = features["image"].shape[-1] or 3
+    return _Examples(found, channels, _feature(features, "label") is not None)
 
 
 def _decode(request, examples, features):
     spec, how = request.spec, request.fit
     if len(examples) == 0:
         raise UsageError("data", spec, ": the split holds no examples")
-    first = examples[0]["image"]
+    try:
+        first = examples[0]["image"]
+    # Damaged records meet decoders' errors of every type.
+    except Exception as error:
+        raise _unreadable(spec, 0, reason(error)) from error
     channels = how.count(1 if first.shape[-1] == 1 else 3)
     size = fit.fitted_size(first.shape[:2], how, spec, "example 0")
     class_names = tuple(getattr(_feature(features, "label"), "names", ()))
@@ -186,14 +227,11 @@ def _decode(request, examples, features):
             raise fit.mixed_sizes(spec, {"example 0": size, where: true})
         if class_names:
             labels[item] = example["label"]
-        image = pixels.to_uint8(pixels.from_array(image), channels)
-        return pixels.to_array(fit.apply(image, how))
+        return fit.apply_to_array(pixels.of_channels(image, channels), how)
 
     decoded = decode(read, len(examples), (*size, channels), request.progress)
     for item, why in decoded.failures.items():
-        raise UsageError(
-            "data", spec, f": example {item} cannot be read ({why}); prepare it again"
-        )
+        raise _unreadable(spec, item, why)
     # TFDS writes -1 where a test split's labels are withheld.
     labelled = bool(class_names) and labels.min() >= 0
     return make(
@@ -203,7 +241,23 @@ def _decode(request, examples, features):
         (*size, channels),
         labels if labelled else None,
         class_names if labelled else (),
+        _unseen(request, labels, class_names) if labelled else (),
     )
+
+
+def _unseen(request, labels, class_names):
+    """A note on classes that are named, and of which there is no training image."""
+    unseen = sorted({*range(len(class_names))} - {*labels.tolist()})
+    if not unseen or request.split != "train":
+        return ()
+    names = some([class_names[label] for label in unseen])
+    text = f"of {len(unseen)} classes there is no image, so none is learned: {names}"
+    return (f"{request.spec}: {text}",)
+
+
+def _unreadable(spec, item, why):
+    text = f": example {item} cannot be read ({why}); prepare it again"
+    return UsageError("data", spec, text)
 
 
 @contextlib.contextmanager

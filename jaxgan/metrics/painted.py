@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgan.data import blocks
+from jaxgan.data.files import VOID
 from jaxgan.data.painted import GROUND, INK, SIDE, TO_YIQ
 from jaxgan.metrics import extractors, mnist
 
@@ -75,16 +76,18 @@ def map_accuracy(images: np.ndarray, label_map: np.ndarray) -> dict[str, np.ndar
 
     Args:
         images: uint8 `[B, 32, 32, 3]`.
-        label_map: int `[B, 32, 32]`, 0 for ground, 1 + c for the ink of class c.
+        label_map: int `[B, 32, 32]`, 0 for ground, 1 + c for the ink of class c, 255
+            for pixels of no class, which do not count.
 
     Returns:
         Float `[B]` each: the share of pixels that are as in the map, and, of those that
         are ink in either, the share that are ink of one class in both.
     """
-    found = read(images).map
-    right, ink = found == label_map, (found > 0) | (label_map > 0)
+    found, known = read(images).map, label_map != VOID
+    right = known & (found == label_map)
+    ink = known & ((found > 0) | (label_map > 0))
     return {
-        "map_accuracy": right.mean((1, 2)),
+        "map_accuracy": right.sum((1, 2)) / known.sum((1, 2)).clip(1),
         "ink_iou": (right & ink).sum((1, 2)) / ink.sum((1, 2)).clip(1),
     }
 

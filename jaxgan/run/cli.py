@@ -8,6 +8,7 @@ Mistakes of the user end in one sentence and exit code 2.
 """
 
 import dataclasses
+import errno
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -24,9 +25,12 @@ from jaxgan.run.commands import COMMANDS, Command
 from jaxgan.run.hooks import Diverged
 from jaxgan.run.loading import load
 from jaxgan.run.train import Interrupted, train
-from jaxgan.types import UsageError
+from jaxgan.types import UsageError, printable
 
 __all__ = ["main"]
+
+FULL = errno.ENOSPC, errno.EDQUOT
+"""What a full disk, or a full quota, is called."""
 
 
 class Experiment(NamedTuple):
@@ -83,6 +87,11 @@ def main(
         sys.exit(1)
     except Interrupted:
         sys.exit(130)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        where = f" ({printable(str(error.filename))})" if error.filename else ""
+        _stop(f"Stopped: {error.strerror}{where}; make room, and go on by the same.", 1)
     except KeyboardInterrupt:
         _stop("Stopped at once, without saving.", 130)
 
@@ -153,7 +162,8 @@ def _parse(this: Experiment, kind, argv, prog, default=None, description=None):
         description=description or kind.__doc__,
         config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
     )
-    return kind(**{name: getattr(options, name) for name in fields})
+    named = kind(**{name: getattr(options, name) for name in fields})
+    return settings.expanded(named)
 
 
 def _shown(kind, measures, sources) -> type:

@@ -2,15 +2,17 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
+from jaxgan.data.tree import some
 from jaxgan.metrics import report
 from jaxgan.run import draws, evaluation, files, images, references, tables, workdir
 from jaxgan.run.loading import Loaded
-from jaxgan.run.settings import Count, Range, Seed
-from jaxgan.types import Draw, UsageError
+from jaxgan.run.settings import FILE, Count, Range, Seed
+from jaxgan.types import Draw, UsageError, printable
 
 __all__ = [
     "COMMANDS",
@@ -40,7 +42,7 @@ class Command(NamedTuple):
 class Trained:
     """Which trained run, and which of its states."""
 
-    workdir: str | None = None
+    workdir: Annotated[str | None, FILE] = None
     """The run. Default runs/EXPERIMENT."""
     member: Annotated[int | None, Range(0)] = None
     """Which of the members of a run of --seeds or --sweep."""
@@ -58,38 +60,42 @@ class Sample(Trained):
 
     num: Count = 64
     """How many images."""
-    out: str = "samples.png"
+    out: Annotated[str, FILE] = "samples.png"
     """The PNG to write: a grid."""
-    npz: str | None = None
+    npz: Annotated[str | None, FILE] = None
     """Also write the images as an .npz: `images` uint8 [N, H, W, C] and `labels`."""
     seed: Seed = 0
     """Decides the latents."""
-    label: int | None = None
-    """Draw only this class (class-conditional runs); default all in turn."""
+    label: str | None = None
+    """Draw only this class, by its name or, where none is called so, its number from 0
+    (class-conditional runs); default all in turn."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Translate(Trained):
     """Translate image files with a trained run."""
 
-    input: str
-    """An image file, or a folder of them, of any sizes: of what the run was given. Of
-    label maps the pixels are numbers of classes; a hole is where a file is transparent,
-    or white in --hole."""
-    out: str = "translated"
-    """The folder to write PNG files of the same names to; of one file, also its name,
-    ending in .png."""
+    input: Annotated[str, FILE]
+    """An image file, a folder of them and of folders, or a zip archive, of any sizes,
+    which they keep: --resize and --crop are of training. Of label maps the pixels are
+    numbers of classes; a hole is where a file is transparent, or white in --hole."""
+    out: Annotated[str, FILE] = "translated"
+    """The folder to write PNG files of the same names to, 16-bit ones of gray of a run
+    of --depth 16; of one file, also its name, ending in .png."""
     back: bool = False
     """The other way (CycleGAN)."""
-    hole: str | None = None
-    """For inpainting: an image that is white where the hole is."""
-    style: str | None = None
+    hole: Annotated[str | None, FILE] = None
+    """For inpainting: an image that is white, and not transparent, where the hole
+    is."""
+    style: Annotated[str | None, FILE] = None
     """An image, of which the middle is taken, whose style all take (SPADE, unless
     trained with --no-encoder); default, each one as drawn of --seed and its name."""
     batch_size: Count = 8
     """Files of one size to translate at a time."""
     seed: Seed = 0
-    """Decides the noise, with each file's name."""
+    """Decides the noise."""
+    noise: Literal["own", "same"] = "own"
+    """own: each file's, by its name; same: one noise for all."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -102,17 +108,18 @@ class Evaluate(Trained):
     metrics: tuple[str, ...] | None = None
     """What to measure; default all that there is for such images."""
     data: str | None = None
-    """Images to translate, as in training; default the run's own test images, or, where
-    it has none, those that it was trained on."""
+    """Images to translate, as in training, of which a split for tests or validation is
+    taken if there is one; default the run's own, or, where it has no such split, those
+    that it was trained on."""
     reference: str | None = None
     """Real images, as --data takes them in training; default the run's own."""
     back: bool = False
     """The other way (CycleGAN)."""
-    inception_weights: str | None = None
+    inception_weights: Annotated[str | None, FILE] = None
     """The file weights-inception-2015-12-05-6726825d.pth, for FID, KID and Inception
     Score; without it digits are judged by a small classifier that comes with jaxgan,
     translations by a bank of filters."""
-    out: str | None = None
+    out: Annotated[str | None, FILE] = None
     """The JSON to write. Default WORKDIR/evaluation.json, of --back
     evaluation_back.json."""
     seed: Seed = 0
@@ -140,11 +147,25 @@ def sample(options: Sample, loaded: Loaded) -> None:
     name, _ = _draw(loaded, noise=True)
     args = loaded.model, loaded.state, options.num, options.seed
     pictures, labels = draws.draw(
-        *args, num_classes=loaded.num_classes, label=options.label, name=name
+        *args, num_classes=loaded.num_classes, label=_class(options, loaded), name=name
     )
     images.write(pictures, labels, options.out, options.npz)
     written = " and ".join(filter(None, (options.out, options.npz)))
     print(f"{len(pictures)} images in {written}")
+
+
+def _class(options: Sample, loaded: Loaded) -> int | None:
+    """The number of the class that is asked for, by name or number."""
+    label, names = options.label, loaded.run.class_names
+    if label is None or label in names:
+        return None if label is None else names.index(label)
+    counted = names == tuple(map(str, range(len(names))))
+    whole = re.fullmatch("-?[0-9]+", label)
+    if whole and (counted or not all(name.isdecimal() for name in names)):
+        return int(label)  # `samples` knows which there are
+    if not names:
+        raise UsageError("label", label, ": this run is not class-conditional.")
+    raise UsageError("label", label, f"must be one of {some(list(names), 20)}.")
 
 
 def translate(options: Translate, loaded: Loaded) -> None:
@@ -160,9 +181,13 @@ def translate(options: Translate, loaded: Loaded) -> None:
         style=None if options.style is None else Path(options.style),
         batch_size=options.batch_size,
         seed=options.seed,
+        same_noise=options.noise == "same",
+        deep=(loaded.run.levels or 0) > 255,
+        void=loaded.run.config.void,
     )
     one = len(written) == 1
-    print(written[0] if one else f"{len(written)} images in {written[0].parent}")
+    text = str(written[0]) if one else f"{len(written)} images in {options.out}"
+    print(printable(text))
 
 
 def evaluate(options: Evaluate, loaded: Loaded) -> None:

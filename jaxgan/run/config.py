@@ -8,7 +8,7 @@ import dataclasses
 from typing import Annotated, Literal
 
 from jaxgan.run import settings
-from jaxgan.run.settings import FREE, Count, Index, Seed
+from jaxgan.run.settings import FILE, FREE, Count, Index, Range, Seed
 from jaxgan.types import UsageError
 
 __all__ = ["Config", "check", "sides", "size"]
@@ -27,6 +27,11 @@ class Config:
     channels: Literal["auto", "gray", "rgb", "rgba"] = "auto"
     """Of the images: auto is as they come, of files gray where all are, RGB otherwise.
     Without rgba, what is transparent is seen over white."""
+    depth: Literal[8, 16] = 8
+    """Bits of gray that image files are read as: 16 keeps all of 16-bit gray, such as
+    medical images, and translate then writes 16-bit gray PNG files."""
+    void: Annotated[int | None, Range(0, below=256)] = None
+    """The number in label maps of pixels that belong to no class, such as 255."""
     random_crop: str | None = None
     """Then, while training, cut out this much anywhere: N or HxW."""
     flip: bool = False
@@ -43,9 +48,9 @@ class Config:
     sweep: tuple[str, ...] = ()
     """Train a member for each value of an option, such as g_lr=1e-4,1e-3; of several
     options, and of several seeds, for each combination."""
-    workdir: Annotated[str | None, FREE] = None
+    workdir: Annotated[str | None, FREE, FILE] = None
     """Where the run is kept; the same workdir continues it. Default runs/EXPERIMENT."""
-    init_from: Annotated[str | None, FREE] = None
+    init_from: Annotated[str | None, FREE, FILE] = None
     """Start a new run from the weights of this other workdir's newest checkpoint."""
     platform: Annotated[Literal["auto", "cpu", "gpu", "tpu"], FREE] = "auto"
     """Where to run; auto is the best that JAX finds."""
@@ -68,14 +73,14 @@ class Config:
     """How many samples to evaluate, and at most how many real images."""
     evaluate_metrics: Annotated[tuple[str, ...], FREE] = ("fd",)
     """What to measure of them, as in `evaluate --help`; the first decides the best."""
-    inception_weights: Annotated[str | None, FREE] = None
+    inception_weights: Annotated[str | None, FREE, FILE] = None
     """For evaluations: the file weights-inception-2015-12-05-6726825d.pth; without it
     digits are judged by a small classifier that comes with jaxgan."""
     tensorboard: Annotated[bool, FREE] = False
     """Also write metrics and samples for TensorBoard."""
     wandb: Annotated[bool, FREE] = False
     """Also log to Weights & Biases."""
-    config: Annotated[str | None, FREE] = None
+    config: Annotated[str | None, FREE, FILE] = None
     """A JSON file of options, such as a run's config.json; flags override it."""
 
 

@@ -1,20 +1,20 @@
 """A user's image files, translated by a trained run."""
 
+import os
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
 import numpy as np
 from jax import random
-from PIL import Image, ImageOps
-from tqdm import tqdm
 
 from jaxgan import data, parallel, visual
-from jaxgan.data import files, fit, pixels
-from jaxgan.data.decoding import reason
+from jaxgan.data.tree import some
+from jaxgan.run import naming, progress, reading
 from jaxgan.run.keys import root
 from jaxgan.run.sides import map_classes
-from jaxgan.types import Draw, UsageError, example
+from jaxgan.types import Draw, UsageError, example, printable
 
 __all__ = ["translate"]
 
@@ -30,62 +30,75 @@ def translate(
     style: Path | None = None,
     batch_size: int = 8,
     seed: int = 0,
+    same_noise: bool = False,
+    deep: bool = False,
+    void: int | None = None,
+    say: Callable[[str], object] = print,
 ) -> list[Path]:
     """Translates an image file, or all in a folder, to PNG files of the same names.
 
     Files may differ in size; those of one size are translated at a time, but each as if
-    alone, with noise by its name. Gray and colour become what the run was trained on.
-    What is transparent is shown to the network on white and is as transparent in the
-    result, unless it is the hole to fill.
+    alone, with noise by its name. Gray and colour become what the run was trained on,
+    in sRGB. What is transparent is shown to the network on white and is as transparent
+    in the result, unless it is the hole to fill. Folders within a folder are there in
+    the result, too.
 
     Args:
         draw: from a model's `draws`.
         state: the model's train state.
         shape: (H, W, C) that it was trained on.
-        source: a file, or a folder whose image files are taken.
+        source: a file, or a folder or zip archive whose image files are taken.
         out: the folder to write to; for a single file, also a name that ends in .png.
-        hole: for inpainting: an image that is white where the hole is, for all files;
-            by default it is where a file is transparent.
+        hole: for inpainting: an image that is white, and not transparent, where the
+            hole is, for all files; by default it is where a file is transparent.
         style: an image whose style all take, of its middle, where an encoder was
             trained; by default styles are drawn at random.
         batch_size: how many files to translate at a time.
         seed: decides what the network draws at random.
+        same_noise: draw the same for all files, whatever their names.
+        deep: read 16 bits, and write gray as 16-bit PNG.
+        void: the number in label maps of pixels that belong to no class.
+        say: is told what else there is in the folder, and what of files is passed over.
 
     Returns:
         The files that were written.
 
     Raises:
         UsageError: there is nothing to translate, or files could not be translated:
-            they are broken, or smaller than the network allows. The others were.
+            they are broken, smaller than the network allows, or cannot be written.
+            The others were.
     """
     _check(draw, hole, style, batch_size)
-    task = draw.task
-    names = _names(source, out, {"`hole`": hole, "`style`": style})
-    groups, failures = _by_size(names)
+    asked = naming.given(source, out, {"`hole`": hole, "`style`": style})
+    names, notes, written = asked.names, dict[str, tuple[str, ...]](), list[Path]()
+    look = None if style is None else reading.style(style, shape)
+    reader = _reader(asked, draw.task, shape, hole, deep, void)
+    groups, failures = reading.by_size(reader, names)
     for size in list(groups):
         if why := _too_small(draw, state, (*size, shape[2])):
             failures |= dict.fromkeys(groups.pop(size), why)
-    classes = map_classes(task, shape) if task.file == "map" else None
-    inside = None if hole is None else _mask(hole)
-    look = None if style is None else _style(style, shape)
     whole = parallel.replicated(parallel.mesh_of(state.step))
-    run, written, key = _runner(draw), [], root(seed, "files")
-    with tqdm(total=len(names), desc="translating", unit="image") as bar:
+    run, key = _runner(draw), root(seed, "files")
+    show = visual.to_uint16 if deep and shape[2] == 1 else visual.to_uint8
+    with progress.bar(len(names), "translating") as bar:
         bar.update(len(failures))
         for size, paths in groups.items():
             block = min(batch_size, len(paths))
             for start in range(0, len(paths), block):
-                some = paths[start : start + block]
-                found, why = _opened(some, size, task.file, shape[2], inside, classes)
-                failures |= why
+                rows = paths[start : start + block]
+                found, why, noted = reading.opened(reader, rows, size)
+                failures, notes = failures | why, notes | noted
                 if found:
-                    keys = _keys(key, found, block)
+                    keys = _keys(key, found, block, same_noise)
                     args = _batch(found.values(), block), keys, look
-                    images = visual.to_uint8(run(state, *jax.device_put(args, whole)))
-                    written += _save(names, found, images)
-                bar.update(len(some))
+                    images = show(run(state, *jax.device_put(args, whole)))
+                    done, why = _save(names, found, images)
+                    written, failures = written + done, failures | why
+                bar.update(len(rows))
+    for note in (*asked.notes, *_noted(notes)):
+        say(printable(note))
     if failures:
-        raise _failed(failures, len(names), out if written else None)
+        raise _failed(failures, asked, out if written else None)
     return written
 
 
@@ -98,10 +111,25 @@ def _check(draw, hole, style, batch_size):
         raise UsageError("style", style, ": this run has no encoder of styles.")
 
 
-def _failed(failures, count, out):
+def _reader(asked, task, shape, hole, deep, void):
+    classes = map_classes(task, shape) if task.file == "map" else None
+    inside = None if hole is None else reading.mask(hole)
+    args = task.file, shape[2], classes, inside, deep, void
+    return reading.Reader(asked.open, *args)
+
+
+def _noted(notes):
+    """What was passed over of files, one sentence for each kind."""
+    for why in sorted({why for its in notes.values() for why in its}):
+        names = sorted(name for name, its in notes.items() if why in its)
+        yield f"Of {len(names)} files this is passed over: {why} ({some(names)})."
+
+
+def _failed(failures, asked, out):
     others = f", the others are in {out}" if out else ""
-    each = "; ".join(f"{path} ({failures[path]})" for path in sorted(failures))
-    reason = f"{len(failures)} of {count} files could not be translated"
+    named = ((asked.root / name, failures[name]) for name in sorted(failures))
+    each = "; ".join(f"{path} ({why})" for path, why in named)
+    reason = f"{len(failures)} of {len(asked.names)} files could not be translated"
     return UsageError(None, None, f"{reason}{others}: {each}.")
 
 
@@ -124,54 +152,6 @@ def _runner(draw):
     return run
 
 
-def _names(source, out, read):
-    """By file, what its translation is called; never what is read by another option."""
-    if source.is_dir():
-        seen = [p for p in sorted(source.iterdir()) if not files.hidden(p.name)]
-        paths = [p for p in seen if files.is_image(p)]
-        if not paths:
-            suffixes = " ".join(files.SUFFIXES)
-            reason = f"has no images; those with the suffixes {suffixes} are read."
-            raise UsageError("input", source, reason)
-    elif source.is_file():
-        paths = [source]
-    else:
-        raise UsageError("input", source, "is not there; give an image or a folder.")
-    if source.is_file() and files.is_picture(out):
-        if out.suffix.lower() != ".png":
-            raise UsageError("out", out, ": PNG files are written; end it in .png.")
-        names = {source: out}
-    elif files.is_picture(out):
-        raise UsageError("out", out, ": `input` is a folder, so give one here, too.")
-    else:
-        names = {path: out / f"{path.stem}.png" for path in paths}
-    if len(set(names.values())) < len(names):
-        stems = [path.stem for path in paths]
-        twice = next(stem for stem in stems if stems.count(stem) > 1)
-        reason = f"has several images named {twice}, which would all be written to one "
-        raise UsageError("input", source, f"{reason}file; rename them.")
-    written = {name.resolve() for name in names.values()}
-    for option, file in [("`input`", path) for path in names] + list(read.items()):
-        if file is not None and file.resolve() in written:
-            reason = f"would overwrite {option} {file}; give another folder."
-            raise UsageError("out", out, reason)
-    return names
-
-
-def _by_size(paths):
-    """Files by (height, width), and why others cannot be read."""
-    groups: dict[tuple[int, int], list[Path]] = {}
-    failures: dict[Path, str] = {}
-    for path in paths:
-        try:
-            with pixels.opened(path) as image:
-                groups.setdefault(pixels.upright_size(image), []).append(path)
-        # Broken files meet decoders' errors of every type.
-        except Exception as error:
-            failures[path] = reason(error)
-    return groups, failures
-
-
 def _too_small(draw, state, shape):
     """Why the network does not take files of a size, or None."""
     task = draw.task
@@ -188,72 +168,10 @@ def _too_small(draw, state, shape):
         return str(error).rstrip(".")
 
 
-def _mask(path):
-    """Where an image is white, bool `[H, W]`."""
-    return np.asarray(_read("hole", path, 1)) > 127
-
-
-def _style(path, shape):
-    """The middle of an image, brought to (H, W), as a batch `[1, H, W, C]` of one."""
-    image = ImageOps.fit(_read("style", path, shape[2]), shape[1::-1])
-    return data.scaled({"image": pixels.to_array(image)[None]})["image"]
-
-
-def _read(option, path, channels):
-    try:
-        with pixels.opened(path) as image:
-            return pixels.to_uint8(image, channels)
-    # Broken files meet decoders' errors of every type.
-    except Exception as error:
-        raise UsageError(option, path, f"cannot be read: {reason(error)}.") from None
-
-
-def _opened(paths, size, kind, channels, inside, classes):
-    """By file, arrays as a data set has them and its alpha; and why others failed."""
-    found, failures = {}, {}
-    for path in paths:
-        try:
-            found[path] = _open(path, size, kind, channels, inside, classes)
-        # Decoders meet broken files with errors of every type.
-        except Exception as error:
-            failures[path] = reason(error)
-    return found, failures
-
-
-def _open(path, size, kind, channels, inside, classes):
-    with pixels.opened(path) as image:
-        if kind == "map":
-            numbers = np.asarray(pixels.to_classes(image))
-            if numbers.max() >= classes:
-                most = classes - 1
-                raise ValueError(f"it has class {numbers.max()}, beyond 0 ... {most}")
-            return {"map": numbers}, None
-        alpha = pixels.alpha(image)
-        cut_out = kind == "hole" and inside is None
-        if cut_out and channels == 4:
-            raise ValueError("its transparency is drawn, too; mark the hole by `hole`")
-        image = pixels.opaque(image) if cut_out else image
-        rows = {"image": pixels.to_array(pixels.to_uint8(image, channels))}
-    rows["input"] = rows["image"]
-    alpha = None if channels == 4 else alpha  # where it is drawn with the colours
-    if kind != "hole":
-        return rows, alpha
-    if cut_out:
-        if alpha is None or not (alpha < 128).any():
-            raise ValueError(
-                "nothing in it is transparent; mark the hole so, or by `hole`"
-            )
-        inside, alpha = alpha < 128, None
-    elif inside.shape != size:
-        raise ValueError(f"it is {fit.show(size)}, but `hole` {fit.show(inside.shape)}")
-    rows["hole"] = inside[..., None]
-    return rows, alpha
-
-
-def _keys(key, paths, size):
-    """Each file's own, of its name alone, filled up with the last."""
-    names = [zlib.crc32(path.name.encode()) for path in paths]
-    numbers = np.array(names + names[-1:] * (size - len(names)), np.uint32)
+def _keys(key, names, size, same):
+    """Each file's own, of its name alone, or one; filled up with the last."""
+    hashes = [0 if same else zlib.crc32(os.fsencode(name)) for name in names]
+    numbers = np.array(hashes + hashes[-1:] * (size - len(hashes)), np.uint32)
     return jax.vmap(random.fold_in, (None, 0))(key, numbers)
 
 
@@ -268,19 +186,14 @@ def _batch(opened, size):
 
 
 def _save(names, found, images):
-    """Writes what was translated, with the alpha that the file had."""
-    written = []
-    for (path, (_, alpha)), image in zip(found.items(), images, strict=False):
-        picture = pixels.from_array(image)
-        if alpha is not None:
-            soft = Image.fromarray(alpha).resize(picture.size, Image.Resampling.BICUBIC)
-            picture.putalpha(soft)
-        name = names[path]
+    """Writes what was translated, with the alpha that the file had; and why some
+    could not be."""
+    written, failures = [], {}
+    for (name, (_, alpha)), image in zip(found.items(), images, strict=False):
         try:
-            name.parent.mkdir(parents=True, exist_ok=True)
-            picture.save(name, "PNG")
+            naming.save(names[name], image, alpha)
         except OSError as error:
-            text = f"{name} cannot be written: {error.strerror}."
-            raise UsageError(None, None, text) from None
-        written.append(name)
-    return written
+            failures[name] = f"{names[name]} cannot be written: {error.strerror}"
+            continue
+        written.append(names[name])
+    return written, failures

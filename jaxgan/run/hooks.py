@@ -6,12 +6,12 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 from jaxgan.run import checkpoint
 from jaxgan.run.images import save_png
 from jaxgan.run.loop import Hook, Now
 from jaxgan.run.members import AXES, Member, member_of
+from jaxgan.run.progress import Shown
 from jaxgan.run.record import Sink
 
 __all__ = ["Diverged", "bar", "evaluate", "guard", "log", "sample", "save", "sound"]
@@ -66,7 +66,7 @@ def _diverge(step, what, good, members, logger):
     raise Diverged(text)
 
 
-def bar(shown: tqdm) -> Hook:
+def bar(shown: Shown) -> Hook:
     """After each dispatch, moves the progress bar."""
 
     def move(now: Now):
@@ -76,7 +76,7 @@ def bar(shown: tqdm) -> Hook:
 
 
 def log(
-    every: int, start: int, batch_size: int, sinks: list[Sink], shown: tqdm
+    every: int, start: int, batch_size: int, sinks: list[Sink], shown: Shown
 ) -> Hook:
     """Writes the means of metrics to the sinks, and losses beside the bar."""
     before = start

@@ -7,12 +7,20 @@ import numpy as np
 from jaxgan import data
 from jaxgan.data import SOURCES, Dataset, Source, tfds
 from jaxgan.data.feed import Change
+from jaxgan.data.source import Request, splits
 from jaxgan.run import config, settings
 from jaxgan.run.progress import bars
 from jaxgan.run.sides import check
 from jaxgan.types import Model, UsageError
 
-__all__ = ["change", "given", "held_out", "load", "sources_here", "test_images"]
+__all__ = [
+    *("HELD_OUT", "change", "given", "held_out", "load", "measured", "sources_here"),
+    "test_images",
+]
+
+
+HELD_OUT = "test", "val", "validation", "valid"
+"""What splits are called that are not for training, the first of them first."""
 
 
 def sources_here(sources: tuple[Source, ...] = SOURCES) -> tuple[Source, ...]:
@@ -41,14 +49,15 @@ def load(
     Raises:
         UsageError: see `data.load`.
     """
-    fit = {name: config.size(name, getattr(cfg, name)) for name in ("resize", "crop")}
-    known = sources_here(sources)
     found = data.load(
         spec or cfg.data,
         split=split,
-        **fit,
+        resize=config.size("resize", cfg.resize),
+        crop=config.size("crop", cfg.crop),
         channels=cfg.channels,
-        sources=known,
+        depth=cfg.depth,
+        void=cfg.void,
+        sources=sources_here(sources),
         progress=bars,
     )
     crop = config.sides("random_crop", cfg.random_crop)
@@ -61,6 +70,10 @@ def given(cfg: config.Config, arrays) -> Dataset:
     Raises:
         UsageError: they are to be resized, which is for data that are loaded.
     """
+    kept = "is for data that are loaded; arrays keep their own."
+    for name, default in (("depth", 8), ("void", None)):
+        if getattr(cfg, name) != default:
+            raise UsageError(name, getattr(cfg, name), kept)
     for name, asked in (
         ("resize", cfg.resize),
         ("crop", cfg.crop),
@@ -95,13 +108,33 @@ def change(cfg: config.Config, shape) -> Change:
 def test_images(
     cfg: config.Config, dataset: Dataset, spec: str | None = None, sources=SOURCES
 ) -> tuple[Dataset | None, tuple[str, ...]]:
-    """The test split of a data set that was loaded, if there is one, and notes."""
-    if "test" not in dataset.splits:
+    """The test split of a data set that was loaded, or else that for validation, if
+    there is one, and notes."""
+    split = _held_out(dataset.splits)
+    if split is None:
         return None, ()
+    note = f"Images held out are those of the split {split}; there is no split test."
+    notes = () if split == "test" else (note,)
     try:
-        return load(cfg, spec, sources=sources, split="test"), ()
+        return load(cfg, spec, sources=sources, split=split), notes
     except UsageError as error:  # a folder of training files alone
         return None, (f"There are no test images: {error.worded(settings.flag)}",)
+
+
+def measured(cfg: config.Config, spec: str, sources=SOURCES) -> Dataset:
+    """Other images to measure on: those that their source holds out, if it does.
+
+    Raises:
+        UsageError: see `data.load`.
+    """
+    known = sources_here(sources)
+    there = splits(Request(spec, known))
+    split = _held_out(there) or there[0]
+    return load(cfg, spec, sources=sources, split=split)
+
+
+def _held_out(there):
+    return next((split for split in HELD_OUT if split in there), None)
 
 
 def held_out(cfg: config.Config, model: Model, dataset: Dataset, sources=SOURCES):

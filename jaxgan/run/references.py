@@ -15,17 +15,22 @@ def compared(options, loaded: Loaded, draw: Draw):
     """Real images, what is translated, more real images for a floor, and notes."""
     reference = _reference(options, loaded)
     if draws.from_noise(draw):
+        _check(options, loaded, reference)
         return reference, reference, *_floor(options, loaded, reference)
     own = reference
     if options.reference:
         own = inputs.load(loaded.run.config, sources=loaded.sources)
-        try:
-            check(loaded.model, reference)
-        except UsageError as error:
-            raise error.renamed("reference") from None
+        _check(options, loaded, reference)
     dataset, notes = _to_translate(options, loaded, own)
     check(loaded.model, dataset)
     return reference, dataset, None, notes
+
+
+def _check(options, loaded: Loaded, reference):
+    try:
+        check(loaded.model, reference)
+    except UsageError as error:
+        raise (error.renamed("reference") if options.reference else error) from None
 
 
 def _reference(options, loaded: Loaded) -> Dataset:
@@ -50,7 +55,7 @@ def _to_translate(options, loaded: Loaded, trained_on):
     """The images, and notes on them."""
     cfg, own = loaded.run.config, "These are the images that it was trained on"
     if options.data:
-        dataset = inputs.load(cfg, options.data, sources=loaded.sources)
+        dataset = inputs.measured(cfg, options.data, loaded.sources)
         if dataset.shape != tuple(loaded.run.shape):
             shapes = f"images of {dataset.shape}, the run of {loaded.run.shape}"
             raise UsageError("data", dataset.name, f"has {shapes}.")
@@ -58,7 +63,7 @@ def _to_translate(options, loaded: Loaded, trained_on):
         return (trained_on, (f"{own}.",)) if known else (dataset, ())
     held_out, notes = inputs.test_images(cfg, trained_on, sources=loaded.sources)
     if held_out is not None:
-        return held_out, ()
+        return held_out, notes
     return trained_on, (f"{own}; {' '.join(notes) or '--data gives others.'}",)
 
 

@@ -7,6 +7,7 @@ be, and whether a run may go on with another value, stands beside it as its type
 import dataclasses
 import json
 import math
+import os
 import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -14,6 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from jaxgan.types import UsageError
 
 __all__ = [
+    "FILE",
     "FREE",
     "ITS_OWN",
     "Count",
@@ -26,6 +28,7 @@ __all__ = [
     "Share",
     "changed",
     "check",
+    "expanded",
     "flag",
     "from_dict",
     "from_file",
@@ -46,6 +49,8 @@ class Range(NamedTuple):
 FREE = "free"
 """Marks an option that does not change what a step computes: a run may go on with
 another value of it."""
+FILE = "file"
+"""Marks an option that names a file or a folder, where `~` is the user's home."""
 ANY = Range(-math.inf)
 
 Count = Annotated[int, Range(1)]
@@ -121,6 +126,16 @@ def changed(config, /, **values):
     return dataclasses.replace(config, **direct)
 
 
+def expanded(config):
+    """The config with `~` at the start of a file's name replaced by the home."""
+    found = {}
+    for name, option in known(type(config)).items():
+        value = of(config, name)
+        if FILE in option.marks and isinstance(value, str):
+            found[name] = os.path.expanduser(value)
+    return changed(config, **found)
+
+
 def flag(name: str) -> str:
     """An option as it is typed: `batch_size` is `--batch-size`."""
     return "--" + name.replace("_", "-")
@@ -167,7 +182,7 @@ def from_file(path: str, default):
         UsageError: the file cannot be read, or names an option that there is not.
     """
     try:
-        values = json.loads(Path(path).read_text())
+        values = json.loads(Path(os.path.expanduser(path)).read_text())
     except OSError as error:
         raise UsageError("config", path, f"cannot be read: {error.strerror}.") from None
     except ValueError as error:

@@ -17,6 +17,12 @@ HAVING = {
 }
 
 
+USING = {
+    "input": "images of another side, which pix2pix (pairs) and CycleGAN use",
+    "map": "label maps, which SPADE uses",
+}
+
+
 class Sides(NamedTuple):
     """What a task translates, and to what."""
 
@@ -59,10 +65,11 @@ def _as_images(group: Group, field: str) -> Group:
 
 
 def check(model: Model, dataset: Dataset) -> None:
-    """Refuses data that a task of the model cannot be made of.
+    """Refuses data that a task of the model cannot be made of, or of which a part
+    beside labels would be left out.
 
     Raises:
-        UsageError: naming what is missing, and what has it.
+        UsageError: naming what is missing, and what has it; or what would use it.
     """
     for draw in model.draws.values():
         needs = draw.task.needs if draw.task.target else ()
@@ -76,9 +83,30 @@ def check(model: Model, dataset: Dataset) -> None:
                 raise UsageError(
                     "data",
                     dataset.name,
-                    f"has maps with the class {dataset.map_classes - 1}, but networks "
-                    f"for 0 ... {known - 1}; give `map_classes` {dataset.map_classes}.",
+                    f"has maps with {_named(dataset.map_numbers)}, but networks for 0 "
+                    f"... {known - 1}; give `map_classes` {dataset.map_classes}, or "
+                    f"`void` {dataset.map_numbers[-1]} if that is of no class.",
                 )
+    used = {name for draw in model.draws.values() for name in draw.task.needs}
+    for field, what in USING.items():
+        if field in dataset.fields - used:
+            reason = f"has {what}; this run would leave them out: give images alone."
+            raise UsageError("data", dataset.name, reason)
+
+
+def _named(numbers):
+    """Numbers of classes, in ranges: "the classes 0 ... 2, 255"."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    one = len(numbers) == 1
+    parts = [
+        f"{r[0]} ... {r[-1]}" if len(r) > 2 else ", ".join(map(str, r)) for r in runs
+    ]
+    return f"the class{'' if one else 'es'} {', '.join(parts)}"
 
 
 def map_classes(task: Task, shape) -> int:

@@ -16,8 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 from jaxgan import parallel
 from jaxgan.data import SOURCES, Dataset, centred, feed
 from jaxgan.metrics import MEASURES
@@ -29,6 +27,7 @@ from jaxgan.run import (
     inputs,
     members,
     program,
+    progress,
     record,
     settings,
     sheets,
@@ -97,7 +96,9 @@ def train(
         Diverged: a metric is NaN or infinite; the last checkpoint is from before.
     """
     run = _prepared(cfg, build, experiment, data, measures, sources)
-    this = workdir.Run(experiment, run.cfg, run.dataset.shape, run.dataset.class_names)
+    seen = run.dataset
+    known = experiment, run.cfg, seen.shape, seen.class_names, seen.levels
+    this = workdir.Run(*known)
     workdir.open_run(run.path, this)
     with contextlib.ExitStack() as stack:
         seeds = tuple(member.seed for member in run.members)
@@ -107,6 +108,7 @@ def train(
 
 
 def _prepared(cfg, build, experiment, data, measures, sources) -> Prepared:
+    cfg = settings.expanded(cfg)
     config.check(cfg)
     who = members.members(cfg)
     mesh = parallel.mesh(parallel.devices("tpu" if cfg.tpu else cfg.platform))
@@ -166,7 +168,7 @@ def _train(run: Prepared, source, stack):
         for judge in run.judges:  # what is there is of a run whose checkpoints are gone
             checkpoint.forget_best(judge.folder)
     log(f"Compiled in {time.perf_counter() - began:.1f} s. Training from step {begin}.")
-    shown = tqdm(total=cfg.steps, initial=begin, unit="step", dynamic_ncols=True)
+    shown = progress.bar(cfg.steps, unit="step", initial=begin)
     stack.callback(shown.close)
     between = [
         hooks.guard(run.members, log),

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from jaxgan.run import settings
 from jaxgan.run.config import Config
 from jaxgan.run.settings import FREE
-from jaxgan.types import UsageError
+from jaxgan.types import UsageError, printable
 
 __all__ = [
     "Run",
@@ -35,6 +35,9 @@ class Run(NamedTuple):
     shape: tuple[int, int, int]
     """(H, W, C) of an image."""
     class_names: tuple[str, ...]
+    levels: int | None = None
+    """The largest value of a pixel that it was trained on, 255 or 65535; None, not
+    known, of a run older than 0.3."""
 
 
 def default(experiment: str) -> Path:
@@ -106,6 +109,11 @@ def differences(old: Run, new: Run) -> list[str]:
     }
     pairs["image shape"] = (tuple(old.shape), tuple(new.shape))
     pairs["classes"] = (len(old.class_names), len(new.class_names))
+    if len(old.class_names) == len(new.class_names):
+        for k, names in enumerate(zip(old.class_names, new.class_names, strict=True)):
+            pairs[f"class {k}"] = names
+    if old.levels:
+        pairs["the largest pixel"] = (old.levels, new.levels)
     return [f"{n} is {a} there, {b} here" for n, (a, b) in pairs.items() if a != b]
 
 
@@ -133,7 +141,7 @@ def read(path: Path, kind: type[Config], experiment: str | None = None) -> Run:
             raise UsageError("workdir", path, reason)
         config = settings.from_dict(values["config"], kind(), None, str(file))
         shape, names = tuple(values["shape"]), tuple(values["class_names"])
-        return Run(values["experiment"], config, shape, names)
+        return Run(values["experiment"], config, shape, names, values.get("levels"))
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise UsageError(None, None, f"{file} is damaged: {error!r}.") from None
 
@@ -144,6 +152,7 @@ def logger(path: Path):
     with (path / "log.txt").open("a", buffering=1) as file:
 
         def log(text):
+            text = printable(text)
             tqdm.write(text, file=sys.stderr)
             file.write(text + "\n")
 
