@@ -87,7 +87,10 @@ class Translate(Trained):
     """An image, of which the middle is taken, whose style all take (SPADE, unless
     trained with --no-encoder); default, each one as drawn of --seed and its name."""
     batch_size: Count = 8
-    """Files of one size to translate at a time."""
+    """Files of one size to translate at a time, at most."""
+    tile: str = "auto"
+    """Translate larger files in tiles with sides of so many pixels; auto: in such as
+    memory allows, where it does not for the whole; none: always whole."""
     seed: Seed = 0
     """Decides the noise, with each file's name."""
 
@@ -160,6 +163,7 @@ def translate(options: Translate, loaded: Loaded) -> None:
         style=None if options.style is None else Path(options.style),
         batch_size=options.batch_size,
         seed=options.seed,
+        tile=options.tile,
     )
     one = len(written) == 1
     print(written[0] if one else f"{len(written)} images in {written[0].parent}")

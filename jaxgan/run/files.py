@@ -1,6 +1,7 @@
 """A user's image files, translated by a trained run."""
 
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -9,9 +10,10 @@ from jax import random
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from jaxgan import data, parallel, visual
+from jaxgan import data
 from jaxgan.data import files, fit, pixels
 from jaxgan.data.decoding import reason
+from jaxgan.run import tiles
 from jaxgan.run.keys import root
 from jaxgan.run.sides import map_classes
 from jaxgan.types import Draw, UsageError, example
@@ -30,6 +32,8 @@ def translate(
     style: Path | None = None,
     batch_size: int = 8,
     seed: int = 0,
+    tile: int | str | None = "auto",
+    say: Callable[[str], object] = print,
 ) -> list[Path]:
     """Translates an image file, or all in a folder, to PNG files of the same names.
 
@@ -48,42 +52,51 @@ def translate(
             by default it is where a file is transparent.
         style: an image whose style all take, of its middle, where an encoder was
             trained; by default styles are drawn at random.
-        batch_size: how many files to translate at a time.
+        batch_size: how many files to translate at a time, at most.
         seed: decides what the network draws at random.
+        tile: the side of the tiles, in pixels of the input, that larger files are
+            translated in; "auto" where memory would not do for them whole, None never.
+        say: is told how files were translated in tiles, a sentence for each way.
 
     Returns:
         The files that were written.
 
     Raises:
         UsageError: there is nothing to translate, or files could not be translated:
-            they are broken, or smaller than the network allows. The others were.
+            they are broken, too large, or smaller than the network allows. The others
+            were.
     """
     _check(draw, hole, style, batch_size)
     task = draw.task
     names = _names(source, out, {"`hole`": hole, "`style`": style})
     groups, failures = _by_size(names)
-    for size in list(groups):
-        if why := _too_small(draw, state, (*size, shape[2])):
-            failures |= dict.fromkeys(groups.pop(size), why)
     classes = map_classes(task, shape) if task.file == "map" else None
     inside = None if hole is None else _mask(hole)
     look = None if style is None else _style(style, shape)
-    whole = parallel.replicated(parallel.mesh_of(state.step))
-    run, written, key = _runner(draw), [], root(seed, "files")
+    tiler = tiles.tiler(draw, state, shape[2], tile, look)
+    for size in list(groups):
+        why = _too_small(draw, state, (*size, shape[2])) or tiler.too_large(size)
+        if why:
+            failures |= dict.fromkeys(groups.pop(size), why)
+    plans = {s: tiler.plan(s, len(groups[s]), batch_size) for s in groups}
+    written, key, used = [], root(seed, "files"), []
     with tqdm(total=len(names), desc="translating", unit="image") as bar:
         bar.update(len(failures))
         for size, paths in groups.items():
-            block = min(batch_size, len(paths))
+            plan, block = plans[size], plans[size].block
             for start in range(0, len(paths), block):
                 some = paths[start : start + block]
                 found, why = _opened(some, size, task.file, shape[2], inside, classes)
                 failures |= why
                 if found:
                     keys = _keys(key, found, block)
-                    args = _batch(found.values(), block), keys, look
-                    images = visual.to_uint8(run(state, *jax.device_put(args, whole)))
+                    rows = [rows for rows, _ in found.values()]
+                    images = tiler.run(plan, rows, keys)
                     written += _save(names, found, images)
+                    used += [plan] * len(found)
                 bar.update(len(some))
+    for sentence in tiles.said(used):
+        say(sentence)
     if failures:
         raise _failed(failures, len(names), out if written else None)
     return written
@@ -103,25 +116,6 @@ def _failed(failures, count, out):
     each = "; ".join(f"{path} ({failures[path]})" for path in sorted(failures))
     reason = f"{len(failures)} of {count} files could not be translated"
     return UsageError(None, None, f"{reason}{others}: {each}.")
-
-
-def _runner(draw):
-    """`(state, batch, keys, style) -> images`, each as if alone, compiled."""
-
-    @jax.jit
-    def run(state, batch, keys, look):
-        task = draw.task
-
-        def alone(row, key):
-            row = jax.tree.map(lambda x: x[None], row)
-            given = task.reads(row) if task.reads else task.given(row, key)
-            if look is not None:
-                given = draw.encode["style"](state, given, look)
-            return draw.run(state, given, key)[0]
-
-        return jax.vmap(alone)(batch, keys)
-
-    return run
 
 
 def _names(source, out, read):
@@ -164,7 +158,7 @@ def _by_size(paths):
     failures: dict[Path, str] = {}
     for path in paths:
         try:
-            with pixels.opened(path) as image:
+            with tiles.opened(path) as image:
                 groups.setdefault(pixels.upright_size(image), []).append(path)
         # Broken files meet decoders' errors of every type.
         except Exception as error:
@@ -201,7 +195,7 @@ def _style(path, shape):
 
 def _read(option, path, channels):
     try:
-        with pixels.opened(path) as image:
+        with tiles.opened(path) as image:
             return pixels.to_uint8(image, channels)
     # Broken files meet decoders' errors of every type.
     except Exception as error:
@@ -255,16 +249,6 @@ def _keys(key, paths, size):
     names = [zlib.crc32(path.name.encode()) for path in paths]
     numbers = np.array(names + names[-1:] * (size - len(names)), np.uint32)
     return jax.vmap(random.fold_in, (None, 0))(key, numbers)
-
-
-def _batch(opened, size):
-    """Arrays of a batch, filled up with the last image."""
-    rows = [rows for rows, _ in opened]
-    rows += rows[-1:] * (size - len(rows))
-    batch = {k: np.stack([row[k] for row in rows]) for k in rows[0]}
-    hole = batch.pop("hole", None)
-    batch = data.scaled(batch)
-    return batch if hole is None else batch | {"hole": hole.astype(np.float32)}
 
 
 def _save(names, found, images):
