@@ -7,7 +7,8 @@
 
 After `--pretrain` steps of mean squared error, which alone (`--pretrain` as many as
 `--steps`) is SRResNet, the content loss and the adversarial one. Without VGG's weights
-the content loss is the squared error of pixels, the paper's SRGAN-MSE.
+the content loss is the squared error of pixels, the paper's SRGAN-MSE. Beyond the
+paper, what comes out keeps what was given: made smaller again, it is the same.
 """
 
 import dataclasses
@@ -57,6 +58,9 @@ class Config(run.Config):
 
     factor: Literal[2, 4, 8] = 4
     """How many times larger each side becomes."""
+    consistent: bool = False
+    """What comes out, made smaller again, is what was given; runs of before 0.3 are
+    without."""
     networks: Networks = Networks()
     objective: Objective = Objective()
     optimizers: presets.Optimizers = presets.Optimizers()
@@ -67,6 +71,7 @@ PRESET = run.changed(
     data="painted_mnist",
     steps=2000,
     batch_size=16,
+    consistent=True,
     sample_every=1000,
     g_lr=5e-4,
     d_lr=2e-4,
@@ -87,7 +92,7 @@ def build(cfg: Config, shape, num_classes) -> Model:
     return recipes.srgan(
         models.flax_net("G", G),
         models.flax_net("D", D),
-        tasks.super_resolution(cfg.factor),
+        tasks.super_resolution(cfg.factor, cfg.consistent),
         g_tx=g_tx,
         d_tx=d_tx,
         pretrain=objective.pretrain,

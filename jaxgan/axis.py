@@ -12,6 +12,8 @@ from contextvars import ContextVar
 import jax
 from jax import lax
 
+from jaxgan import window
+
 __all__ = ["draw", "gather", "mapped", "mean", "name", "share"]
 
 _name: ContextVar[str | None] = ContextVar("jaxgan_axis", default=None)
@@ -62,9 +64,15 @@ def draw(sampler, key, shape, *args, **kwargs):
 
     Returns:
         The slice, along the batch, of one draw for the batch of all devices: the same
-        numbers that `jit` gives to the whole batch.
+        numbers that `jit` gives to the whole batch. Of a tile of an image, see
+        `window`, noise `[B, h, w, C]` is the tile's part of one for the whole.
     """
     if not name():
-        return sampler(key, shape, *args, **kwargs)
+        cut = window.here() and len(shape) == 4
+        return (window.noise if cut else _plain)(sampler, key, shape, *args, **kwargs)
     whole = (lax.axis_size(name()) * shape[0], *shape[1:])
     return jax.tree.map(share, sampler(key, whole, *args, **kwargs))
+
+
+def _plain(sampler, key, shape, *args, **kwargs):
+    return sampler(key, shape, *args, **kwargs)

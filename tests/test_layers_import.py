@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = (
-    ("types", "axis"),
+    ("types", "axis", "window"),
     ("losses", "regularizers", "augment", "tasks", "pool", "ops", "models"),
     ("phases", "games"),
     ("recipes", "parallel", "data", "metrics", "visual"),

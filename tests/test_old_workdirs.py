@@ -101,3 +101,7 @@ def test_an_old_workdir_opens_and_goes_on_as_it_would_have(kind, old, monkeypatc
     assert found.keys() == expected.keys()
     for path, value in expected.items():
         assert found[path] == pytest.approx(value, rel=1e-3, abs=1e-6), path
+    said = "older than --consistent, and goes on as it began" in (
+        (old / kind / "log.txt").read_text()
+    )
+    assert said == (kind == "srgan")

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.ndimage
+import skimage.data
 from jax import random
 from PIL import Image
 
@@ -141,6 +142,60 @@ def test_a_small_copy_is_shown_as_large_as_the_image():
     plain = pillow(small, (12, 16)).clip(-1, 1)
     np.testing.assert_allclose(task.plain(given), plain, atol=2e-6)
     assert task.reads({"image": small})[0] is small
+
+
+def again(images, factor):
+    """Pillow's smaller copy of float images; of RGBA over white, beside their alpha."""
+    images = np.array(images)
+    if images.shape[-1] == 4:
+        share = (images[..., 3:] + 1) / 2
+        images = np.concatenate(
+            [1 - (1 - images[..., :3]) * share, images[..., 3:]], -1
+        )
+    h, w = images.shape[1:3]
+    return pillow(images, (h // factor, w // factor))
+
+
+@pytest.mark.filterwarnings("ignore:'mode' parameter is deprecated")
+@pytest.mark.parametrize("factor", (2, 4, 8))
+@pytest.mark.parametrize("size", ((1, 1), (1, 5), (12, 7)))
+@pytest.mark.parametrize("channels", (1, 3, 4))
+def test_what_is_drawn_keeps_what_was_given(factor, size, channels):
+    """To a level on average, whatever is drawn, once it is in [-1, 1] and 8 bits."""
+    rng = np.random.default_rng(0)
+    photo = np.asarray(
+        Image.fromarray(skimage.data.astronaut()).crop((90, 0, 250, 160))
+    )
+    photo = photo[: size[0] * factor, : size[1] * factor, : min(channels, 3)]
+    if channels == 4:
+        alpha = np.linspace(0, 255, photo.shape[1]).astype(np.uint8)
+        alpha = np.broadcast_to(alpha[:, None], (*photo.shape[:2], 1))
+        photo = np.concatenate([photo, alpha], -1)
+    target = (photo[None] / 127.5 - 1).astype("float32")
+    task = tasks.super_resolution(factor, consistent=True)
+    given = task.given({"image": target}, KEY)
+    for drawn in (
+        np.zeros_like(target),
+        np.clip(target + 0.2 * rng.standard_normal(target.shape), -1, 1) * 0.8,
+    ):
+        done = np.clip(task.finish(given, drawn.astype("float32")), -1, 1)
+        done = np.rint((done + 1) * 127.5) / 127.5 - 1
+        kept, known = again(done, factor), again(target, factor)
+        assert np.abs(kept - known).mean() * 127.5 < 1
+    plain = tasks.super_resolution(factor)
+    assert plain.finish(given, drawn) is drawn
+
+
+def test_nothing_is_changed_that_already_keeps_what_was_given():
+    drawn = 0.9 * IMAGES
+    (small,) = tasks.super_resolution(4).given({"image": drawn}, KEY)
+    done = tasks.consistent_with(small, drawn, 4)
+    np.testing.assert_allclose(done, drawn, atol=2e-6)
+    # It changes as little as can be: what it adds is of what `smaller` sees alone.
+    other = tasks.consistent_with(small, jnp.zeros_like(drawn), 4, times=0)
+    hidden = drawn - other
+    assert abs(float((hidden * other).mean())) < 1e-6
+    np.testing.assert_allclose(tasks.smaller(hidden, 4), 0, atol=2e-6)
 
 
 def test_noise_is_a_task():

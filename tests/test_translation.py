@@ -169,6 +169,8 @@ def test_a_sheet_has_input_output_and_target_side_by_side():
     np.testing.assert_array_equal(fourth[:, :8], OTHERS[3])
     np.testing.assert_array_equal(fourth[:, 10:18], 255 - OTHERS[3])
     np.testing.assert_array_equal(fourth[:, 20:28], IMAGES[3])
+    last = sheet[-6:, -strip:]
+    np.testing.assert_array_equal(last[:, 20:28], IMAGES[28])  # 23 * 30 // 24
 
 
 def test_a_sheet_shows_both_ways_of_unpaired_data():

@@ -14,6 +14,7 @@ from typing import Any
 import jax.numpy as jnp
 from flax import linen as nn
 
+from jaxgan import window
 from jaxgan.models.dcgan import stages
 from jaxgan.models.layers import Conv, full_precision, normalization, upsample
 
@@ -83,7 +84,7 @@ class Generator(nn.Module):
         width = [self.width * min(1 << i, 16) for i in range(len(sizes))][::-1]
         (h, w), first = trained[-1], width[0]
         x = nn.Dense(h * w * first, kernel_init=glorot, dtype=self.dtype)(z)
-        x = nearest(x.reshape(len(z), h, w, first), sizes[0])
+        x = stretched(x.reshape(len(z), h, w, first), sizes[0])
         for size, channels in zip(sizes, width, strict=True):
             x = x if size == sizes[0] else upsample(x, size)
             x = SPADEBlock(channels, self.hidden, self.dtype)(x, label_map)
@@ -123,8 +124,28 @@ class Encoder(nn.Module):
 
 
 def nearest(x, size):
-    """The nearest pixels to those of an image of `size` (h, w), as torch takes them."""
+    """The nearest pixels to those of an image of `size` (h, w), as torch takes them.
+
+    Of a tile those of the whole, as far as they are in it."""
+    tile = window.here()
+
+    def taken(n, old, dim):
+        if tile is None:
+            return (jnp.arange(n) * old) // n
+        index, count = window.places(n, dim)
+        found = index * tile.whole[dim] // count - tile.start[dim]
+        return found.clip(0, old - 1)
+
+    rows, columns = map(taken, size, x.shape[1:3], (0, 1))
+    return x[:, rows][:, :, columns]
+
+
+def stretched(x, size):
+    """The same of what is of the whole image, `[B, h', w', C]`, in a tile too."""
     rows, columns = (
-        (jnp.arange(n) * old) // n for n, old in zip(size, x.shape[1:3], strict=True)
+        index * old // count
+        for old, (index, count) in zip(
+            x.shape[1:3], map(window.places, size, (0, 1)), strict=True
+        )
     )
     return x[:, rows][:, :, columns]

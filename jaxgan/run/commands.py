@@ -91,7 +91,10 @@ class Translate(Trained):
     """An image, of which the middle is taken, whose style all take (SPADE, unless
     trained with --no-encoder); default, each one as drawn of --seed and its name."""
     batch_size: Count = 8
-    """Files of one size to translate at a time."""
+    """Files of one size to translate at a time, at most."""
+    tile: str = "auto"
+    """Translate larger files in tiles with sides of so many pixels; auto: in such as
+    memory allows, where it does not for the whole; none: always whole."""
     seed: Seed = 0
     """Decides the noise."""
     noise: Literal["own", "same"] = "own"
@@ -184,6 +187,7 @@ def translate(options: Translate, loaded: Loaded) -> None:
         same_noise=options.noise == "same",
         deep=(loaded.run.levels or 0) > 255,
         void=loaded.run.config.void,
+        tile=options.tile,
     )
     one = len(written) == 1
     text = str(written[0]) if one else f"{len(written)} images in {options.out}"

@@ -9,9 +9,9 @@ import jax
 import numpy as np
 from jax import random
 
-from jaxgan import data, parallel, visual
+from jaxgan import visual
 from jaxgan.data.tree import some
-from jaxgan.run import naming, progress, reading
+from jaxgan.run import naming, progress, reading, tiles
 from jaxgan.run.keys import root
 from jaxgan.run.sides import map_classes
 from jaxgan.types import Draw, UsageError, example, printable
@@ -33,6 +33,7 @@ def translate(
     same_noise: bool = False,
     deep: bool = False,
     void: int | None = None,
+    tile: int | str | None = "auto",
     say: Callable[[str], object] = print,
 ) -> list[Path]:
     """Translates an image file, or all in a folder, to PNG files of the same names.
@@ -53,20 +54,23 @@ def translate(
             hole is, for all files; by default it is where a file is transparent.
         style: an image whose style all take, of its middle, where an encoder was
             trained; by default styles are drawn at random.
-        batch_size: how many files to translate at a time.
+        batch_size: how many files to translate at a time, at most.
         seed: decides what the network draws at random.
         same_noise: draw the same for all files, whatever their names.
         deep: read 16 bits, and write gray as 16-bit PNG.
         void: the number in label maps of pixels that belong to no class.
-        say: is told what else there is in the folder, and what of files is passed over.
+        tile: the side of the tiles, in pixels of the input, that larger files are
+            translated in; "auto" where memory would not do for them whole, None never.
+        say: is told what else there is in the folder, what of files is passed over, and
+            how files were translated in tiles.
 
     Returns:
         The files that were written.
 
     Raises:
         UsageError: there is nothing to translate, or files could not be translated:
-            they are broken, smaller than the network allows, or cannot be written.
-            The others were.
+            they are broken, too large, smaller than the network allows, or cannot be
+            written. The others were.
     """
     _check(draw, hole, style, batch_size)
     asked = naming.given(source, out, {"`hole`": hole, "`style`": style})
@@ -74,29 +78,31 @@ def translate(
     look = None if style is None else reading.style(style, shape)
     reader = _reader(asked, draw.task, shape, hole, deep, void)
     groups, failures = reading.by_size(reader, names)
-    for size in list(groups):
-        if why := _too_small(draw, state, (*size, shape[2])):
-            failures |= dict.fromkeys(groups.pop(size), why)
-    whole = parallel.replicated(parallel.mesh_of(state.step))
-    run, key = _runner(draw), root(seed, "files")
     show = visual.to_uint16 if deep and shape[2] == 1 else visual.to_uint8
+    tiler = tiles.tiler(draw, state, shape[2], tile, look, show)
+    for size in list(groups):
+        why = _too_small(draw, state, (*size, shape[2])) or tiler.too_large(size)
+        if why:
+            failures |= dict.fromkeys(groups.pop(size), why)
+    plans = {s: tiler.plan(s, len(groups[s]), batch_size) for s in groups}
+    key, used = root(seed, "files"), []
     with progress.bar(len(names), "translating") as bar:
         bar.update(len(failures))
         for size, paths in groups.items():
-            block = min(batch_size, len(paths))
+            plan, block = plans[size], plans[size].block
             for start in range(0, len(paths), block):
-                rows = paths[start : start + block]
-                found, why, noted = reading.opened(reader, rows, size)
+                some_of = paths[start : start + block]
+                found, why, noted = reading.opened(reader, some_of, size)
                 failures, notes = failures | why, notes | noted
                 if found:
                     keys = _keys(key, found, block, same_noise)
-                    args = _batch(found.values(), block), keys, look
-                    images = show(run(state, *jax.device_put(args, whole)))
+                    images = tiler.run(plan, [rows for rows, _ in found.values()], keys)
                     done, why = _save(names, found, images)
                     written, failures = written + done, failures | why
-                bar.update(len(rows))
-    for note in (*asked.notes, *_noted(notes)):
-        say(printable(note))
+                    used += [plan] * len(found)
+                bar.update(len(some_of))
+    for sentence in (*asked.notes, *_noted(notes), *tiles.said(used)):
+        say(printable(sentence))
     if failures:
         raise _failed(failures, asked, out if written else None)
     return written
@@ -133,25 +139,6 @@ def _failed(failures, asked, out):
     return UsageError(None, None, f"{reason}{others}: {each}.")
 
 
-def _runner(draw):
-    """`(state, batch, keys, style) -> images`, each as if alone, compiled."""
-
-    @jax.jit
-    def run(state, batch, keys, look):
-        task = draw.task
-
-        def alone(row, key):
-            row = jax.tree.map(lambda x: x[None], row)
-            given = task.reads(row) if task.reads else task.given(row, key)
-            if look is not None:
-                given = draw.encode["style"](state, given, look)
-            return draw.run(state, given, key)[0]
-
-        return jax.vmap(alone)(batch, keys)
-
-    return run
-
-
 def _too_small(draw, state, shape):
     """Why the network does not take files of a size, or None."""
     task = draw.task
@@ -173,16 +160,6 @@ def _keys(key, names, size, same):
     hashes = [0 if same else zlib.crc32(os.fsencode(name)) for name in names]
     numbers = np.array(hashes + hashes[-1:] * (size - len(hashes)), np.uint32)
     return jax.vmap(random.fold_in, (None, 0))(key, numbers)
-
-
-def _batch(opened, size):
-    """Arrays of a batch, filled up with the last image."""
-    rows = [rows for rows, _ in opened]
-    rows += rows[-1:] * (size - len(rows))
-    batch = {k: np.stack([row[k] for row in rows]) for k in rows[0]}
-    hole = batch.pop("hole", None)
-    batch = data.scaled(batch)
-    return batch if hole is None else batch | {"hole": hole.astype(np.float32)}
 
 
 def _save(names, found, images):

@@ -11,6 +11,7 @@ from jaxgan import data
 from jaxgan.data import fit, pictures, pixels
 from jaxgan.data.decoding import reason
 from jaxgan.data.files import VOID
+from jaxgan.run import tiles
 from jaxgan.types import UsageError
 
 __all__ = ["Reader", "by_size", "mask", "opened", "style"]
@@ -40,7 +41,7 @@ def by_size(reader: Reader, names: Iterable[str]):
     failures: dict[str, str] = {}
     for name in names:
         try:
-            with pictures.opened(reader.open(name)) as image:
+            with tiles.opened(reader.open(name)) as image:
                 groups.setdefault(pictures.upright_size(image), []).append(name)
         # Broken files meet decoders' errors of every type.
         except Exception as error:
@@ -66,7 +67,7 @@ def opened(reader: Reader, names: Iterable[str], size):
 
 
 def _open(reader: Reader, name, size):
-    with pictures.opened(reader.open(name)) as image:
+    with tiles.opened(reader.open(name)) as image:
         if reader.kind == "map":
             return {"map": _numbers(reader, pictures.to_classes(image))}, None, ()
         shown = pictures.picture(image)
@@ -132,7 +133,7 @@ def style(path: Path, shape) -> np.ndarray:
 
 def _read(option, path):
     try:
-        with pictures.opened(path) as image:
+        with tiles.opened(path) as image:
             return pictures.picture(image)
     # Broken files meet decoders' errors of every type.
     except Exception as error:

@@ -25,8 +25,8 @@ def sheet(model: Model, dataset: Dataset, num_classes: int, seed: int) -> Callab
     """`draw(state) -> uint8 [H, W, C]`.
 
     Of noise, a row for each class, or a square. Of images: input | output | target,
-    three examples to a row, without a target where the data are not in pairs; below
-    them the way back, if there is one.
+    three examples to a row, spread over the data, without a target where these are not
+    in pairs; below them the way back, if there is one.
     """
     if any(map(from_noise, model.draws.values())):
         return _of_noise(model, num_classes, seed)
@@ -67,7 +67,8 @@ def _examples(of: Draw, state, dataset, seed):
     both, mesh = sides(dataset, of.task), parallel.mesh_of(state.step)
     target = of.task.target
     h, w, _ = dataset.shape
-    index = np.arange(min(SHOWN, both.sources.size))
+    count = min(SHOWN, both.sources.size)
+    index = np.arange(count) * both.sources.size // count  # neighbours are often alike
     size = parallel.rounded(max(1, min(200, PIXELS // (h * w), len(index))), mesh)
     for i, (rows, n) in enumerate(data.blocks(index, size)):
         fetched = both.sources.fetch(rows)

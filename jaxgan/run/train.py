@@ -64,6 +64,8 @@ class Prepared(NamedTuple):
     start: program.Start
     donor: TrainState | None
     """A state whose weights a new run starts from."""
+    older: list[str]
+    """Options that the run in the workdir is older than, and goes on without."""
 
 
 def train(
@@ -110,10 +112,11 @@ def train(
 def _prepared(cfg, build, experiment, data, measures, sources) -> Prepared:
     cfg = settings.expanded(cfg)
     config.check(cfg)
+    path = Path(cfg.workdir or workdir.default(experiment))
+    cfg, older = workdir.adopted(path, cfg)
     who = members.members(cfg)
     mesh = parallel.mesh(parallel.devices("tpu" if cfg.tpu else cfg.platform))
     parallel.check_batch_size(cfg.batch_size, mesh.size)
-    path = Path(cfg.workdir or workdir.default(experiment))
     if data is None:
         whole = inputs.load(cfg, centre=False, sources=sources)
     else:
@@ -135,7 +138,7 @@ def _prepared(cfg, build, experiment, data, measures, sources) -> Prepared:
             args = cfg, model, dataset, seen, measures, member.seed, folder, mesh
             judges.append(evaluation.follow(*args))
     known = cfg, path, mesh, whole, dataset, change, who, model_of, pictures, judges
-    return Prepared(*known, start, _donor(cfg, start.template, len(who)))
+    return Prepared(*known, start, _donor(cfg, start.template, len(who)), older)
 
 
 def _train(run: Prepared, source, stack):
@@ -143,6 +146,9 @@ def _train(run: Prepared, source, stack):
     log = stack.enter_context(workdir.logger(path))
     for note in run.dataset.notes:
         log(note)
+    if run.older:
+        options = ", ".join(map(settings.flag, run.older))
+        log(f"{path} is of a run older than {options}, and goes on as it began.")
     log(
         f"{path}: {run.dataset.size} images of {'x'.join(map(str, run.dataset.shape))} "
         f"from {run.dataset.name}, on {run.mesh.size} x "

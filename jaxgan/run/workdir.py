@@ -17,6 +17,7 @@ from jaxgan.types import UsageError, printable
 
 __all__ = [
     "Run",
+    "adopted",
     "cache",
     "default",
     "differences",
@@ -98,6 +99,23 @@ def open_run(path: Path, run: Run) -> bool:
         )
     writable(path)
     return True
+
+
+def adopted(path: Path, config: Config) -> tuple[Config, list[str]]:
+    """The config, with what a run in the folder did that is older than some options.
+
+    Returns:
+        `(config, names)`: options that its config.json does not name have the defaults
+        of their dataclass, as `read` has them; names are those that differed.
+    """
+    try:
+        named = json.loads((path / "config.json").read_text())["config"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return config, []  # there is no run, or one that `open_run` refuses
+    old, every = type(config)(), settings.known(type(config))
+    missing = {n: settings.of(old, n) for n in every if n not in named}
+    changes = {n: v for n, v in missing.items() if settings.of(config, n) != v}
+    return settings.changed(config, **changes), list(changes)
 
 
 def differences(old: Run, new: Run) -> list[str]:

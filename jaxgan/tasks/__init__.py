@@ -8,6 +8,7 @@ from jaxgan.tasks.holes import free_form, square
 from jaxgan.tasks.images import (
     LUMA,
     colourization,
+    consistent_with,
     edges,
     inpainting,
     larger,
@@ -25,6 +26,7 @@ __all__ = [
     "LUMA",
     "Task",
     "colourization",
+    "consistent_with",
     "edges",
     "free_form",
     "inpainting",

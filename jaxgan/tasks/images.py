@@ -1,5 +1,6 @@
 """Tasks from images, or label maps, to images."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -12,6 +13,7 @@ from jaxgan.tasks.task import Task
 __all__ = [
     "LUMA",
     "colourization",
+    "consistent_with",
     "edges",
     "inpainting",
     "larger",
@@ -81,8 +83,17 @@ def colourization() -> Task:
     return Task(given, ("image",), "image", finish=finish, show=show)
 
 
-def super_resolution(factor: int) -> Task:
-    """From a bicubic copy, `factor` times smaller; both sides must divide by it."""
+def super_resolution(factor: int, consistent: bool = False) -> Task:
+    """From a bicubic copy, `factor` times smaller; both sides must divide by it.
+
+    Args:
+        factor: how many times larger each side becomes.
+        consistent: what is drawn is changed so that, made smaller again, it is what was
+            given, see `consistent_with`: only what that does not tell is left to draw.
+    """
+
+    def finish(given, drawn):
+        return consistent_with(given[0], drawn, factor) if consistent else drawn
 
     def given(batch, key, n=None):
         return (smaller(batch["image"], factor),)
@@ -91,6 +102,7 @@ def super_resolution(factor: int) -> Task:
         given,
         ("image",),
         "image",
+        finish=finish,
         show=lambda given: given[0].repeat(factor, 1).repeat(factor, 2),
         plain=lambda given: larger(given[0], factor),
         reads=lambda batch: (batch["image"],),
@@ -119,18 +131,73 @@ def larger(images, factor: int):
 
 
 def _resized(images, shape):
-    if shape[-1] == 4:
-        share = (images[..., 3:] + 1) / 2
-        images = jnp.concatenate(
-            [1 - (1 - images[..., :3]) * share, images[..., 3:]], -1
-        )
     precision = lax.Precision.HIGHEST
-    found = jax.image.resize(images, shape, "cubic", precision=precision)
-    if shape[-1] != 4:
-        return found
-    share = ((found[..., 3:] + 1) / 2).clip(1 / 255)
-    colours = 1 - (1 - found[..., :3]) / share
-    return jnp.concatenate([colours.clip(-1, 1), found[..., 3:]], -1)
+    found = jax.image.resize(_on_white(images), shape, "cubic", precision=precision)
+    return _off_white(found)
+
+
+def _on_white(images):
+    """Colours of RGBA over white, beside their alpha; others as they are."""
+    if images.shape[-1] != 4:
+        return images
+    return jnp.concatenate([over_white(images), images[..., 3:]], -1)
+
+
+def _off_white(images):
+    """Back from `_on_white`."""
+    if images.shape[-1] != 4:
+        return images
+    share = ((images[..., 3:] + 1) / 2).clip(1 / 255)
+    colours = 1 - (1 - images[..., :3]) / share
+    return jnp.concatenate([colours.clip(-1, 1), images[..., 3:]], -1)
+
+
+def consistent_with(small, drawn, factor: int, times: int = 8):
+    """The images nearest to those drawn that `smaller` makes `small` of.
+
+    As back-projection (Irani and Peleg, 1991), with the pseudo-inverse of `smaller` in
+    place of steps toward it. What leaves [-1, 1] is cut off and the rest made up for,
+    several times.
+
+    Args:
+        small: `[B, h, w, C]` in [-1, 1].
+        drawn: `[B, factor h, factor w, C]`.
+        factor: how many times larger.
+        times: how often what was cut off is made up for.
+    """
+    small, x = _on_white(small), _on_white(drawn)
+    sides = [_shrinking(n, factor) for n in small.shape[1:3]]
+
+    def along(a, b, x):
+        a, b = (jnp.asarray(m, x.dtype) for m in (a, b))
+        precision = lax.Precision.HIGHEST
+        return jnp.einsum("Hh,Ww,bhwc->bHWc", a, b, x, precision=precision)
+
+    def kept(x):
+        return x + along(up, out, small - along(down, across, x))
+
+    (down, up), (across, out) = sides
+    x = lax.fori_loop(0, times, lambda _, x: kept(_inside(x)), kept(x))
+    return _off_white(x)
+
+
+def _inside(x):
+    """Cut off at [-1, 1]; over white, at what colours of such an alpha can be."""
+    if x.shape[-1] != 4:
+        return x.clip(-1, 1)
+    alpha = x[..., 3:].clip(-1, 1)
+    return jnp.concatenate([x[..., :3].clip(-alpha, 1), alpha], -1)
+
+
+@functools.lru_cache(64)
+def _shrinking(length: int, factor: int):
+    """`smaller` along one side as a matrix, `[h, factor h]`, and its pseudo-inverse."""
+    place = (np.arange(length * factor) + 0.5) / factor - 0.5
+    x = np.abs(place - np.arange(length)[:, None])
+    near, far = (1.5 * x - 2.5) * x**2 + 1, ((2.5 - 0.5 * x) * x - 4) * x + 2
+    weights = np.where(x < 1, near, np.where(x < 2, far, 0))
+    weights /= weights.sum(1, keepdims=True)
+    return weights, weights.T @ np.linalg.inv(weights @ weights.T)
 
 
 def inpainting(holes: Callable) -> Task:
