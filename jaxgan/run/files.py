@@ -80,32 +80,43 @@ def translate(
     groups, failures = reading.by_size(reader, names)
     show = visual.to_uint16 if deep and shape[2] == 1 else visual.to_uint8
     tiler = tiles.tiler(draw, state, shape[2], tile, look, show)
-    for size in list(groups):
-        why = _too_small(draw, state, (*size, shape[2])) or tiler.too_large(size)
-        if why:
-            failures |= dict.fromkeys(groups.pop(size), why)
+    failures |= _refused(draw, state, shape[2], groups, tiler)
     plans = {s: tiler.plan(s, len(groups[s]), batch_size) for s in groups}
     key, used = root(seed, "files"), []
     with progress.bar(len(names), "translating") as bar:
         bar.update(len(failures))
-        for size, paths in groups.items():
-            plan, block = plans[size], plans[size].block
-            for start in range(0, len(paths), block):
-                some_of = paths[start : start + block]
-                found, why, noted = reading.opened(reader, some_of, size)
-                failures, notes = failures | why, notes | noted
-                if found:
-                    keys = _keys(key, found, block, same_noise)
-                    images = tiler.run(plan, [rows for rows, _ in found.values()], keys)
-                    done, why = _save(names, found, images)
-                    written, failures = written + done, failures | why
-                    used += [plan] * len(found)
-                bar.update(len(some_of))
+        for size, rows in _blocks(groups, plans):
+            found, why, noted = reading.opened(reader, rows, size)
+            failures, notes, plan = failures | why, notes | noted, plans[size]
+            if found:
+                keys = _keys(key, found, plan.block, same_noise)
+                images = tiler.run(plan, [rows for rows, _ in found.values()], keys)
+                done, why = _save(names, found, images)
+                written, failures = written + done, failures | why
+                used += [plan] * len(found)
+            bar.update(len(rows))
     for sentence in (*asked.notes, *_noted(notes), *tiles.said(used)):
         say(printable(sentence))
     if failures:
         raise _failed(failures, asked, out if written else None)
     return written
+
+
+def _refused(draw, state, channels, groups, tiler):
+    """Takes sizes that cannot be translated out of the groups: by file, why."""
+    failures: dict[str, str] = {}
+    for size in list(groups):
+        why = _too_small(draw, state, (*size, channels)) or tiler.too_large(size)
+        if why:
+            failures |= dict.fromkeys(groups.pop(size), why)
+    return failures
+
+
+def _blocks(groups, plans):
+    """As many files of one size as are translated at once, with the size."""
+    for size, names in groups.items():
+        for start in range(0, len(names), plans[size].block):
+            yield size, names[start : start + plans[size].block]
 
 
 def _check(draw, hole, style, batch_size):

@@ -121,11 +121,7 @@ def tiler(
         most = Image.MAX_IMAGE_PIXELS
         if not most or math.prod(size) * 64 <= most:
             return None
-        result = math.prod(size) * network().factor ** 2
-        if result <= most:
-            return None
-        many = f"it would become one of {result / 1e6:.0f} megapixels"
-        return f"{many}, more than the {most / 1e6:.0f} that are written at most"
+        return _too_many(math.prod(size) * network().factor ** 2, most)
 
     def run(plan, rows, keys):
         if plan.tile:
@@ -191,6 +187,13 @@ def opened(source):
             most = (Image.MAX_IMAGE_PIXELS or 0) / 1e6
             text = f"it has more than the {most:.0f} megapixels that are read at most"
             raise ValueError(text) from None
+
+
+def _too_many(result, most):
+    if result <= most:
+        return None
+    many = f"it would become one of {result / 1e6:.0f} megapixels"
+    return f"{many}, more than the {most / 1e6:.0f} that are written at most"
 
 
 def _limit(state):
