@@ -95,24 +95,39 @@ def change(cfg: config.Config, shape) -> Change:
 def test_images(
     cfg: config.Config, dataset: Dataset, spec: str | None = None, sources=SOURCES
 ) -> tuple[Dataset | None, tuple[str, ...]]:
-    """The test split of a data set that was loaded, if there is one, and notes."""
+    """The test split of a data set that was loaded, and notes; None, and why, where
+    there is none of use."""
     if "test" not in dataset.splits:
-        return None, ()
+        return None, (f"There are no test images: {dataset.name} has none apart.",)
     try:
-        return load(cfg, spec, sources=sources, split="test"), ()
+        found = load(cfg, spec, sources=sources, split="test")
     except UsageError as error:  # a folder of training files alone
         return None, (f"There are no test images: {error.worded(settings.flag)}",)
+    if found.shape != dataset.shape:
+        sizes = f"of {found.shape}, those of training of {dataset.shape}"
+        return None, (f"There are no test images of use: they are {sizes}.",)
+    return found, ()
 
 
 def held_out(cfg: config.Config, model: Model, dataset: Dataset, sources=SOURCES):
-    """What draws of images are shown and measured on: test images, or else those
-    trained on; without sources, the latter.
+    """What draws of images are shown on, and notes: test images, or else those trained
+    on, which a note then says; without sources, the latter.
 
     Raises:
         UsageError: a task of the model cannot be made of the data.
     """
     check(model, dataset)
-    noise = all(draw.task.target is None for draw in model.draws.values())
-    if noise or sources is None:
-        return dataset
-    return test_images(cfg, dataset, sources=sources)[0] or dataset
+    if all(draw.task.target is None for draw in model.draws.values()):
+        return dataset, ()
+    own = "Sheets show images that it is trained on."
+    if sources is None:
+        return dataset, (f"{own} Nothing is known of other images.",)
+    found, notes = test_images(cfg, dataset, sources=sources)
+    if found is None:
+        return dataset, (" ".join((own, *notes)),)
+    try:
+        check(model, found)
+    except UsageError as error:
+        why = f"Of test images it cannot make them: {error.worded(settings.flag)}"
+        return dataset, (f"{own} {why}",)
+    return found, ()
