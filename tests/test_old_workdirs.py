@@ -36,6 +36,7 @@ KINDS = {
 }
 MENDED = {
     "lecam": "its differences are clipped at 0, and it begins at step 1,000 (0.3)",
+    "cyclegan": "each D's pool has places and coins of its own (0.3)",
 }
 
 
