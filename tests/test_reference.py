@@ -22,6 +22,7 @@ with warnings.catch_warnings():
 
 from jaxgan import data, metrics
 from jaxgan.metrics import extractors, outputs
+from jaxgan.types import UsageError
 
 SHAPE = (2, 3, 1)
 
@@ -102,11 +103,11 @@ def test_the_reference_can_be_limited():
     args = samples, real, columns, OF_PIXELS, ("fd",), 300
     result = metrics.evaluate(*args, reference_num=700)
     assert result["counts"]["reference"] == 700
-    order = np.random.default_rng(0).permutation(3000)[:700]
     judge = metrics.judge(samples, real, OF_PIXELS, ("fd",), 400, reference_num=700)
     assert judge.figure.endswith("against 700")
     assert metrics.judge(*args[:2], OF_PIXELS, ("fd",), 400).figure.endswith("3000")
-    assert len(order) == 700
+    with pytest.raises(UsageError, match=r"^reference_num 99 must be 100 or more\.$"):
+        metrics.evaluate(*args, reference_num=99)
 
 
 @pytest.mark.parametrize(

@@ -93,10 +93,10 @@ def evaluate(
     samples, reference = over_white(samples), over_white(reference)
     columns = BOUNDS if columns is None else columns
     columns = {name: one and over_white(one) for name, one in columns.items()}
-    if names is None:
-        names = checks.available(samples, extractor, measures)
+    names = checks.available(samples, extractor, measures) if names is None else names
     asked = names, samples, reference, extractor, num
-    checks.check(*asked, columns=columns, measures=measures, halved=halved)
+    limits: dict = {"halved": halved, "reference_num": reference_num}
+    checks.check(*asked, columns=columns, measures=measures, **limits)
     chosen = checks.select(names, samples, extractor, measures)
     how = samples, reference, columns, num, seed, halved, reference_num
     taken, notes = (views.aligned if aligned else views.independent)(*how)
@@ -188,7 +188,8 @@ def judge(
     """
     samples, reference = _over_white(samples), over_white(reference)
     asked = names, samples, reference, extractor, num
-    checks.check(*asked, measures=measures, halved=halved, follow=True)
+    limits: dict = {"halved": halved, "reference_num": reference_num}
+    checks.check(*asked, measures=measures, follow=True, **limits)
     chosen = checks.select(names, samples, extractor, measures)
     sizes = samples.size, reference.size
     args = *sizes, num, seed, aligned, halved, reference_num

@@ -107,7 +107,7 @@ class Evaluate(Trained):
     it has none, those that it was trained on."""
     reference: str | None = None
     """Real images, as --data takes them in training; default the run's own."""
-    reference_num: Annotated[int | None, Range(100)] = None
+    reference_num: Annotated[int | None, Range(1)] = None
     """At most how many real images to compare with; default all."""
     back: bool = False
     """The other way (CycleGAN)."""

@@ -66,7 +66,7 @@ class Config:
     kept besides the newest, for `sample --best` and `evaluate --best`."""
     evaluate_num: Annotated[Count, FREE] = 5000
     """How many samples to evaluate."""
-    evaluate_reference_num: Annotated[int | None, FREE, Range(100)] = None
+    evaluate_reference_num: Annotated[int | None, FREE, Range(1)] = None
     """At most how many real images to compare them with; default all."""
     evaluate_metrics: Annotated[tuple[str, ...], FREE] = ("fd",)
     """What to measure of them, as in `evaluate --help`; the first decides the best."""
