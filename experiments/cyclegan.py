@@ -10,11 +10,11 @@ as nothing but shapes ties the two together.
 """
 
 import dataclasses
-from typing import Literal
 
 import jax.numpy as jnp
 
 from jaxgan import models, recipes, run
+from jaxgan.models.layers import Norm
 from jaxgan.run import presets
 from jaxgan.run.settings import Count, Index, Number
 from jaxgan.types import Model
@@ -32,9 +32,9 @@ class Networks:
     """Channels of the discriminators' first layer."""
     patch: presets.paired.Patch = 16
     """Side of the patches that they judge; 70 in the paper."""
-    norm: Literal["instance", "layer", "batch", "none"] = "instance"
-    """Normalization of all networks; with "batch" images that pass together share
-    their statistics: all of a step, but `translate` passes each by itself."""
+    norm: Norm = "instance"
+    """Normalization of all networks; with "batch" images of a step share their
+    statistics, but each that is translated has its own."""
     residual: bool = False
     """Let the generators draw what is added to what is given, instead of all anew."""
 

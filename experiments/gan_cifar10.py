@@ -10,6 +10,7 @@ networks, conditional BatchNorm, projection, one update of D each, rates of 1e-4
 """
 
 import dataclasses
+from typing import Literal
 
 import jax.numpy as jnp
 
@@ -26,6 +27,10 @@ class Config(classic.Config):
     """Self-attention in both networks."""
     conditional: bool = False
     """Give both networks the labels: conditional BatchNorm and projection."""
+    pool: Literal["sum", "mean"] = "sum"
+    """How D's places become features: SNGAN's sum, or WGAN-GP's mean."""
+    layer_norm: bool = False
+    """LayerNorm in D's blocks, as WGAN-GP has it above 32 pixels."""
 
 
 # Widths are G's channels at its largest stage, and D's in its first block. Above 32
@@ -51,7 +56,9 @@ SNGAN = run.changed(
 
 PRESETS = {
     "sngan": SNGAN,
-    "wgan_gp": run.changed(SNGAN, loss="wasserstein", wgan_gp=10.0, d_norm="none"),
+    "wgan_gp": run.changed(
+        SNGAN, loss="wasserstein", wgan_gp=10.0, d_norm="none", pool="mean"
+    ),
     "cgan_pd": run.changed(SNGAN, conditional=True),
     "sagan": run.changed(
         SNGAN,
@@ -79,7 +86,8 @@ def build(cfg: Config, shape, num_classes) -> Model:
         raise UsageError("data", cfg.data, reason)
     classes = num_classes if cfg.conditional else 0
     widths, dtype = (nets.g_width, nets.d_width), jnp.dtype(cfg.dtype)
-    G, D = models.resnet.networks(shape, *widths, classes, cfg.attention, dtype)
+    more = {"pool": cfg.pool, "layer_norm": cfg.layer_norm}
+    G, D = models.resnet.networks(shape, *widths, classes, cfg.attention, dtype, **more)
     G, D = models.flax_net("G", G), models.flax_net("D", D)
     return classic.recipe(cfg, G, D, classes)
 

@@ -33,6 +33,7 @@ PRESET = run.changed(
     data="painted_mnist",
     steps=2000,
     batch_size=16,
+    norm="instance",  # as measured
     sample_every=1000,
     g_lr=2e-4,
     d_lr=2e-4,

@@ -3,7 +3,8 @@
 Losses take logits of any shape, real and fake ones of the same shape, and return
 per-example values of that shape; the caller takes the mean. Both members of a pair
 have the same arguments, `(real_logits, fake_logits)`; only relativistic losses read the
-real ones for G.
+real ones for G. The value of an example depends on that example alone, but for
+relativistic *average* losses, which need the mean of all logits.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.nn import softplus
+
+from jaxgan import axis
 
 __all__ = [
     "AdversarialLoss",
@@ -23,6 +26,10 @@ __all__ = [
     "nonsaturating",
     "one_sided",
     "relativistic",
+    "relativistic_average",
+    "relativistic_average_hinge",
+    "relativistic_average_least_squares",
+    "relativistic_average_logistic",
     "relativistic_hinge",
     "relativistic_least_squares",
     "relativistic_logistic",
@@ -144,6 +151,36 @@ relativistic_least_squares = relativistic(lambda t: (t - 1) ** 2)
 
 relativistic_hinge = relativistic(lambda t: jnp.maximum(1 - t, 0))
 """RpHingeGAN: arXiv:1807.00734, with f(t) = max(0, 1 - t)."""
+
+
+def relativistic_average(f: Callable, output: Callable = _identity) -> AdversarialLoss:
+    """Each image is judged against the mean of the other kind.
+
+    D minimizes f(D(x) - E D(G(z))) + f(E D(x) - D(G(z))), and G the same with fakes and
+    real images in each other's place. Jolicoeur-Martineau, 2018, arXiv:1807.00734,
+    section 4.2. The means are of all logits of the batch, patches included, over all
+    devices that share it, and gradients pass through them.
+
+    Args:
+        f: the loss of a difference of logits, falling, as in `relativistic`.
+        output: from logits to what metrics report as D(x).
+    """
+
+    def apart(one, other):
+        mean_of_one, mean_of_other = axis.mean((one.mean(), other.mean()))
+        return f(one - mean_of_other) + f(mean_of_one - other)
+
+    return _pair(apart, lambda real, fake: apart(fake, real), output)
+
+
+relativistic_average_logistic = relativistic_average(lambda t: softplus(-t))
+"""RaSGAN: arXiv:1807.00734, algorithm 2 with f1 = -log σ(t)."""
+
+relativistic_average_least_squares = relativistic_average(lambda t: (t - 1) ** 2)
+"""RaLSGAN: arXiv:1807.00734, with f(t) = (t - 1)²."""
+
+relativistic_average_hinge = relativistic_average(lambda t: jnp.maximum(1 - t, 0))
+"""RaHingeGAN: arXiv:1807.00734, with f(t) = max(0, 1 - t)."""
 
 
 def l1(images, target):

@@ -21,33 +21,40 @@ def query(kept: dict, fakes: dict, key) -> tuple[dict, dict]:
     """What D is shown instead of fakes, and what is kept.
 
     While the pool fills, each fake is shown and kept; then, by the toss of a coin, it
-    is shown and forgotten, or takes the place of an earlier one, which is shown.
+    is shown and forgotten, or takes the place of an earlier one, which is shown. Each
+    name has a pool of its own, with coins and places of its own, as the authors'
+    program has one for each D.
 
     Args:
-        kept: images `[P, H, W, C]` by name, and `count`, how many there are.
+        kept: images `[P, H, W, C]` by name, and `count`, how many there are of each.
         fakes: images `[B, H, W, C]` by name, in batches of one size.
         key: decides which.
     """
-    every = jax.tree.map(axis.gather, fakes)
-    some = next(iter(fakes))
-    size, n = len(kept[some]), len(every[some])
+    every = lax.stop_gradient(jax.tree.map(axis.gather, fakes))
+    shown: dict = {}
+    new: dict = {}
+    for i, name in enumerate(sorted(fakes)):
+        one = {"images": kept[name], "count": kept["count"]}
+        one, shown[name] = _query(one, every[name], random.fold_in(key, i))
+        new[name], new["count"] = one["images"], one["count"]
+    return jax.tree.map(axis.share, shown), new
+
+
+def _query(kept, fakes, key):
+    size, n = len(kept["images"]), len(fakes)
     on_slot, on_coin = random.split(key)
     slots = random.randint(on_slot, (n,), 0, size)
     coins = random.bernoulli(on_coin, 0.5, (n,))
 
     def one(pool, given):
         fake, slot, coin = given
-        count = pool["count"]
+        images, count = pool["images"], pool["count"]
         full = count == size
         slot = jnp.where(full, slot, count)
-        swap = full & coin
-        shown, new = {}, {"count": jnp.minimum(count + 1, size)}
-        for name, image in fake.items():
-            old = pool[name][slot]
-            shown[name] = jnp.where(swap, old, image)
-            stored = jnp.where(full & ~coin, old, image)
-            new[name] = pool[name].at[slot].set(stored)
-        return new, shown
+        old = images[slot]
+        shown = jnp.where(full & coin, old, fake)
+        stored = jnp.where(full & ~coin, old, fake)
+        new = {"images": images.at[slot].set(stored)}
+        return new | {"count": jnp.minimum(count + 1, size)}, shown
 
-    kept, shown = lax.scan(one, kept, (lax.stop_gradient(every), slots, coins))
-    return jax.tree.map(axis.share, shown), kept
+    return lax.scan(one, kept, (fakes, slots, coins))

@@ -76,9 +76,17 @@ def zero_centered(D: Callable, x):
     return _squared_norm(input_gradient(D, x))
 
 
-def one_centered(D: Callable, x):
-    """(|∇D(x)| - 1)²."""
-    return jnp.square(_norm(input_gradient(D, x)) - 1)
+def one_centered(D: Callable, x, target: float = 1.0, one_sided: bool = False):
+    """(|∇D(x)| - 1)².
+
+    Args:
+        D: see above.
+        x: where.
+        target: what the norm is to be in place of 1.
+        one_sided: only norms above the target are penalized, max(0, |∇D(x)| - 1)².
+    """
+    above = _norm(input_gradient(D, x)) - target
+    return jnp.square(jax.nn.relu(above) if one_sided else above)
 
 
 def between(real, fake, key):
@@ -89,22 +97,33 @@ def between(real, fake, key):
 
 
 def around(real, key):
-    """Each real image with uniform noise of up to half the batch's deviation.
+    """A point between each real image and itself with noise, x + α σ/2 u.
 
-    Kodali et al., 2017, arXiv:1705.07215, as their code has it.
+    u is uniform in [0, 1) for each pixel, σ the deviation of the batch and α uniform in
+    [0, 1), one for each image: Kodali et al., 2017, arXiv:1705.07215, as their program
+    has it (kodalinaveen3/DRAGAN). Their algorithm 1 has normal noise and no α.
     """
+    on_noise, on_share = random.split(key)
     mean = axis.mean(real.mean())
     deviation = jnp.sqrt(axis.mean(jnp.square(real - mean).mean()))
-    return real + deviation / 2 * axis.draw(random.uniform, key, real.shape, real.dtype)
+    noise = axis.draw(random.uniform, on_noise, real.shape, real.dtype)
+    shape = (len(real), *[1] * (real.ndim - 1))
+    share = axis.draw(random.uniform, on_share, shape, real.dtype)
+    return real + share * (deviation / 2) * noise
 
 
 def lecam(real_logits, fake_logits, real_anchor, fake_anchor):
-    """(D(x) - α_F)² + (D(G(z)) - α_R)².
+    """max(0, D(x) - α_F)² + max(0, α_R - D(G(z)))².
 
-    Tseng et al., 2021, arXiv:2104.03310, eq. 4; the anchors are moving averages of D's
-    logits of real images (R) and of fakes (F).
+    Tseng et al., 2021, arXiv:2104.03310, as their program has it (google/lecam-gan,
+    `lecam_reg`): logits are drawn together, and not further once a real image is judged
+    below the fakes' anchor, or a fake above that of real images. Equation 4 squares the
+    differences whatever their sign. The anchors are moving averages of D's logits of
+    real images (R) and of fakes (F).
     """
-    return (real_logits - fake_anchor) ** 2 + (fake_logits - real_anchor) ** 2
+    above = jax.nn.relu(real_logits - fake_anchor)
+    below = jax.nn.relu(real_anchor - fake_logits)
+    return above**2 + below**2
 
 
 # --- as terms of D's loss
@@ -138,12 +157,15 @@ class Term(NamedTuple):
     """`(judged, memory, step) -> ([B], memory)`"""
     memory: Any = ()
     """What it remembers from one step to the next, at first."""
+    of_gradient: bool = False
+    """Whether it is of D's gradient at each image, so that D must not mix images."""
 
 
 def _weighed(weight: Schedule, of: Callable) -> Term:
-    """`weight · of(judged)`, without memory."""
+    """`weight · of(judged)` of D's gradient, without memory."""
     return Term(
         lambda judged, memory, step: (at(weight, step) * of(judged), memory),
+        of_gradient=True,
     )
 
 
@@ -165,15 +187,25 @@ def r2(gamma: Schedule = 10.0) -> Term:
     )
 
 
-def wgan_gp(weight: Schedule = 10.0) -> Term:
+def wgan_gp(
+    weight: Schedule = 10.0, target: float = 1.0, one_sided: bool = False
+) -> Term:
     """λ (|∇D(x̂)| - 1)² at points x̂ between real images and fakes.
 
     Gulrajani et al., 2017, arXiv:1704.00028, eq. 3. Points are augmented as fakes.
+
+    Args:
+        weight: λ.
+        target: what the norm is to be in place of 1; Karras et al., 2018
+            (arXiv:1710.10196, appendix A.1), divide λ by the target's square.
+        one_sided: max(0, |∇D(x̂)| - 1)² (section 4 there; Petzka et al., 2018,
+            arXiv:1709.08894).
     """
 
     def of(j):
         points = between(j.real, j.fake, j.key)
-        return one_centered(lambda x: j.D(x, j.fake_key), points)
+        D = lambda x: j.D(x, j.fake_key)  # noqa: E731
+        return one_centered(D, points, target, one_sided)
 
     return _weighed(weight, of)
 
@@ -188,14 +220,30 @@ def dragan(weight: Schedule = 10.0) -> Term:
     return _weighed(weight, of)
 
 
-def lecam_penalty(weight: Schedule = 0.3, decay: float = 0.99) -> Term:
-    """λ times `lecam`, with anchors of that decay (arXiv:2104.03310)."""
+def lecam_penalty(
+    weight: Schedule = 0.3, decay: float = 0.99, start: int = 1000
+) -> Term:
+    """λ times `lecam`, with anchors of that decay (arXiv:2104.03310).
+
+    Args:
+        weight: λ.
+        decay: of the anchors, per step.
+        start: up to this step there is no penalty and an anchor is the batch's mean, so
+            that what it averages from there on is not drawn to a first value that D
+            never said; as in the authors' program, where it is 1,000 by default.
+    """
 
     def of(j, anchors, step):
         means = {"real": j.real_logits.mean(), "fake": j.fake_logits.mean()}
         means = lax.stop_gradient(axis.mean(means))
-        new = jax.tree.map(lambda a, m: decay * a + (1 - decay) * m, anchors, means)
+        follows = step < max(start, 1)
+
+        def moved(anchor, mean):
+            return jnp.where(follows, mean, decay * anchor + (1 - decay) * mean)
+
+        new = jax.tree.map(moved, anchors, means)
         value = lecam(j.real_logits, j.fake_logits, new["real"], new["fake"])
+        value = jnp.where(step > start, value, jnp.zeros_like(value))
         return at(weight, step) * value, new
 
     return Term(of, {"real": jnp.float32(0), "fake": jnp.float32(0)})
@@ -208,10 +256,13 @@ def consistency(
 ) -> Term:
     """λ_real (D(x) - D(T(x)))² + λ_fake (D(G(z)) - D(T(G(z))))².
 
-    Balanced consistency (bCR), Zhao et al., 2020, arXiv:2002.04724, algorithm 1.
+    Balanced consistency (bCR), Zhao et al., 2020, arXiv:2002.04724, algorithm 1: G
+    never sees T, and gradients pass through D's opinions of both.
 
     Args:
-        transform: T, such as `augment.diff_augment()`; one without memory.
+        transform: T, such as `augment.diff_augment()`; one without memory. The paper
+            mirrors images and shifts them by a few pixels; in `experiments/` they are
+            shifted alone, as digits are not to be mirrored.
         real_weight: λ_real.
         fake_weight: λ_fake.
     """
@@ -241,4 +292,5 @@ def total(*terms: Term) -> Term:
         values, memories = zip(*found, strict=True)
         return sum(values), memories
 
-    return Term(of, tuple(term.memory for term in terms))
+    memories = tuple(term.memory for term in terms)
+    return Term(of, memories, any(term.of_gradient for term in terms))

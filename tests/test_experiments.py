@@ -70,7 +70,18 @@ REACHES = {
     "r2": ({"r2": 2.0}, {"penalty": reg.r2(2.0)}),
     "wgan_gp": ({"wgan_gp": 2.0}, {"penalty": reg.wgan_gp(2.0)}),
     "dragan": ({"dragan": 2.0}, {"penalty": reg.dragan(2.0)}),
-    "lecam": ({"lecam": 2.0}, {"penalty": reg.lecam_penalty(2.0)}),
+    "target": (
+        {"wgan_gp": 2.0, "gp_target": 0.01, "one_sided": True},
+        {"penalty": reg.wgan_gp(2.0, 0.01, True)},
+    ),
+    "lecam": (
+        {"lecam": 2.0, "lecam_start": 0},
+        {"penalty": reg.lecam_penalty(2.0, start=0)},
+    ),
+    "average": (
+        {"loss": "relativistic_average_hinge"},
+        {"loss": losses.relativistic_average_hinge},
+    ),
     "consistency": (
         {"consistency": 2.0},
         {"penalty": reg.consistency(SHIFT, 2.0, 2.0)},
@@ -147,6 +158,13 @@ def test_cifar_s_and_ac_gan_s_options_reach_theirs():
     assert "spectral" not in sngan.stats["G"] and "spectral" in sngan.stats["D"]
     wgan_gp = params(gan_cifar10, "wgan_gp")
     assert "spectral" not in wgan_gp.stats["D"] and "penalty" in wgan_gp.memory
+    pools = {name: of.pool for name, of in gan_cifar10.PRESETS.items()}
+    assert pools == dict.fromkeys(pools, "sum") | {"wgan_gp": "mean"}
+    cfg = changed(gan_cifar10.PRESETS["wgan_gp"], layer_norm=True, **small)
+    gan = gan_cifar10.build(cfg, (64, 64, 3), 10)
+    normed = jax.eval_shape(gan.init, random.key(0), example((64, 64, 3)))
+    assert "GroupNorm_1" in normed.params["D"]["DiscriminatorBlock_1"]
+    assert "GroupNorm_0" not in wgan_gp.params["D"]["DiscriminatorBlock_1"]
     r3gan = stacked_mnist.PRESETS["r3gan"]
     play = r3gan.adversary
     assert (play.loss, play.r1, play.r2) == ("relativistic_logistic", 1.0, 1.0)
@@ -186,7 +204,7 @@ def test_learning_rates_fall_to_0_in_as_many_updates_as_each_has():
                 for n in "GD"
             )
         )
-    assert moved == [(1, 1), (0, 1), (1, 1), (0, 1), (0, 0), (0, 0)]
+    assert moved == [(0, 1), (1, 1), (0, 1), (1, 1), (0, 0), (0, 0)]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ SOURCES = {
 }
 LIBRARY = [f for f in SOURCES if f.startswith("jaxgan/") and "/run/" not in f]
 OPENS_FILES = ("jaxgan/data/", "jaxgan/metrics/weights.py", "jaxgan/metrics/mnist.py")
-OF_A_CACHE = "jaxgan/metrics/seen.py"
+OF_A_CACHE = "jaxgan/metrics/outputs.py"
 """Keeps features in the folder that it is given."""
 FLAG = re.compile(r"(?<![\w-])--[a-z]")
 OF_TFDS = re.compile(r"--(file_format|data_dir|dataset_version_dir|out_file_format)=")

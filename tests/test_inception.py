@@ -241,7 +241,16 @@ def test_the_command_gives_fid_by_a_file_of_weights(network, tmp_path, monkeypat
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     workdir = ["--workdir", str(tmp_path / "run")]
     cli.main(Config(), build, ["--steps", "1", "--batch-size", "8", *workdir])
-    args = ["evaluate", "--num", "8", "--inception-weights", str(path), *workdir]
+    args = [
+        "evaluate",
+        "--num",
+        "8",
+        "--reference-num",
+        "8",
+        "--inception-weights",
+        str(path),
+        *workdir,
+    ]
     cli.main(Config(), build, [*args, "--metrics", "fd", "score"])
     got = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert got["metrics"].keys() == {"fid", "inception_score"}

@@ -26,10 +26,25 @@ def test_no_purpose_and_no_seed_has_another_s_stream():
         assert not one & other
 
 
+def test_what_follows_a_run_shares_no_stream_with_what_reports_it():
+    """Latents, labels and rows are made of the other seed as reports make theirs."""
+    streams = []
+    for seed in range(3):
+        for one in (seed, keys.other_seed(seed, "following")):
+            assert 0 <= one < 2**32
+            roots = [keys.root(one, purpose) for purpose in keys.PURPOSES]
+            made = [k for root in roots for k in (root, *random.split(root, 2))]
+            found = {np.asarray(random.key_data(k)).tobytes() for k in made}
+            rows = np.random.default_rng(one), np.random.default_rng((one, 1))
+            streams.append(found | {rng.bytes(16) for rng in rows})
+    for one, other in itertools.combinations(streams, 2):
+        assert not one & other
+
+
 def test_purposes_keep_their_numbers():
     """Or runs that go on would draw other noise."""
     known = ["weights", "steps", "data", "sheets", "samples", "translations", "files"]
-    assert list(keys.PURPOSES[:7]) == known
+    assert list(keys.PURPOSES) == [*known, "codes", "following"]
     expected = random.fold_in(random.key(5), 1)
     found = jax.jit(lambda seed: keys.root(seed, "steps"))(np.uint32(5))
     np.testing.assert_array_equal(random.key_data(found), random.key_data(expected))

@@ -82,7 +82,7 @@ def test_every_published_pair_is_tested():
     pairs = {
         n for n, v in vars(losses).items() if isinstance(v, losses.AdversarialLoss)
     }
-    assert pairs == set(PAPERS)
+    assert pairs == set(PAPERS) | set(AVERAGES)
 
 
 @every_loss
@@ -245,3 +245,52 @@ def test_real_and_fake_logits_of_other_shapes_are_refused(shapes):
             pytest.raises((ValueError, TypeError), match=r"\(4,\)"),
         ):
             getattr(losses, name).d(r, f)
+
+
+# --- relativistic average: f of an image's logit and of the mean of the other kind
+
+AVERAGES = {
+    "relativistic_average_logistic": lambda own, other: (
+        -_log_sigmoid(own - other.mean()) - _log_sigmoid(-(other - own.mean()))
+    ),
+    "relativistic_average_least_squares": lambda own, other: (
+        (own - other.mean() - 1) ** 2 + (other - own.mean() + 1) ** 2
+    ),
+    "relativistic_average_hinge": lambda own, other: (
+        _clip0(1 - (own - other.mean())) + _clip0(1 + (other - own.mean()))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", AVERAGES)
+@both_players
+def test_averages_are_the_paper_s_formulae(name, player):
+    """D and G have the same, with real images and fakes in each other's place."""
+    r, f = _logits()
+    value = getattr(getattr(losses, name), player)(jnp.asarray(r), jnp.asarray(f))
+    assert value.shape == SHAPE and value.dtype == jnp.float32
+    pair = (r, f) if player == "d" else (f, r)
+    expected = AVERAGES[name](*(x.astype("float64") for x in pair))
+    np.testing.assert_allclose(value, expected, rtol=2e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", AVERAGES)
+@both_players
+def test_gradients_of_averages_are_torch_s(name, player):
+    """Through the means, too."""
+    import torch
+
+    softplus = torch.nn.functional.softplus
+    f_of = {
+        "logistic": lambda t: softplus(-t),
+        "least_squares": lambda t: (t - 1) ** 2,
+        "hinge": lambda t: torch.relu(1 - t),
+    }[name.removeprefix("relativistic_average_")]
+    logits = [torch.tensor(x, requires_grad=True) for x in _logits(1, shape=(7,))]
+    own, other = logits if player == "d" else logits[::-1]
+    value = (f_of(own - other.mean()) + f_of(own.mean() - other)).mean()
+    slopes = torch.autograd.grad(value, logits)
+    loss = getattr(getattr(losses, name), player)
+    got = jax.grad(lambda r, f: loss(r, f).mean(), (0, 1))(*_logits(1, shape=(7,)))
+    for ours, theirs in zip(got, slopes, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)

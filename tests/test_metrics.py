@@ -213,6 +213,35 @@ def test_psnr_is_skimage_s(pictures):
     scaled = [x / np.float32(127.5) - 1 for x in pictures]
     np.testing.assert_allclose(metrics.psnr(*scaled, data_range=2), expected, rtol=1e-5)
     assert metrics.psnr(pictures[0], pictures[0]).tolist() == [np.inf] * 3
+    deep = [x.astype(np.uint16) * 257 for x in pictures]
+    np.testing.assert_allclose(metrics.psnr(*deep), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("measure", (metrics.psnr, metrics.ssim, metrics.ms_ssim))
+def test_only_8_and_16_bits_tell_the_range_of_pixels(measure):
+    images = np.zeros((2, 16, 16, 1), np.float32)
+    others = images.astype(np.uint8), images.astype(np.int32)
+    for a, b in ((images, images), (others[0], images), (others[1], others[1])):
+        with pytest.raises(ValueError, match=f"{measure.__name__}: .* a data_range"):
+            measure(a, b)
+        assert measure(a, b, 2).shape == (2,)
+    with pytest.raises(ValueError, match=r"data_range 0 must be above 0\."):
+        measure(images, images, 0)
+
+
+PIQ_MS_SSIM = 0.8577939246983991, 0.8607004834985172
+
+
+def test_ms_ssim_is_as_published_of_images_of_176_pixels():
+    """`piq.multi_scale_ssim(a, b, data_range=1, reduction="none")`, piq 0.8.0, of these
+    images as float64, which has the exponents of the paper, of sum 1.0001."""
+    rng = np.random.default_rng(5)
+    smooth = gaussian_filter(rng.normal(size=(2, 192, 208, 3)), (0, 2, 2, 0))
+    a = np.clip(0.5 + 1.2 * smooth, 0, 1)
+    b = np.clip(a + rng.normal(size=a.shape) * 0.2, 0, 1)
+    with enable_x64(True):
+        got = metrics.ms_ssim(a, b, 1)
+    np.testing.assert_allclose(got, PIQ_MS_SSIM, rtol=1e-7)
 
 
 def test_ssim_is_skimage_s(pictures):
@@ -222,7 +251,7 @@ def test_ssim_is_skimage_s(pictures):
     assert 0.1 < min(expected) < 0.9 < max(expected)
     np.testing.assert_allclose(metrics.ssim(*pictures), expected, rtol=1e-5)
     with enable_x64(True):
-        wide = metrics.ssim(*(x.astype(float) for x in pictures))
+        wide = metrics.ssim(*(x.astype(float) for x in pictures), 255)
     np.testing.assert_allclose(wide, expected, rtol=1e-12)
 
 
@@ -236,7 +265,8 @@ def test_ms_ssim_is_made_of_skimage_s_ssim(pictures):
     """With K1 so large that luminance says nothing, its SSIM is the contrast term."""
     exponents = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
     room = sum(min(pictures[0].shape[1:3]) / 2**i >= 11 for i in range(5))
-    exponents = np.array(exponents[:room]) / sum(exponents[:room])
+    exponents = np.array(exponents[:room])
+    exponents = exponents if room == 5 else exponents / exponents.sum()
     expected = []
     for pair in zip(*(x.astype(float) for x in pictures), strict=True):
         by_channel = []

@@ -1,5 +1,7 @@
 """Runs that jaxgan 0.1 left at step 4 open, sample and go on to where it went.
 
+Those whose method has been mended since go on, but elsewhere: `MENDED` says why.
+
 `fixtures/workdirs_0_1.tar.xz` has them, their data, and `continued.json`: for each, the
 command line, and of the state that 0.1 had at step 8 the mean size of each array.
 """
@@ -31,6 +33,10 @@ KINDS = {
     "srgan": ("srgan", "translate"),
     "cyclegan": ("cyclegan", "translate"),
     "spade": ("spade", "translate"),
+}
+MENDED = {
+    "lecam": "its differences are clipped at 0, and it begins at step 1,000 (0.3)",
+    "cyclegan": "each D's pool has places and coins of its own (0.3)",
 }
 
 
@@ -100,6 +106,9 @@ def test_an_old_workdir_opens_and_goes_on_as_it_would_have(kind, old, monkeypatc
     found = sizes(jax.tree.map(np.asarray, state))
     assert found.keys() == expected.keys()
     for path, value in expected.items():
+        if kind in MENDED:
+            assert np.isfinite(found[path]), path
+            continue
         assert found[path] == pytest.approx(value, rel=1e-3, abs=1e-6), path
     said = "older than --consistent, and goes on as it began" in (
         (old / kind / "log.txt").read_text()

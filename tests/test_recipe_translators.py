@@ -300,7 +300,7 @@ def test_pix2pix_takes_a_penalty_and_an_augmentation():
 
 
 def test_each_d_of_cyclegan_has_a_penalty_and_an_augmentation():
-    model = numbers(penalty=reg.lecam_penalty(1.0, 0.75), augment=TWICE, pool=0)
+    model = numbers(penalty=reg.lecam_penalty(1.0, 0.75, 0), augment=TWICE, pool=0)
     state, metrics = model.step(model.init(KEY, BATCH), BATCH, KEY)
     ma, mb = (np.array(BATCH[n], "float64").mean() for n in ("input", "image"))
     means = {"a": (2 * ma, 2 * 3 * mb), "b": (-4 * mb, -4 * 0.5 * ma)}
@@ -425,32 +425,35 @@ def test_batches_pass_a_network_at_once_without_mixing(norm):
         np.testing.assert_allclose(one, G(state, images), atol=1e-5)
 
 
-def test_the_pool_is_the_one_of_the_paper():
-    """Against a pool in plain Python, fed the same draws."""
+def test_the_pools_are_those_of_the_authors():
+    """Against `ImagePool` of their program in plain Python, one for each domain, fed
+    the same draws."""
     size, n = 3, 2
-    kept, stored = pool.empty(size, (1, 1, 1)), []
-    for t in range(40):
+    kept, stored = pool.empty(size, (1, 1, 1)), {d: [] for d in "ab"}
+    swapped = {d: [] for d in "ab"}
+    for t in range(60):
         key = random.fold_in(KEY, t)
         fakes = {
             d: jnp.float32([100 * t + 10 * i + j for i in range(n)]).reshape(n, 1, 1, 1)
             for j, d in enumerate("ab")
         }
         shown, kept = pool.query(kept, fakes, key)
-        on_slot, on_coin = random.split(key)
-        slots = random.randint(on_slot, (n,), 0, size).tolist()
-        coins = random.bernoulli(on_coin, 0.5, (n,)).tolist()
-        for i in range(n):
-            new = tuple(float(fakes[d][i, 0, 0, 0]) for d in "ab")
-            if len(stored) < size:
-                stored.append(new)
-                expected = new
-            elif coins[i]:
-                expected, stored[slots[i]] = stored[slots[i]], new
-            else:
-                expected = new
-            assert tuple(float(shown[d][i, 0, 0, 0]) for d in "ab") == expected
-    old = [tuple(float(kept[d][i, 0, 0, 0]) for d in "ab") for i in range(size)]
-    assert old == stored and int(kept["count"]) == size
+        for j, d in enumerate("ab"):
+            on_slot, on_coin = random.split(random.fold_in(key, j))
+            slots = random.randint(on_slot, (n,), 0, size).tolist()
+            coins = random.bernoulli(on_coin, 0.5, (n,)).tolist()
+            for i in range(n):
+                expected = new = float(fakes[d][i, 0, 0, 0])
+                if len(stored[d]) < size:
+                    stored[d].append(new)
+                elif coins[i]:
+                    expected, stored[d][slots[i]] = stored[d][slots[i]], new
+                swapped[d].append(expected != new)
+                assert float(shown[d][i, 0, 0, 0]) == expected
+    for d in "ab":
+        assert [float(x) for x in kept[d][:, 0, 0, 0]] == stored[d]
+    assert int(kept["count"]) == size
+    assert swapped["a"] != swapped["b"]  # by coins of their own
 
 
 def test_cyclegan_keeps_its_pool_in_the_state():

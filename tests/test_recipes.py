@@ -1,5 +1,6 @@
 """Recipes beside the plain GAN: by hand, against closed forms, and in combination."""
 
+import dataclasses
 import functools
 
 import jax
@@ -14,6 +15,7 @@ from jaxgan import augment, losses, parallel, recipes
 from jaxgan import regularizers as reg
 from jaxgan.models import Net, dcgan, flax_net, mlp, packed, resnet, spectral
 from jaxgan.recipes.infogan import codes, mutual_information
+from jaxgan.types import UsageError
 
 KEY = random.key(0)
 LR = 0.1
@@ -49,17 +51,17 @@ MEAN = 5.5 / 4
 
 
 @pytest.mark.parametrize("n", (1, 2, 3))
-def test_g_learns_on_every_nth_step_of_the_critic(n):
+def test_g_learns_after_every_nth_step_of_the_critic(n):
     G, D, options = line(n_critic=n)
     gan = recipes.gan(G, D, **options)
     state, c, average, b = gan.init(KEY, POINTS), 0.5, 0.5, -0.7
     for t in range(7):
         state, metrics = gan.step(state, POINTS, random.fold_in(KEY, t))
         b += LR * (MEAN - c)
-        if t % n == 0:
+        if t % n == n - 1:
             c += LR * b
             average += max(1 - 0.999, 9 / (10 + t)) * (c - average)
-        assert float(metrics["g_loss"].count) == (t % n == 0)
+        assert float(metrics["g_loss"].count) == (t % n == n - 1)
         assert float(state.params["G"]["c"]) == pytest.approx(c, rel=1e-5)
         assert float(state.params["D"]["b"]) == pytest.approx(b, rel=1e-5)
         assert float(state.ema["G"]["c"]) == pytest.approx(average, rel=1e-5)
@@ -221,6 +223,76 @@ def test_g_s_gradient_goes_through_d_s_steps_ahead(steps):
         assert float(state.params["G"]["c"]) == pytest.approx(c, rel=1e-5)
 
 
+@pytest.mark.parametrize("loss", ("logistic", "least_squares", "hinge"))
+def test_gradients_through_adam_need_an_eps_root_with_relativistic_losses(loss):
+    """D's bias has no gradient, and Adam's square root an infinite one at 0, but where
+    no gradient depends on the bias's step. With it, the gradient is that of finite
+    differences."""
+    piecewise_linear = loss == "hinge"
+    G, D, _ = line()
+    loss = getattr(losses, f"relativistic_{loss}")
+    gan = {}
+    for name, more in (("plain", {}), ("rooted", {"eps_root": 1e-8})):
+        tx = optax.adam(0.1, **more)
+        txs = {"g_tx": optax.sgd(LR), "d_tx": tx, "latent_dim": 2}
+        gan[name] = recipes.gan(G, D, loss=loss, **txs)
+
+    def after(name, c):
+        """D's weight two steps later, as G's weight now decides it."""
+        state = gan[name].init(KEY, POINTS)
+        state = state._replace(params=state.params | {"G": {"c": c}})
+        for _ in range(2):
+            state, _ = gan[name].parts["D"](state, POINTS, KEY)
+        return state.params["D"]["b"]
+
+    slope = jax.grad(after, 1)
+    assert np.isnan(slope("plain", jnp.float32(0.5))) != piecewise_linear
+    got = float(slope("rooted", jnp.float32(0.5)))
+    assert np.isfinite(got) and np.isfinite(after("plain", jnp.float32(0.5)))
+    by = 1e-2
+    up, down = (float(after("rooted", jnp.float32(0.5 + d))) for d in (by, -by))
+    assert got == pytest.approx((up - down) / (2 * by), rel=0.05, abs=2e-4)
+
+
+def test_unrolled_is_finite_with_an_eps_root_and_a_relativistic_loss():
+    G, D, _ = line()
+    for root, finite in ((0.0, False), (1e-8, True)):
+        gan = recipes.unrolled(
+            G,
+            D,
+            latent_dim=2,
+            g_tx=optax.sgd(LR),
+            d_tx=optax.adam(0.1, eps_root=root),
+            loss=losses.relativistic_logistic,
+        )
+        state, _ = gan.step(gan.init(KEY, POINTS), POINTS, KEY)
+        assert np.isfinite(state.params["G"]["c"]) == finite
+
+
+# --- what does not go together
+
+
+@pytest.mark.parametrize("name", ("r1", "r2", "wgan_gp", "dragan", "sum"))
+def test_penalties_of_d_s_gradient_refuse_batch_norm(name):
+    """Which mixes the images, as the command line says it too."""
+    G, D = (flax_net(n, m) for n, m in zip("GD", dcgan.networks(SHAPE, 2), strict=True))
+    penalty = reg.total(reg.lecam_penalty(), reg.r1()) if name == "sum" else None
+    penalty = penalty or getattr(reg, name)()
+    args = {"latent_dim": 3, "g_tx": TX, "d_tx": TX, "penalty": penalty}
+    says = r"^penalty is of D's gradient at each image, which its BatchNorm mixes; give"
+    plain = flax_net("D", mlp.Discriminator((4,)))
+    of_its_own = dataclasses.replace(plain, averages=("mean",))
+    for judge in (D, spectral.normalized(D), of_its_own):
+        gan = recipes.gan(G, judge, **args)
+        state = gan.init(KEY, BATCH)
+        for step in (gan.step, gan.parts["D"]):
+            with pytest.raises(UsageError, match=says):
+                jax.eval_shape(step, state, BATCH, KEY)
+    for fine in (reg.lecam_penalty(), reg.consistency(augment.diff_augment())):
+        gan = recipes.gan(G, D, **args | {"penalty": fine})
+        jax.eval_shape(gan.step, gan.init(KEY, BATCH), BATCH, KEY)
+
+
 # --- AC-GAN, InfoGAN
 
 
@@ -362,9 +434,9 @@ PENALTIES = {
     "r1 + r2": reg.total(reg.r1(), reg.r2()),
     "wgan_gp": reg.wgan_gp(),
     "dragan": reg.dragan(),
-    "lecam": reg.lecam_penalty(),
+    "lecam": reg.lecam_penalty(start=0),
     "lecam + bcr": reg.total(
-        reg.lecam_penalty(), reg.consistency(augment.diff_augment())
+        reg.lecam_penalty(start=0), reg.consistency(augment.diff_augment())
     ),
 }
 SHOWN = (None, augment.diff_augment(), augment.instance_noise())
@@ -410,11 +482,12 @@ def two_finite_steps(kind, **options):
 
 
 def test_losses_are_all_there():
-    assert len(LOSSES) == 9
+    assert len(LOSSES) == 12
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("loss", LOSSES)
+# Of the averages one, which stands for the others.
+@pytest.mark.parametrize("loss", [n for n in LOSSES if "average_l" not in n])
 def test_any_loss_goes_with_any_penalty_conditioning_and_augmentation(loss, penalty):
     """Every two of these meet in a run, with the others in turn."""
     place = [*LOSSES].index(loss) + [*PENALTIES].index(penalty)
@@ -471,9 +544,16 @@ def test_a_step_agrees_under_pmap_with_one_device():
     G = flax_net("G", mlp.Generator(SHAPE, (4,)))
     D = spectral.normalized(flax_net("D", mlp.Discriminator((4,))))
     sgd = optax.sgd(0.1)
-    penalty = reg.total(reg.lecam_penalty(), reg.dragan(), reg.wgan_gp())
+    penalty = reg.total(reg.lecam_penalty(start=0), reg.dragan(), reg.wgan_gp())
     gan = recipes.gan(
-        G, D, latent_dim=3, g_tx=sgd, d_tx=sgd, penalty=penalty, augment=SHOWN[1]
+        G,
+        D,
+        latent_dim=3,
+        g_tx=sgd,
+        d_tx=sgd,
+        loss=losses.relativistic_average_least_squares,  # of all devices' means
+        penalty=penalty,
+        augment=SHOWN[1],
     )
     start = gan.init(KEY, batch)
     one, _ = jax.jit(gan.step)(start, batch, KEY)

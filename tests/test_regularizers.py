@@ -64,8 +64,13 @@ def between(key):
 
 
 def around(key):
-    noise = np.array(random.uniform(key, REAL.shape, "float64"))
-    return torch.tensor(REAL + 0.5 * REAL.std() * noise)
+    """DRAGAN's program: X_p = X + 0.5 X.std() u, and X + α (X_p - X)."""
+    on_noise, on_share = random.split(key)
+    x = torch.tensor(REAL)
+    noise = torch.tensor(np.array(random.uniform(on_noise, REAL.shape, "float64")))
+    share = np.array(random.uniform(on_share, (B, 1, 1, 1), "float64"))
+    perturbed = x + 0.5 * x.std(unbiased=False) * noise
+    return x + torch.tensor(share) * (perturbed - x)
 
 
 def flipped(images, key, step, memory):
@@ -86,7 +91,14 @@ def anchored(D):
     """LeCam from anchors at 0, after one step of decay 0.9, weighed 2."""
     real, fake = D(torch.tensor(REAL)), D(torch.tensor(FAKE))
     anchor_r, anchor_f = (0.1 * logits.mean().detach() for logits in (real, fake))
-    return 2 * ((real - anchor_f) ** 2 + (fake - anchor_r) ** 2)
+    assert 0 < (real > anchor_f).sum() < B or 0 < (fake < anchor_r).sum() < B
+    relu = torch.nn.functional.relu
+    return 2 * (relu(real - anchor_f) ** 2 + relu(anchor_r - fake) ** 2)
+
+
+def targeted(D, one_sided):
+    above = grad_norm(D, between(KEY)) - 0.4
+    return 4 * (above.clamp(min=0) if one_sided else above) ** 2
 
 
 PENALTIES = {
@@ -107,7 +119,9 @@ PENALTIES = {
         lambda D: 4 * (grad_norm(D, around(KEY)) - 1) ** 2,
     ),
     "consistency": (regularizers.consistency(FLIPPED, 3.0, 5.0), opinions),
-    "lecam": (regularizers.lecam_penalty(2.0, 0.9), anchored),
+    "lecam": (regularizers.lecam_penalty(2.0, 0.9, 0), anchored),
+    "target": (regularizers.wgan_gp(4.0, 0.4), lambda D: targeted(D, False)),
+    "one-sided": (regularizers.wgan_gp(4.0, 0.4, True), lambda D: targeted(D, True)),
     "r1 + r2": (
         regularizers.total(regularizers.r1(7.0), regularizers.r2(3.0)),
         lambda D: (
@@ -186,10 +200,54 @@ def test_points_lie_on_the_lines_and_around_the_images():
     assert 0 < points[:, 0].min() < 0.02 and 0.98 < points[:, 0].max() < 1
     noise = np.array(regularizers.around(b, KEY) - b)
     assert noise.min() >= 0 and noise.max() == pytest.approx(0.5, abs=0.01)
+    wide = jnp.tile(jnp.array([[1.0, 3.0]]), (100, 500))
+    largest = np.array(regularizers.around(wide, KEY) - wide).max(1)  # α σ/2 of each
+    assert 0 < largest.min() < 0.03 and 0.45 < largest.max() < 0.5
+    assert largest.mean() == pytest.approx(0.25, abs=0.04)
+
+
+def test_one_sided_penalties_leave_small_gradients_alone():
+    w, x = jnp.array([3.0, 4.0]), jnp.ones((2, 2))
+    for target, expected in ((3.0, 4.0), (7.0, 0.0)):
+        got = regularizers.one_centered(lambda x: x @ w, x, target, True)
+        np.testing.assert_allclose(got, [expected] * 2)
+    both = regularizers.one_centered(lambda x: x @ w, x, 7.0)
+    np.testing.assert_allclose(both, [4, 4])
+
+
+def test_lecam_is_the_authors_program_from_its_first_step_on():
+    """`lecam_reg` and `ema_losses` of google/lecam-gan, with start_itr 3, in NumPy."""
+    penalty = regularizers.lecam_penalty(2.0, 0.9, 3)
+    memory, D = penalty.memory, lambda x, key=None: x[:, 0]
+    anchors, draw = {"real": 1000.0, "fake": 1000.0}, np.random.default_rng(1)
+    for step in range(8):
+        real, fake = draw.normal(size=(2, 6, 1))
+        for name, logits in (("real", real), ("fake", fake)):
+            decay = 0.0 if step < 3 else 0.9
+            anchors[name] = anchors[name] * decay + logits.mean() * (1 - decay)
+        expected = np.zeros(6)
+        if step > 3:
+            expected = np.maximum(real[:, 0] - anchors["fake"], 0) ** 2
+            expected += np.maximum(anchors["real"] - fake[:, 0], 0) ** 2
+        real, fake = jnp.array(real), jnp.array(fake)
+        judged = Judged(D, real, fake, D(real), D(fake), KEY)
+        wide = jax.tree.map(lambda x: x.astype("float64"), memory)
+        got, memory = penalty.of(judged, wide, jnp.int32(step))
+        np.testing.assert_allclose(got, 2 * expected, rtol=1e-12)
+        for name, anchor in anchors.items():
+            assert float(memory[name]) == pytest.approx(anchor, rel=1e-12)
+
+
+def test_what_is_of_d_s_gradient_says_so():
+    reg = regularizers
+    for term in (reg.r1(), reg.r2(), reg.wgan_gp(), reg.dragan()):
+        assert term.of_gradient and reg.total(reg.lecam_penalty(), term).of_gradient
+    for term in (reg.lecam_penalty(), reg.consistency(FLIPPED)):
+        assert not term.of_gradient and not reg.total(term, term).of_gradient
 
 
 def test_lecam_remembers_what_d_said():
-    penalty = regularizers.lecam_penalty(1.0, 0.75)
+    penalty = regularizers.lecam_penalty(1.0, 0.75, 0)
     memory, D = penalty.memory, lambda x, key=None: x[:, 0]
     for real, fake in ((4.0, -8.0), (2.0, -4.0)):
         real, fake = (jnp.full((3, 1), v, "float32") for v in (real, fake))
@@ -216,7 +274,10 @@ def doubling(step):
         (regularizers.r2(doubling), regularizers.r2(10.0)),
         (regularizers.wgan_gp(doubling), regularizers.wgan_gp(10.0)),
         (regularizers.dragan(doubling), regularizers.dragan(10.0)),
-        (regularizers.lecam_penalty(doubling), regularizers.lecam_penalty(10.0)),
+        (
+            regularizers.lecam_penalty(doubling, 0.9, 0),
+            regularizers.lecam_penalty(10.0, 0.9, 0),
+        ),
         (
             regularizers.consistency(
                 FLIPPED, doubling, lambda step: doubling(step) - 7

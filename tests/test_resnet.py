@@ -51,6 +51,8 @@ def torch_generator(p, z, label, sizes, at):
     kind = "ConditionalBatchNorm" if CLASSES and label is not None else "BatchNorm"
     x = F.linear(z, p["Dense_0"]["kernel"], p["Dense_0"]["bias"])
     x = x.view(len(z), *sizes[0], -1).permute(0, 3, 1, 2)
+    if sizes[0][0] == at:
+        x = attention(p["SelfAttention_0"], x)
     for i, (h, w) in enumerate(sizes[1:]):
         b = p[f"GeneratorBlock_{i}"]
 
@@ -66,13 +68,20 @@ def torch_generator(p, z, label, sizes, at):
     return torch.tanh(conv(p["Conv_0"], x))
 
 
-def torch_discriminator(p, x, label, downs, at):
+def torch_discriminator(p, x, label, downs, at, pool="sum"):
+    def act(b, i, x):
+        if f"GroupNorm_{i}" in b:  # over all of an image, then by channel
+            n = b[f"GroupNorm_{i}"]
+            x = F.layer_norm(x, x.shape[1:])
+            x = x * n["scale"][:, None, None] + n["bias"][:, None, None]
+        return F.relu(x)
+
     def down(x):
         return F.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False)
 
     for i in range(4):
         b = p[f"DiscriminatorBlock_{i}"]
-        y = F.relu(conv(b["Conv_0"], x if i == 0 else F.relu(x)))
+        y = act(b, 1, conv(b["Conv_0"], x if i == 0 else act(b, 0, x)))
         y = conv(b["Conv_1"], y)
         if i < downs:
             y = down(y)
@@ -82,7 +91,7 @@ def torch_discriminator(p, x, label, downs, at):
         x = x + y
         if i < downs and x.shape[2] == at:
             x = attention(p["SelfAttention_0"], x)
-    features = F.relu(x).sum((2, 3))
+    features = getattr(F.relu(x), pool)((2, 3))
     out = F.linear(features, p["Dense_0"]["kernel"], p["Dense_0"]["bias"])[:, 0]
     if label is not None:
         out = out + (p["Embed_0"]["embedding"][label] * features).sum(1)
@@ -112,7 +121,7 @@ def test_networks_are_torch_s_with_their_gradients(shape, classes):
 
     label = torch.tensor(np.array(LABEL)).long() if classes else None
     at = -(-shape[0] // 2)
-    sizes = [(4, 5), (7, 10), (14, 19)] if classes else [(3, 3), (6, 6), (12, 12)]
+    sizes = [(4, 5), (7, 10), (14, 19)] if classes else [(6, 6), (12, 12)]
     for function, params, twin in (
         (
             images,
@@ -147,6 +156,33 @@ def test_networks_are_torch_s_with_their_gradients(shape, classes):
         jax.tree.map(close, grads, expected)
 
 
+def test_a_wgan_gp_s_critic_is_torch_s():
+    """Mean pooling and LayerNorm, which the first block has none of."""
+    _, D = resnet.networks((12, 12, 3), 16, 8, pool="mean", layer_norm=True)
+    x = random.uniform(KEY, (4, 12, 12, 3), minval=-1)
+    params, stats = flax_net("D", D).init(KEY, x)
+    params = jax.tree.map(
+        lambda w: w + 0.3 * random.normal(random.fold_in(KEY, w.size), w.shape), params
+    )
+    norms = [name for block in params.values() for name in block if "Norm" in name]
+    assert len(norms) == 6 and not stats  # it judges each image by itself
+    got = D.apply({"params": params}, x)
+    expected = torch_discriminator(
+        twins.weights(params), nchw(x), None, 2, 0, pool="mean"
+    )
+    np.testing.assert_allclose(got, expected.detach(), rtol=1e-4, atol=1e-4)
+
+
+def test_images_of_48_pixels_begin_at_6_as_sngan_s():
+    """Miyato et al., table 5 of STL-10: G from 6x6x512, D down to 3x3x1024."""
+    G, D = resnet.networks((48, 48, 3))
+    assert G.channels == (512, 256, 128, 64)
+    assert D.channels == (64, 128, 256, 512, 1024) and D.downs == 4
+    variables = jax.eval_shape(lambda: G.init(KEY, jnp.zeros((1, 128))))
+    dense = variables["params"]["Dense_0"]["kernel"]
+    assert dense.shape == (128, 6 * 6 * 512)
+
+
 def test_sizes_are_the_published_ones():
     """Channels, and the parameters of mimicry's SNGAN at 32 pixels."""
 
@@ -166,7 +202,7 @@ def test_sizes_are_the_published_ones():
 
 
 @pytest.mark.parametrize(
-    "shape", ((28, 28, 1), (32, 32, 3), (48, 64, 3), (128, 128, 3), (5, 7, 1))
+    "shape", ((28, 28, 1), (32, 32, 3), (48, 64, 3), (128, 128, 3), (7, 9, 1))
 )
 def test_any_size_is_drawn_and_judged(shape):
     G, D = resnet.networks(shape, 2, 2, CLASSES, attention=min(shape[:2]) > 8)

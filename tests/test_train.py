@@ -32,6 +32,7 @@ from jaxgan.run import (
     train,
 )
 from jaxgan.run.images import write
+from jaxgan.run.keys import other_seed
 from jaxgan.types import UsageError
 
 ROOT = Path(__file__).parent.parent
@@ -388,8 +389,11 @@ def test_the_best_state_is_kept_besides_the_newest(options, judged):
     assert checkpoint.steps(Path(cfg.workdir) / "checkpoints") == [7]
     (best,) = load(cfg.workdir, Config, build, best=True)
     assert int(best.state.step) == 4
-    images, _ = draws.draw(best.model, best.state, 120)
+    seed = other_seed(cfg.seed, "following")
+    images, _ = draws.draw(best.model, best.state, 120, seed)
     np.testing.assert_array_equal(images[:5], seen[1])
+    reported, _ = draws.draw(best.model, best.state, 120, cfg.seed)
+    assert (reported[:5] != images[:5]).any((1, 2, 3)).all()
     (newest,) = load(cfg.workdir, Config, build)
     assert int(newest.state.step) == 7
 
@@ -472,6 +476,7 @@ def test_a_real_judge_compares_by_the_first_metric_named(
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     changes = {"data": "mnist", "evaluate_every": 3, "evaluate_num": 150, "steps": 6}
+    changes["evaluate_reference_num"] = 500
     cfg = options("run", evaluate_metrics=("classes", "fd"), **changes)
     go(cfg)
     best = checkpoint.best(Path(cfg.workdir) / "best")
@@ -483,8 +488,9 @@ def test_a_real_judge_compares_by_the_first_metric_named(
     model, state = found_again.model, found_again.state
     rows_of = metrics.Rows("samples", 150, (28, 28, 1))
     args = rows_of, data.load("mnist"), metrics.extractors.of_digits(), ("fd",), 150
-    judge = metrics.judge(*args, cfg.seed)
-    expected = judge.of(draws.samples(model, state, 150, cfg.seed))
+    seed = other_seed(cfg.seed, "following")
+    judge = metrics.judge(*args, seed, reference_num=500)
+    expected = judge.of(draws.samples(model, state, 150, seed))
     assert found[-1]["fd_mnist"] == pytest.approx(expected["fd_mnist"], rel=1e-6)
     digits = data.load("mnist", split="test")
     real = data.make("real", lambda i: digits.fetch(i)["image"], 150, (28, 28, 1))

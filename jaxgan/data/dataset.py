@@ -65,8 +65,9 @@ class Dataset(NamedTuple):
             (`files.VOID`) are not among them.
         levels: the largest value of a pixel: 255 of uint8 images, 65535 of uint16.
         splits: those that the data comes in, this one among them.
-        content: what is known of its images: "digits", "stacked_digits",
-            "painted_digits" or "chalk_digits" as they come with jaxgan; "" otherwise.
+        content: what is known of its images: "digits", MNIST's from wherever they are
+            loaded; "stacked_digits", "painted_digits", "chalk_digits", "emoji_tones" as
+            they come with jaxgan; "" otherwise.
     """
 
     name: str

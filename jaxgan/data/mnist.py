@@ -1,14 +1,17 @@
 """The MNIST that comes with jaxgan (its source and licence: `MNIST.md` here)."""
 
+import functools
+import hashlib
 from importlib import resources
 
 import numpy as np
 
 from jaxgan.data.arrays import fitted, from_arrays
+from jaxgan.data.dataset import Dataset
 from jaxgan.data.source import Request, Source
 from jaxgan.types import UsageError
 
-__all__ = ["SOURCE", "SPLITS", "read"]
+__all__ = ["SOURCE", "SPLITS", "holds", "read"]
 
 SPLITS = "train", "test"
 
@@ -36,6 +39,27 @@ def read(split: str) -> tuple[np.ndarray, np.ndarray]:
                 f": this Python cannot unpack it ({error}); use a Python built with"
                 " lzma",
             ) from error
+
+
+def holds(dataset: Dataset) -> bool:
+    """Whether images of 28x28x1 are MNIST's: all of 64 that lie spread over them, or of
+    as many as there are, are among the embedded ones, training and test.
+
+    Raises:
+        UsageError: see `read`.
+    """
+    index = np.linspace(0, dataset.size - 1, min(64, dataset.size)).astype(int)
+    images = dataset.fetch(index)["image"]
+    return images.dtype == np.uint8 and {*map(_hash, images)} <= _hashes()
+
+
+def _hash(image) -> bytes:
+    return hashlib.blake2b(image.tobytes(), digest_size=16).digest()
+
+
+@functools.cache
+def _hashes() -> frozenset[bytes]:
+    return frozenset(_hash(x) for split in SPLITS for x in read(split)[0])
 
 
 def _load(request: Request):

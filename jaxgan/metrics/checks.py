@@ -110,14 +110,15 @@ def check(
     columns: Mapping[str, Images | None] | None = None,
     measures: tuple[Measure, ...] = MEASURES,
     halved: bool = False,
+    reference_num: int | None = None,
     follow: bool = False,
 ) -> None:
     """Refuses what cannot be measured.
 
     Args:
         names: of measures.
-        samples, reference, extractor, num, columns, measures, halved: as `evaluate`
-            takes them; samples may be `Rows`.
+        samples, reference, extractor, num, columns, measures, halved, reference_num: as
+            `evaluate` takes them; samples may be `Rows`.
         follow: whether the first figure is to decide which state of a run is the best.
 
     Raises:
@@ -132,8 +133,9 @@ def check(
         )
         raise UsageError("metrics", names[0], reason)
     least = LEAST if any(one.of_set for one in chosen) else OF_EACH
-    if num < least:
-        raise UsageError("num", num, f"must be {least} or more.")
+    for option, count in (("num", num), ("reference_num", reference_num)):
+        if count is not None and count < least:
+            raise UsageError(option, count, f"must be {least} or more.")
     given = {"samples": samples, "reference": reference, **(columns or {})}
     for option, images in given.items():
         if images is not None:

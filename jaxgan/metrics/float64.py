@@ -13,6 +13,9 @@ except ImportError:  # jax below 0.8
 
 __all__ = ["enable_x64", "features", "float64", "same_dimensions", "widened"]
 
+BLOCK = 4096
+"""Rows that are looked at at a time."""
+
 
 def float64(fn):
     """Compiles `fn` so that its floating-point arrays are float64.
@@ -49,7 +52,8 @@ def features(name: str, x) -> np.ndarray:
     x = np.asarray(x)
     if x.ndim != 2:
         raise ValueError(f"{name} must be [N, D]; got shape {x.shape}.")
-    if bad := np.size(x) - np.count_nonzero(np.isfinite(x)):
+    blocks = (x[i : i + BLOCK] for i in range(0, len(x), BLOCK))  # x may be a file
+    if bad := sum(np.size(b) - np.count_nonzero(np.isfinite(b)) for b in blocks):
         raise ValueError(f"{name}: {bad} values are not finite.")
     return x if np.issubdtype(x.dtype, np.floating) else x.astype(np.float64)
 

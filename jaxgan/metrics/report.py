@@ -5,29 +5,26 @@ other images: of samples from noise a floor (real images against others) and a c
 (uniform noise), of translations an answer without learning and the real ones.
 """
 
+import dataclasses
 import functools
-import math
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
-
-import numpy as np
 
 from jaxgan.data import Dataset, over_white
 from jaxgan.metrics import checks, views
 from jaxgan.metrics.checks import Images, Rows
 from jaxgan.metrics.extractors import Extractor
-from jaxgan.metrics.measures import MEASURES, Measure
-from jaxgan.metrics.seen import Seen, see
+from jaxgan.metrics.figures import figures, with_errors
+from jaxgan.metrics.measures import MEASURES, Measure, of_neighbours
+from jaxgan.metrics.seen import see
 from jaxgan.types import silent
 
 __all__ = ["Judge", "evaluate", "judge", "table"]
 
-PARTS = 4
+FULL = 50_000
+"""Samples that figures called `fid50k_full` and `kid50k_full` are of."""
 BOUNDS = {"floor": None, "ceiling": None}
-ESTIMATES = "samples", "floor"
-"""Columns on whose size there are notes; a ceiling is no estimate."""
 
 
 def evaluate(
@@ -42,10 +39,19 @@ def evaluate(
     measures: tuple[Measure, ...] = MEASURES,
     aligned: bool = False,
     halved: bool = False,
+    reference_num: int | None = None,
+    training_set: bool = False,
     cache: Path | None = None,
     progress: Callable = silent,
 ) -> dict:
     """Measures samples, and beside them other images.
+
+    Samples and columns are as many, and each is compared with the same images, all of
+    the reference, so a figure and its floor differ by what the images are alone. Up to
+    0.2 these were `num` of the reference: a Fréchet distance from few is too large
+    (Chong and Forsyth, 2020, arXiv:1911.07023), so figures of then are larger, floors
+    included. Measures of neighbours, whose figures move with both sets' sizes, compare
+    with `num` still.
 
     All images are rows of data sets: "image" is what was drawn; beside it "target",
     what it should be, "label", "map", and "styled", the same drawn in its target's
@@ -60,14 +66,18 @@ def evaluate(
             None for these two.
         extractor: what images are compared by.
         names: of measures; None for all that suit the images and their number.
-        num: how many images of each at most; 100 or more, of figures that are means
-            over images 2 or more.
+        num: how many images of samples and of each column at most; 100 or more, of
+            figures that are means over images 2 or more.
         seed: decides which.
         measures: all that there are, `MEASURES` and others.
         aligned: row i of the samples, and of each column of as many rows, is of one
             example, as in translations; the same rows are taken of each.
         halved: the samples are made of the reference's own images: one half of them is
             measured, the other compared with. Only if `aligned`.
+        reference_num: how many images of the reference at most; None for all.
+        training_set: the reference is all that was trained on. Where all of it is
+            compared with 50,000 samples by Inception, the figures are called as they
+            are published, `fid50k_full` and `kid50k_full`.
         cache: a folder where features of real images are kept; see `see`.
         progress: see `types.silent`.
 
@@ -81,109 +91,62 @@ def evaluate(
     Raises:
         UsageError: see `check`.
     """
-    columns = BOUNDS if columns is None else columns
     samples, reference = over_white(samples), over_white(reference)
+    columns = BOUNDS if columns is None else columns
     columns = {name: one and over_white(one) for name, one in columns.items()}
-    few: list[str] = []
+    small: list[str] = []
     if names is None:
         if aligned:
-            all_of = samples, reference, *(one for one in columns.values() if one)
-            measures, few = checks.enough(measures, all_of, halved)
+            every = samples, reference, *filter(None, columns.values())
+            measures, small = checks.enough(measures, every, halved)
         names = checks.available(samples, extractor, measures)
     asked = names, samples, reference, extractor, num
-    checks.check(*asked, columns=columns, measures=measures, halved=halved)
+    limits: dict = {"halved": halved, "reference_num": reference_num}
+    checks.check(*asked, columns=columns, measures=measures, **limits)
     chosen = checks.select(names, samples, extractor, measures)
-    sets = samples, reference, columns
-    taken: dict[str, views.View]
-    if aligned:
-        taken, notes = views.aligned(*sets, num, seed, halved), []
-    else:
-        taken, notes = views.independent(*sets, num, seed)
+    how = samples, reference, columns, num, seed, halved, reference_num
+    taken, notes = (views.aligned if aligned else views.independent)(*how)
+    few, there = (len(taken[name].index) for name in ("samples", "reference"))
+    extractor = _published(extractor, few, training_set and there == reference.size)
     if not _compare(chosen):
         del taken["reference"]
-    elif halved:
-        notes = ["Distances are between halves of these images."]
+        notes = [] if halved else notes
+    if few < there and any(one.of_set is of_neighbours for one in chosen):
+        notes.append(_of_few(few, there))
     drawn = {"samples", *columns} if aligned else {"samples"}  # not worth keeping
-    seen = {
-        label: see(
-            *view, extractor, chosen, None if label in drawn else cache, progress, label
-        )
-        for label, view in taken.items()
-    }
+    seen = {}
+    for label, view in taken.items():
+        kept = None if label in drawn else cache
+        one = see(view.dataset, view.index, extractor, chosen, kept, progress, label)
+        seen[label] = dataclasses.replace(one, few=few)
     counts = {label: one.count for label, one in seen.items()}
-    figures, more = _report(chosen, seen, extractor)
-    own = (note for view in taken.values() for note in view.dataset.notes)
+    found, more = with_errors(chosen, seen, extractor)
+    notes = [*(n for view in taken.values() for n in view.dataset.notes), *notes]
     return {
-        "metrics": figures,
+        "metrics": found,
         "counts": counts,
         "reference": reference.name,
         "extractor": _described(extractor),
-        "notes": [*dict.fromkeys((*own, *few, *notes)), *more],
+        "notes": [*dict.fromkeys((*small, *notes)), *more],
     }
+
+
+def _of_few(few, there):
+    return (
+        "Precision, recall, density and coverage compare with "
+        f"{few} of the {there} real images."
+    )
+
+
+def _published(extractor: Extractor, num: int, whole: bool) -> Extractor:
+    """The extractor, with the names of what is published where that is what it is."""
+    if extractor.distance != "fid" or num != FULL or not whole:
+        return extractor
+    return extractor._replace(distance="fid50k_full", kernel="kid50k_full")
 
 
 def _compare(measures):
     return any("reference" in one.needs for one in measures)
-
-
-def _report(measures, seen, extractor):
-    """The table, and notes on the figures in it."""
-    real, samples = seen.pop("reference", None), seen["samples"]
-    found, notes = {}, []
-    for name, one in seen.items():
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            found[name] = _figures(measures, one, real, extractor)
-        if name in ESTIMATES:
-            label = "Value" if name == "samples" else name.capitalize()
-            notes += [f"{label}: {warning.message}" for warning in caught]
-    errors = _errors(measures, samples, real, extractor)
-    values = found.pop("samples")
-    figures = {
-        name: {
-            "value": _finite(value),
-            "error": _finite(errors[name]),
-            **{column: _finite(of.get(name)) for column, of in found.items()},
-        }
-        for name, value in values.items()
-    }
-    return figures, notes
-
-
-def _figures(measures, seen: Seen, real: Seen | None, extractor) -> dict:
-    """All figures, in the order of the measures."""
-    out: dict[str, float] = {}
-    for one, each in zip(measures, seen.each, strict=True):
-        if one.of_set:
-            out |= one.of_set(seen, real, extractor, 0)
-        out |= {name: float(x.mean()) for name, x in each.items()}
-    return out
-
-
-def _errors(measures, seen: Seen, real: Seen | None, extractor) -> dict:
-    """Standard errors; of measures of a set, rough ones by quarters."""
-    out: dict[str, float] = {}
-    for one, each in zip(measures, seen.each, strict=True):
-        if one.of_set:
-            out |= _rough_errors(one, seen, real, extractor)
-        deviations = {name: x.std(ddof=1) for name, x in each.items()}
-        out |= {name: float(x / seen.count**0.5) for name, x in deviations.items()}
-    return out
-
-
-def _rough_errors(measure, seen, real, extractor):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # quarters are no estimates
-        quarters = [
-            measure.of_set(seen.part(i, PARTS), real, extractor, 0)
-            for i in range(PARTS)
-        ]
-    spread = {k: np.std([q[k] for q in quarters], ddof=1) for k in quarters[0]}
-    return {name: float(value / PARTS**0.5) for name, value in spread.items()}
-
-
-def _finite(value):
-    return value if value is not None and math.isfinite(value) else None
 
 
 def _described(extractor: Extractor) -> dict:
@@ -217,6 +180,8 @@ def judge(
     measures: tuple[Measure, ...] = MEASURES,
     aligned: bool = False,
     halved: bool = False,
+    reference_num: int | None = None,
+    training_set: bool = False,
     cache: Path | None = None,
     progress: Callable = silent,
 ) -> Judge:
@@ -229,22 +194,29 @@ def judge(
     """
     samples, reference = _over_white(samples), over_white(reference)
     asked = names, samples, reference, extractor, num
-    checks.check(*asked, measures=measures, halved=halved, follow=True)
+    limits: dict = {"halved": halved, "reference_num": reference_num}
+    checks.check(*asked, measures=measures, follow=True, **limits)
     chosen = checks.select(names, samples, extractor, measures)
     sizes = samples.size, reference.size
-    index, taken = views.followed(*sizes, num, seed, aligned, halved)
+    args = *sizes, num, seed, aligned, halved, reference_num
+    index, taken = views.followed(*args)
+    whole = training_set and len(taken) == reference.size
+    extractor = _published(extractor, len(index), whole)
 
     @functools.cache
     def real():
-        return see(reference, taken, extractor, chosen, cache, progress, "reference")
+        args = reference, taken, extractor, chosen, cache, progress, "reference"
+        return dataclasses.replace(see(*args), few=len(index))
 
-    def figures(drawn):
+    def of(drawn):
         drawn = over_white(drawn)
         seen = see(drawn, index, extractor, chosen, None, progress, "samples")
-        return _figures(chosen, seen, real() if _compare(chosen) else None, extractor)
+        return figures(chosen, seen, real() if _compare(chosen) else None, extractor)
 
     figure = f"{names[0]} of {num} by {extractor.name} {extractor.digest}"
-    return Judge(figure, bool(chosen[0].lower_is_better), figures)
+    if _compare(chosen):
+        figure += f" against {len(taken)}"
+    return Judge(figure, bool(chosen[0].lower_is_better), of)
 
 
 def _over_white(images: Images) -> Images:
@@ -262,8 +234,8 @@ def table(result: dict) -> str:
     """The figures of a report for people."""
     columns = next(iter(result["metrics"].values()))
     lines = [f"{'':20}" + "".join(f"{column:>10}" for column in columns)]
-    for name, figures in result["metrics"].items():
-        shown = ("" if v is None else f"{v:.4g}" for v in figures.values())
+    for name, row in result["metrics"].items():
+        shown = ("" if v is None else f"{v:.4g}" for v in row.values())
         lines.append(f"{name:20}" + "".join(f"{v:>10}" for v in shown))
     counts = ", ".join(f"{n} {label}" for label, n in result["counts"].items())
     lines.append(

@@ -1,11 +1,8 @@
 """Images as measures see them: looked at once, in blocks, by all that is asked for."""
 
-import contextlib
 import functools
 import hashlib
 import math
-import warnings
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +14,7 @@ from jaxgan.data import Dataset, blocks, eight_bits
 from jaxgan.metrics import frechet, neighbours
 from jaxgan.metrics.extractors import Extractor
 from jaxgan.metrics.measures import OF_EXTRACTORS, Measure
+from jaxgan.metrics.outputs import Outputs
 from jaxgan.types import silent
 
 __all__ = ["PICTURES", "Seen", "see"]
@@ -42,21 +40,32 @@ class Seen:
     """By measure, its figures of each image, float64 `[N]`."""
     count: int = 0
     """N"""
+    few: int | None = None
+    """How many of them measures of neighbours look at, the first; None for all. Their
+    time grows with the product of two sets' sizes, and their figures with either."""
+    rough: bool = False
+    """Whether this is a part, of which no figure is reported but an error is told."""
 
     def part(self, i: int, of: int) -> "Seen":
         """Every so-many-th image, from the i-th on, without the figures of each."""
         sets = self.features, self.logits, self.pictures
         features, logits, pictures = (None if x is None else x[i::of] for x in sets)
-        return Seen(features, logits, pictures)
+        return Seen(features, logits, pictures, rough=True)
 
     @functools.cached_property
     def moments(self) -> frechet.Moments:
         assert self.features is not None
         return frechet.moments(self.features)
 
+    @property
+    def neighbours(self) -> np.ndarray:
+        """Features that measures of neighbours look at."""
+        assert self.features is not None
+        return self.features[: self.few]
+
     @functools.cached_property
     def radii(self) -> np.ndarray:
-        return neighbours.radii(self.features)
+        return neighbours.radii(self.neighbours)
 
 
 def see(
@@ -77,16 +86,16 @@ def see(
         measures: what is to be measured.
         cache: a folder where features are kept under the hash of the images, for which
             they are fetched once more, and of the extractor's weights, and found again;
-            None to do without.
+            None to do without. Those in files are not held in memory but mapped.
         progress: see `types.silent`.
         label: for it.
     """
     needs = {need for one in measures for need in one.needs}
-    runs, file, outputs = bool(needs & OF_EXTRACTORS), None, None
+    runs, outputs = bool(needs & OF_EXTRACTORS), Outputs(len(index))
     if runs and cache and extractor.digest:
-        file = _cached(extractor, dataset, index, cache)
-        outputs = _found_again(file)
-    runs = runs and outputs is None
+        content = _content(extractor, dataset, index)
+        outputs = Outputs(len(index), cache, content)
+        runs = not outputs.found_again()
     rows = index
     if not runs and not any(one.of_each for one in measures):
         rows = index[: PICTURES if "pictures" in needs else 0]
@@ -94,27 +103,21 @@ def see(
     size = max(1, min(extractor.block, len(rows), room))
     pictures: list[np.ndarray] = []
     each: list[list[dict]] = [[] for _ in measures]
-    found = []
     total = math.ceil(len(rows) / extractor.block)
     for some in progress(_parts(rows, extractor.block), total, label):
         fetched = eight_bits(dataset.fetch(some))
         if "pictures" in needs and sum(map(len, pictures)) < PICTURES:
             pictures.append(fetched["image"])
         if runs:
-            found.append(_run(extractor, fetched["image"]))
+            outputs.add(*_run(extractor, fetched["image"]))
         for figures, one in zip(each, measures, strict=True):
             if one.of_each and one.fields <= fetched.keys():
                 figures += _of_each(one, fetched, size, extractor)
     if runs:
-        parts, of_logits = zip(*found, strict=True)
-        logits = None if of_logits[0] is None else np.concatenate(of_logits)
-        outputs = np.concatenate(parts), logits
-        if file:
-            _keep(file, *outputs)
+        outputs.keep()
     kept = np.concatenate(pictures)[:PICTURES] if pictures else None
     joined = tuple(_joined(figures) for figures in each)
-    features, logits = outputs or (None, None)
-    return Seen(features, logits, kept, joined, len(index))
+    return Seen(outputs.features, outputs.logits, kept, joined, len(index))
 
 
 def _parts(index, size):
@@ -141,37 +144,10 @@ def _joined(figures):
     return {name: np.concatenate([x[name] for x in figures]) for name in names}
 
 
-def _cached(extractor, dataset, index, cache):
+def _content(extractor, dataset, index) -> str:
+    """The hash of images and of what they are looked at by."""
     content = hashlib.sha256(f"{__version__} {extractor.digest}".encode())
     for rows in _parts(index, extractor.block):
         images = eight_bits(dataset.fetch(rows))["image"]
         content.update(f"{images.shape}".encode() + images.tobytes())
-    return cache / f"{content.hexdigest()}.npz"
-
-
-def _found_again(file):
-    """Features and logits of a file, or None."""
-    if not file.exists():
-        return None
-    try:
-        with file.open("rb") as opened, np.load(opened) as arrays:
-            return arrays["features"], arrays.get("logits")
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        file.unlink()  # cut short; it is made anew
-    return None
-
-
-def _keep(file, features, logits):
-    arrays = {} if logits is None else {"logits": logits}
-    partial = file.with_suffix(".partial")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as out:
-            np.savez(out, features=features, **arrays)
-        partial.replace(file)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        warnings.warn(
-            f"Features are not kept in {file.parent}: {error.strerror}.", stacklevel=3
-        )
+    return content.hexdigest()

@@ -27,53 +27,60 @@ ROUNDING = 10 * math.log10(255**2 * 12)
 """PSNR in dB of an error that is uniform within one level of 8 bits."""
 
 
-def psnr(a, b, data_range: float = 255):
+def psnr(a, b, data_range: float | None = None):
     """Peak signal-to-noise ratio in dB, infinite for equal images.
 
     Args:
         a: images `[B, H, W, C]`, float or integer.
         b: others of the same shape.
-        data_range: largest less least value that a pixel may have.
+        data_range: largest less least value that a pixel may have: 2 of images in
+            [-1, 1]. Two of uint8, or of uint16, have that of their dtype by default;
+            others have none that can be told from them.
 
     Returns:
         Float `[B]`.
 
     Raises:
-        ValueError: their shapes differ or are not of images.
+        ValueError: their shapes differ or are not of images, or `data_range` is missing
+            or not above 0.
     """
+    data_range = _range("psnr", a, b, data_range)
     a, b = _images("psnr", a, b)
     error = ((a - b) ** 2).mean((1, 2, 3))
     return 20 * math.log10(data_range) - 10 * jnp.log10(error)
 
 
-def ssim(a, b, data_range: float = 255):
+def ssim(a, b, data_range: float | None = None):
     """Structural similarity, at most 1 (Wang et al., 2004).
 
     With the paper's Gaussian window, 11x11 of deviation 1.5, where it lies inside the
     images; the mean over places and channels. Arguments, result and errors as `psnr`;
     images must be 11 pixels or more each way.
     """
+    data_range = _range("ssim", a, b, data_range)
     a, b = _images("ssim", a, b, WINDOW)
     return _similarity(a, b, data_range)[0].mean(1)
 
 
-def ms_ssim(a, b, data_range: float = 255):
+def ms_ssim(a, b, data_range: float | None = None):
     """SSIM over scales (Wang, Simoncelli and Bovik, 2003), 0 ... 1.
 
-    Five scales, each half the one before, as the paper has them for images of 176
-    pixels and more; of smaller images the scales that have room for the window, their
-    exponents divided by their sum. Per channel, then the mean. Arguments, result and
-    errors as `ssim`.
+    Five scales, each half the one before, with the paper's exponents, whose sum is
+    1.0001, for images of 176 pixels and more; of smaller images the scales that have
+    room for the window, their exponents divided by their sum. Per channel, then the
+    mean. Arguments, result and errors as `ssim`.
     """
+    data_range = _range("ms_ssim", a, b, data_range)
     a, b = _images("ms_ssim", a, b, WINDOW)
     room = int(math.log2(min(a.shape[1:3]) / WINDOW)) + 1
     exponents = SCALES[:room]
+    whole = 1.0 if room >= len(SCALES) else sum(exponents)
     product: jax.Array | float = 1.0
     for i, exponent in enumerate(exponents):
         similarity, contrast = _similarity(a, b, data_range)
         last = i == len(exponents) - 1
         factor = jnp.maximum(similarity if last else contrast, 0)
-        product = product * factor ** (exponent / sum(exponents))
+        product = product * factor ** (exponent / whole)
         if not last:
             a, b = halved(a), halved(b)
     return jnp.mean(product, 1)
@@ -127,7 +134,7 @@ def full_reference(images, target) -> dict[str, np.ndarray]:
     }
     if images.shape[-1] == 3:
         a, b = ((x @ TO_YIQ[0])[..., None] for x in (images, target))
-        found |= {"psnr_y": _limited_psnr(a, b), "ssim_y": ssim(a, b)}
+        found |= {"psnr_y": _limited_psnr(a, b, 255), "ssim_y": ssim(a, b, 255)}
     return found
 
 
@@ -136,8 +143,23 @@ def absolute_distance(a, b) -> np.ndarray:
     return np.abs(a.astype(np.int16) - b).mean((1, 2, 3)) / 255
 
 
-def _limited_psnr(a, b):
-    return np.minimum(psnr(a, b), ROUNDING)
+def _limited_psnr(a, b, data_range=None):
+    return np.minimum(psnr(a, b, data_range), ROUNDING)
+
+
+def _range(name, a, b, data_range):
+    """The range of pixels, from the dtype of 8 or 16 bits where it is not given."""
+    kinds = {str(jnp.asarray(x).dtype) for x in (a, b)}
+    if data_range is None and len(kinds) == 1 and kinds <= {"uint8", "uint16"}:
+        return float(jnp.iinfo(kinds.pop()).max)
+    if data_range is None:
+        raise ValueError(
+            f"{name}: images of {' and '.join(sorted(kinds))} need a data_range, the "
+            "largest less the least value that a pixel may have: 2 in [-1, 1]."
+        )
+    if not data_range > 0:
+        raise ValueError(f"{name}: data_range {data_range} must be above 0.")
+    return data_range
 
 
 def _images(name, a, b, least=1):

@@ -81,15 +81,17 @@ def batch_norm(train: bool, **kwargs) -> nn.BatchNorm:
     )
 
 
-Norm = Literal["batch", "instance", "layer", "none"]
+Norm = Literal["batch", "instance", "affine_instance", "layer", "none"]
 
 
 def normalization(kind: Norm, train: bool, dtype=None) -> Callable:
     """`x -> x`, a layer of the kind: over the batch, over each image, or none.
 
     Instance normalization (Ulyanov et al., 2016, arXiv:1607.08022) is of each channel
-    by itself, here without scale and shift, as in CycleGAN: what is even over an image
-    is lost. An image of one pixel would have nothing left, so there is none for it.
+    by itself, "instance" without scale and shift, as in CycleGAN, "affine_instance"
+    with them, which is batch norm of a single image, as in pix2pix: what is even over
+    an image is lost. An image of one pixel would have nothing left, so there is none
+    for it.
     Layer normalization (Ba et al., 2016, arXiv:1607.06450) is of all channels together,
     and keeps how they compare.
     """
@@ -99,7 +101,14 @@ def normalization(kind: Norm, train: bool, dtype=None) -> Callable:
         return nn.GroupNorm(num_groups=1, epsilon=1e-5, dtype=dtype)
     if kind == "none":
         return lambda x: x
-    norm = nn.InstanceNorm(epsilon=1e-5, dtype=dtype, use_bias=False, use_scale=False)
+    affine = kind == "affine_instance"
+    norm = nn.InstanceNorm(
+        epsilon=1e-5,
+        dtype=dtype,
+        use_bias=affine,
+        use_scale=affine,
+        scale_init=dcgan_scale,
+    )
     return lambda x: norm(x) if x.shape[1] * x.shape[2] > 1 else x
 
 

@@ -3,7 +3,9 @@
 Images are in [-1, 1] and of any size. Weights from N(0, 0.02²), LeakyReLU 0.2 on the
 way down, ReLU on the way up. Normalization is of each image by itself, which batch norm
 of a single image is, so that a translation does not depend on what it shares a batch
-with; `norm="batch"` is the paper's for larger batches.
+with: `norm="affine_instance"` is what the authors' program (phillipi/pix2pix) comes to
+with its batch of 1, scale and shift included; by default, as in their later one in
+PyTorch, there are neither. `norm="batch"` is the paper's for larger batches.
 """
 
 from collections.abc import Sequence

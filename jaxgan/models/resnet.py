@@ -2,14 +2,15 @@
 
 Gulrajani et al., 2017, arXiv:1704.00028; Miyato et al., 2018, arXiv:1802.05957, tables
 3 to 6; Miyato and Koyama, 2018, arXiv:1802.05637; Zhang et al., 2019, arXiv:1805.08318.
-Images are in [-1, 1] and of any size, halved as by DCGAN's (`dcgan.stages`). Given
-labels, G has conditional BatchNorm and D a projection head. D is without normalization:
+Images are in [-1, 1] and of any size, halved as by DCGAN's (`dcgan.stages`), in G until
+a side is 6 or less: 48x48 images begin at 6x6, as SNGAN's of STL-10 do. Given labels, G
+has conditional BatchNorm and D a projection head. D is without normalization:
 `spectral.normalized(D)` is SNGAN's.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -18,10 +19,12 @@ from jaxgan.models.dcgan import stages
 from jaxgan.models.layers import (
     ConditionalBatchNorm,
     Conv,
+    Norm,
     SelfAttention,
     batch_norm,
     downsample,
     full_precision,
+    normalization,
     upsample,
 )
 from jaxgan.types import UsageError
@@ -33,6 +36,9 @@ __all__ = [
     "GeneratorBlock",
     "networks",
 ]
+
+BASE = 6
+"""The longest short side that G begins with."""
 
 xavier = nn.initializers.xavier_uniform()
 xavier_relu = nn.initializers.variance_scaling(2.0, "fan_avg", "uniform")
@@ -63,17 +69,24 @@ class DiscriminatorBlock(nn.Module):
     down: bool
     first: bool = False
     dtype: Any = jnp.float32
+    norm: Norm = "none"
+    """Before each ReLU; "layer" or "none". The first block has none."""
 
     @nn.compact
     def __call__(self, x):
         conv = partial(Conv, self.channels, dtype=self.dtype)
+
+        def act(x):
+            kind: Norm = "none" if self.first else self.norm
+            return nn.relu(normalization(kind, True, self.dtype)(x))
+
         inner = Conv(
             self.channels if self.first else x.shape[-1],
             (3, 3),
             kernel_init=xavier_relu,
             dtype=self.dtype,
         )
-        y = nn.relu(inner(x if self.first else nn.relu(x)))
+        y = act(inner(x if self.first else act(x)))
         y = conv((3, 3), kernel_init=xavier_relu)(y)
         if self.down:
             x, y = downsample(x), downsample(y)
@@ -95,7 +108,7 @@ class Generator(nn.Module):
 
     @nn.compact
     def __call__(self, z, label=None, train: bool = True):
-        *larger, (h, w) = stages(self.shape)
+        *larger, (h, w) = stages(self.shape, BASE)
 
         def norm():
             if not self.num_classes:
@@ -106,6 +119,7 @@ class Generator(nn.Module):
         first, *rest = self.channels
         x = nn.Dense(h * w * first, kernel_init=xavier, dtype=self.dtype)(z)
         x = x.reshape(-1, h, w, first)
+        x = SelfAttention(dtype=self.dtype)(x) if h == self.attention else x
         for channels, size in zip(rest, larger[::-1], strict=True):
             x = GeneratorBlock(channels, size, norm, dtype=self.dtype)(x)
             if size[0] == self.attention:
@@ -131,15 +145,20 @@ class Discriminator(nn.Module):
     """The height of the stage that has self-attention; 0 for none."""
     dtype: Any = jnp.float32
     outputs: int = 0
+    pool: Literal["sum", "mean"] = "sum"
+    """How places become features: the sum of SNGAN, or the mean of WGAN-GP."""
+    norm: Norm = "none"
+    """Of the blocks: "none", or "layer", as WGAN-GP's of 64x64 images."""
 
     @nn.compact
     def __call__(self, x, label=None):
         for i, channels in enumerate(self.channels):
             down = i < self.downs
-            x = DiscriminatorBlock(channels, down, i == 0, dtype=self.dtype)(x)
+            x = DiscriminatorBlock(channels, down, i == 0, self.dtype, self.norm)(x)
             if down and x.shape[1] == self.attention:
                 x = SelfAttention(dtype=self.dtype)(x)
-        features = nn.relu(x).sum((1, 2))
+        x = nn.relu(x)
+        features = x.sum((1, 2)) if self.pool == "sum" else x.mean((1, 2))
         dense = partial(nn.Dense, kernel_init=xavier, dtype=self.dtype)
         logits = full_precision(dense(1)(features)[:, 0])
         if self.num_classes:
@@ -162,6 +181,8 @@ def networks(
     num_classes: int = 0,
     attention: bool = False,
     dtype=jnp.float32,
+    pool: Literal["sum", "mean"] = "sum",
+    layer_norm: bool = False,
 ) -> tuple[Generator, Discriminator]:
     """The pair for images of one shape, from 28x28x1 up.
 
@@ -178,11 +199,16 @@ def networks(
         attention: self-attention where a quarter of the height is left, half up to 32
             pixels (SAGAN; 32 of 128).
         dtype: what they compute in; parameters are float32.
+        pool: how D's places become features: "sum" is SNGAN's, "mean" WGAN-GP's (its
+            authors' `gan_cifar_resnet.py`; D's of 64x64 there has every place's own).
+        layer_norm: LayerNorm in D's blocks, WGAN-GP's of 64x64 (`gan_64x64.py`; that of
+            CIFAR-10 has none). Layer norm here has one scale for a channel, as theirs.
 
     Raises:
-        UsageError: the images are not larger than 4x4, with attention 8x8.
+        UsageError: the images are not larger than 6x6, with attention 8x8.
     """
     sizes = stages(shape)
+    ups = len(stages(shape, BASE)) - 1
     downs, small = len(sizes) - 1, max(shape[:2]) <= 32
     if attention and downs < 2:
         size = f"{shape[0]}x{shape[1]}"
@@ -192,13 +218,21 @@ def networks(
     at = sizes[1 if small else 2][0] if attention else 0
     if small:
         g_width, d_width = g_width or 256, d_width or 128
-        g, d, downs = [g_width] * (downs + 1), [d_width] * 4, min(2, downs)
+        g, d, downs = [g_width] * (ups + 1), [d_width] * 4, min(2, downs)
     else:
         g_width, d_width = g_width or 64, d_width or 64
-        g = [g_width << min(i, 4) for i in range(downs + 1)][::-1]
+        g = [g_width << min(i, 4) for i in range(ups + 1)][::-1]
         d = [d_width << min(i, 4) for i in range(downs + 1)]
     h, w, c = shape
     return (
         Generator((h, w, c), tuple(g), num_classes, at, dtype),
-        Discriminator(tuple(d), downs, num_classes, at, dtype),
+        Discriminator(
+            tuple(d),
+            downs,
+            num_classes,
+            at,
+            dtype,
+            pool=pool,
+            norm="layer" if layer_norm else "none",
+        ),
     )

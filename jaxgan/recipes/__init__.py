@@ -9,13 +9,15 @@ a schedule, or what D is shown:
     WGAN             loss=losses.wasserstein, clip=0.01, n_critic=5     1701.07875
     WGAN-GP          loss=losses.wasserstein, penalty=wgan_gp(10), n_critic=5
                                                                         1704.00028
+    WGAN-LP          the same with penalty=wgan_gp(10, one_sided=True)  1709.08894
     DRAGAN           penalty=dragan(10)                                 1705.07215
     R1               penalty=r1(10)                                     1801.04406
     SNGAN            loss=losses.hinge, D=spectral.normalized(D)        1802.05957
     projection cGAN  the same with labels, D's from models.resnet       1802.05637
     SAGAN            both networks normalized and with attention        1805.08318
     RpGAN            loss=losses.relativistic_logistic                  1807.00734
-    R3GAN            the same with penalty=total(r1(gamma), r2(gamma))  2501.05441
+    RaGAN            loss=losses.relativistic_average_logistic          1807.00734
+    R3GAN            RpGAN with penalty=total(r1(gamma), r2(gamma))     2501.05441
     PacGAN           D=models.packed(D, 2)                              1712.04086
     DiffAugment      augment=augment.diff_augment()                     2006.10738
     ADA              augment=augment.adaptive()                         2006.06676

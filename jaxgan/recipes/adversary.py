@@ -11,9 +11,16 @@ from jaxgan.losses import AdversarialLoss
 from jaxgan.models.net import Net
 from jaxgan.phases import Phase, carry
 from jaxgan.regularizers import Judged, Term
-from jaxgan.types import TrainState
+from jaxgan.types import TrainState, UsageError
 
-__all__ = ["Adversary", "Verdict", "adversary", "at_once", "over_scales"]
+__all__ = [
+    "Adversary",
+    "Verdict",
+    "adversary",
+    "at_once",
+    "mixes",
+    "over_scales",
+]
 
 
 class Verdict(NamedTuple):
@@ -58,11 +65,14 @@ def adversary(
     Args:
         D: `(images, *given) -> output`.
         loss: what D and G minimize, the mean over examples, patches and scales.
-        penalty: added to D's loss.
+        penalty: added to D's loss; of D's gradient, only if D has no BatchNorm.
         augment: what D is shown in place of images, in D's step and in G's.
         logits: `output -> logits [B, ...]`, or a list of them, of several scales.
         weight: of the loss in D's, beside 1 of the penalty.
         suffix: of names in `state.memory` and of metrics, where there are two judges.
+
+    Raises (the returned `judge`, when it is traced):
+        UsageError: the penalty is of D's gradient at each image, and D mixes images.
     """
     shown, adapted, memories = _augmentation(augment, f"augment{suffix}")
     if penalty is not None:
@@ -93,7 +103,30 @@ def adversary(
             phase = carry(name, value, phase)
         return phase
 
-    return Adversary(_judge(D, shown, logits), d_loss, g_loss, keeping)
+    judge = _judge(D, shown, logits)
+    if penalty is not None and penalty.of_gradient:
+        judge = _of_each(D, judge)
+    return Adversary(judge, d_loss, g_loss, keeping)
+
+
+def mixes(net: Net, state: TrainState) -> bool:
+    """Whether it normalizes images by the batch that they are in."""
+    return bool("batch_stats" in state.stats[net.name] or net.averages)
+
+
+def _of_each(D, judge):
+    """The judge, refusing a D with statistics of a batch."""
+
+    def checked(state, *args, **kwargs):
+        if mixes(D, state):
+            reason = (
+                f"is of {D.name}'s gradient at each image, which its BatchNorm mixes; "
+                "give a D without, or with another normalization."
+            )
+            raise UsageError("penalty", None, reason)
+        return judge(state, *args, **kwargs)
+
+    return checked
 
 
 def _judge(D, shown, logits):
@@ -161,7 +194,7 @@ def at_once(net: Net, state: TrainState, *batches):
     that share them keep theirs. A network with BatchNorm, which would mix them, is run
     on one after the other.
     """
-    if "batch_stats" in state.stats[net.name] or net.averages:
+    if mixes(net, state):
         return [net(state, images) for images in batches]
     n, woven = len(batches), jnp.stack(batches, 1)
     out = net(state, woven.reshape(-1, *woven.shape[2:]))

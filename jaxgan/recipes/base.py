@@ -8,7 +8,7 @@ from jax import random
 
 from jaxgan.models.net import Net, standing
 from jaxgan.phases import Phase, game, prepared, refresh
-from jaxgan.recipes.adversary import Adversary
+from jaxgan.recipes.adversary import Adversary, mixes
 from jaxgan.tasks import Task, noise
 from jaxgan.types import Draw, Model, Produce, TrainState, merge
 
@@ -20,6 +20,7 @@ __all__ = [
     "players",
     "prepare",
     "shared",
+    "translate",
     "translated",
     "translation",
 ]
@@ -196,10 +197,28 @@ def translation(G: Net, task: Task) -> Draw:
     """A draw by G's averaged weights, with its dropout."""
 
     def run(state, given, key):
-        drawn = averaged(G, state, *given, rngs={"dropout": key})
+        drawn = translate(G, state, given, key)
         return jnp.clip(task.finish(given, drawn), -1, 1)
 
     return Draw(task, run)
+
+
+def translate(G: Net, state: TrainState, given: tuple, key):
+    """G's output, of its averaged weights, for each image as if it came alone.
+
+    With BatchNorm each is normalized by itself, as pix2pix's authors have it, whose
+    batch is of one image: what comes of an image depends on no other, so that what is
+    measured is what `translate` writes. (Statistics of training are of the live weights
+    and are not kept; there is no noise from which to gather others.)
+    """
+    if not mixes(G, state):
+        return averaged(G, state, *given, rngs={"dropout": key})
+
+    def alone(row, key):
+        row = jax.tree.map(lambda x: x[None], row)
+        return averaged(G, state, *row, rngs={"dropout": key})[0]
+
+    return jax.vmap(alone)(given, random.split(key, len(given[0])))
 
 
 def prepare(task: Task) -> Callable:

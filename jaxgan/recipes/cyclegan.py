@@ -5,6 +5,7 @@ going there and back must lead home (equations 1 to 3). Each D also sees fakes o
 earlier steps, from a pool of 50 (section 4, after Shrivastava et al., 2017).
 """
 
+from functools import partial
 from typing import Any
 
 from jax import random
@@ -16,7 +17,7 @@ from jaxgan.losses import l1
 from jaxgan.models.net import Net
 from jaxgan.phases import carry, ema, share, update
 from jaxgan.recipes.adversary import adversary, at_once
-from jaxgan.recipes.base import assemble, averaged, shared
+from jaxgan.recipes.base import assemble, shared, translate
 from jaxgan.regularizers import Term
 from jaxgan.types import Draw, Model, Schedule
 
@@ -115,8 +116,7 @@ def cyclegan(
         return {G.name: a, F.name: b, D_a.name: a, D_b.name: b}
 
     def draw(net, reverse):
-        run = lambda state, given, key: averaged(net, state, *given)  # noqa: E731
-        return Draw(tasks.paired(reverse), run)
+        return Draw(tasks.paired(reverse), partial(translate, net))
 
     return assemble(
         (G, F, D_a, D_b),

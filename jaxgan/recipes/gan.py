@@ -52,7 +52,9 @@ def gan(
         d_tx: D's optimizer.
         loss: what D and G minimize.
         penalty: added to D's loss, at images as they are before `augment`.
-        n_critic: steps of D for one of G, which is on steps 0, n_critic, 2 n_critic, …
+        n_critic: steps of D for one of G, which follows the last of them, on steps
+            n_critic - 1, 2 n_critic - 1, … (arXiv:1701.07875, algorithm 1; its authors'
+            program also gives the critic 100 steps for each of G's first 25).
         clip: D's weights are clipped to ± this after each of its updates.
         augment: what D is shown in place of images of both kinds.
         play: `(d_step, g_step) -> phase`, what a step does instead of one, then other.
@@ -88,7 +90,7 @@ def gan(
     if play:
         phases = play(d_step, g_step), average
     elif n_critic > 1:
-        phases = d_step, every(n_critic, chain(g_step, average))
+        phases = d_step, every(n_critic, chain(g_step, average), n_critic - 1)
     elif share_fakes:
         phases = share("fake", G.name, generator(G, task), d_step, g_step), average
     else:

@@ -3,6 +3,8 @@
 G minimizes its loss against the D that D would become in some more steps (eq. 8), and
 its gradient goes through those steps (eq. 11): it sees how D will answer, and does not
 run after one mode. Steps are pure functions, so this is D's own step inside G's loss.
+Whoever differentiates steps, of any recipe, needs optimizers that have a gradient: that
+of Adam's square root is infinite at 0, so give `optax.adam(..., eps_root=1e-8)`.
 """
 
 from jax import lax, random
@@ -37,7 +39,8 @@ def unrolled(
         latent_dim: the dimension of z, drawn from N(0, I).
         g_tx: G's optimizer, an optax transform.
         d_tx: D's optimizer, also in the steps ahead, and differentiated: Adam needs an
-            `eps_root` above 0, or weights without gradient make G's NaN.
+            `eps_root` above 0, or weights without gradient make G's NaN, such as the
+            last bias with a relativistic loss, which it does not change.
         steps: K, how many steps ahead; 0 is the GAN that does not look.
         loss: what D and G minimize.
         ema_decay: of G's averaged weights, per step.

@@ -107,7 +107,8 @@ class Evaluate(Trained):
     without learning."""
 
     num: Count = 10000
-    """How many samples or translations, and at most how many real images."""
+    """How many samples or translations, and real images beside them. By Inception,
+    50000 against all training images are the fid50k_full and kid50k_full of papers."""
     metrics: tuple[str, ...] | None = None
     """What to measure; default all that there is for such images."""
     data: str | None = None
@@ -116,6 +117,8 @@ class Evaluate(Trained):
     that it was trained on."""
     reference: str | None = None
     """Real images, as --data takes them in training; default the run's own."""
+    reference_num: Annotated[int | None, Range(1)] = None
+    """At most how many real images to compare with; default all."""
     back: bool = False
     """The other way (CycleGAN)."""
     inception_weights: Annotated[str | None, FILE] = None
@@ -247,14 +250,19 @@ def _report(options: Evaluate, loaded: Loaded) -> dict:
             names=options.metrics,
             num=options.num,
             seed=options.seed,
+            reference_num=options.reference_num,
+            training_set=options.reference is None,
             measures=loaded.measures,
         )
     except UsageError as error:
         real = "reference" if options.reference else "data"
         names = {"reference": real, "floor": real, "samples": "data", "real": "data"}
         raise error.renamed(names.get(error.option or "", error.option)) from None
+    if held_out := loaded.run.held_out:
+        apart = f"{held_out} of its images were held out to choose the best state by."
+        notes = (*notes, apart)
     result["notes"] = [*dict.fromkeys([*notes, *result["notes"]])]
-    settled = any("batch_stats" in stats for stats in state.stats.values())
+    settled = draws.settles(loaded.model, state)
     return result | {
         "batch_norm": "standing statistics" if settled else None,
         "workdir": str(loaded.path),

@@ -70,7 +70,9 @@ class Config:
     """Steps between evaluations, 0 for none; the state of the best first figure is
     kept besides the newest, for `sample --best` and `evaluate --best`."""
     evaluate_num: Annotated[Count, FREE] = 5000
-    """How many samples to evaluate, and at most how many real images."""
+    """How many samples to evaluate."""
+    evaluate_reference_num: Annotated[int | None, FREE, Range(1)] = None
+    """At most how many real images to compare them with; default all."""
     evaluate_metrics: Annotated[tuple[str, ...], FREE] = ("fd",)
     """What to measure of them, as in `evaluate --help`; the first decides the best."""
     inception_weights: Annotated[str | None, FREE, FILE] = None

@@ -22,6 +22,7 @@ __all__ = [
     "network",
     "plain",
     "samples",
+    "settles",
     "translations",
 ]
 
@@ -38,6 +39,13 @@ KEPT = {"label": "label", "input_label": "label", "map": "map"}
 def from_noise(of: Draw) -> bool:
     """Whether it draws from noise alone, and no image is given."""
     return of.task.target is None
+
+
+def settles(model: Model, state) -> bool:
+    """Whether statistics are gathered anew: G has BatchNorm, and draws from noise."""
+    settle = jax.make_jaxpr(lambda state: model.settle(state, random.key(0)))
+    of = settle(state).jaxpr
+    return any(a is not b for a, b in zip(of.invars, of.outvars, strict=True))
 
 
 def live(state):

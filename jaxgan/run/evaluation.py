@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from jaxgan.data import Dataset
 from jaxgan.metrics import MEASURES, Rows, extractors, report
 from jaxgan.run import draws, workdir
+from jaxgan.run.keys import other_seed
 from jaxgan.run.progress import bars
 from jaxgan.run.sides import sides
 from jaxgan.types import Draw, Model, UsageError
@@ -16,6 +17,7 @@ __all__ = ["Followed", "evaluate", "extractor_for", "follow", "main_draw"]
 FOLLOWING = {
     "metrics": "evaluate_metrics",
     "num": "evaluate_num",
+    "reference_num": "evaluate_reference_num",
     "reference": "data",
     "samples": "data",
 }
@@ -55,13 +57,18 @@ def follow(
 ) -> Followed:
     """Measures a run's draws against the same real images each time.
 
+    What is drawn has latents of its own, so that the state that is best by them is not
+    chosen by those that `evaluate` reports.
+
     Args:
         cfg: the run's options.
         model: its model.
         dataset: what it is trained on, and compared with.
-        held_out: what it is to translate.
+        held_out: what it is to translate: images held out from training, or `dataset`,
+            of which then one half is translated and the other compared with.
         measures: what there is to measure.
-        seed: decides what is drawn, and which images are taken.
+        seed: of the run; another made of it decides what is drawn, and which images are
+            taken.
         folder: where the best state is kept.
         mesh: the devices.
 
@@ -70,13 +77,16 @@ def follow(
     """
     of = model.draws[main_draw(model)]
     extractor = extractor_for(of, cfg.inception_weights, dataset, mesh)
+    seed = other_seed(seed, "following")
     names, num = cfg.evaluate_metrics, cfg.evaluate_num
     options: dict[str, Any] = {
         "measures": measures,
+        "reference_num": cfg.evaluate_reference_num,
         "cache": workdir.cache("features"),
         "progress": bars,
     }
     if draws.from_noise(of):
+        options["training_set"] = True
         fields = frozenset({"image", *of.task.needs})
         rows = Rows("samples", num, dataset.shape, fields, dataset.content)
         reference = dataset
@@ -126,6 +136,8 @@ def evaluate(
     names,
     num: int,
     seed: int,
+    reference_num: int | None = None,
+    training_set: bool = False,
     measures=MEASURES,
 ) -> dict:
     """One report of what a model draws.
@@ -142,6 +154,8 @@ def evaluate(
         names: of measures; None for all that suit.
         num: how many images at most.
         seed: decides what is drawn, and which images are taken.
+        reference_num: how many real images at most to compare with; None for all.
+        training_set: the reference is all that the model was trained on.
         measures: what there is to measure.
 
     Raises:
@@ -150,6 +164,7 @@ def evaluate(
     of = model.draws[name]
     options: dict[str, Any] = {
         "measures": measures,
+        "reference_num": reference_num,
         "cache": workdir.cache("features"),
         "progress": bars,
     }
@@ -161,6 +176,7 @@ def evaluate(
             model, state, num, seed, num_classes=num_classes, labels=labels, name=name
         )._replace(content=reference.content)
         columns = {"floor": floor, "ceiling": None}
+        options["training_set"] = training_set
         args = drawn, reference, columns, extractor, names, num, seed
         result = report.evaluate(*args, **options)
         taken = "in turn" if labels is None else f"as often as in {reference.name}"

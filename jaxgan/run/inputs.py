@@ -108,17 +108,20 @@ def change(cfg: config.Config, shape) -> Change:
 def test_images(
     cfg: config.Config, dataset: Dataset, spec: str | None = None, sources=SOURCES
 ) -> tuple[Dataset | None, tuple[str, ...]]:
-    """The test split of a data set that was loaded, or else that for validation, if
-    there is one, and notes."""
+    """The test split of a data set that was loaded, or else that for validation, and
+    notes; None, and why, where there is none of use."""
     split = _held_out(dataset.splits)
     if split is None:
-        return None, ()
+        return None, (f"There are no test images: {dataset.name} has none apart.",)
     note = f"Images held out are those of the split {split}; there is no split test."
-    notes = () if split == "test" else (note,)
     try:
-        return load(cfg, spec, sources=sources, split=split), notes
+        found = load(cfg, spec, sources=sources, split=split)
     except UsageError as error:  # a folder of training files alone
         return None, (f"There are no test images: {error.worded(settings.flag)}",)
+    if found.shape != dataset.shape:
+        sizes = f"of {found.shape}, those of training of {dataset.shape}"
+        return None, (f"There are no test images of use: they are {sizes}.",)
+    return found, () if split == "test" else (note,)
 
 
 def measured(cfg: config.Config, spec: str, sources=SOURCES) -> Dataset:
@@ -138,14 +141,24 @@ def _held_out(there):
 
 
 def held_out(cfg: config.Config, model: Model, dataset: Dataset, sources=SOURCES):
-    """What draws of images are shown and measured on: test images, or else those
-    trained on; without sources, the latter.
+    """What draws of images are shown on, and notes: test images, or else those trained
+    on, which a note then says; without sources, the latter.
 
     Raises:
         UsageError: a task of the model cannot be made of the data.
     """
     check(model, dataset)
-    noise = all(draw.task.target is None for draw in model.draws.values())
-    if noise or sources is None:
-        return dataset
-    return test_images(cfg, dataset, sources=sources)[0] or dataset
+    if all(draw.task.target is None for draw in model.draws.values()):
+        return dataset, ()
+    own = "Sheets show images that it is trained on."
+    if sources is None:
+        return dataset, (f"{own} Nothing is known of other images.",)
+    found, notes = test_images(cfg, dataset, sources=sources)
+    if found is None:
+        return dataset, (" ".join((own, *notes)),)
+    try:
+        check(model, found)
+    except UsageError as error:
+        why = f"Of test images it cannot make them: {error.worded(settings.flag)}"
+        return dataset, (f"{own} {why}",)
+    return found, ()

@@ -1,15 +1,17 @@
 """Where a run's numbers and pictures go: metrics.jsonl, TensorBoard, W&B."""
 
 import contextlib
+import hashlib
 import importlib.util
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxgan.types import UsageError
 
-__all__ = ["Sink", "check", "jsonl", "tensorboard", "wandb"]
+__all__ = ["Sink", "check", "jsonl", "tensorboard", "wandb", "wandb_id"]
 
 
 class Sink(NamedTuple):
@@ -74,23 +76,47 @@ def tensorboard(directory: Path, resume_step: int) -> Sink:
     return Sink(scalars, image, writer.close)
 
 
-def wandb(directory: Path, config: dict) -> Sink:
-    """A Weights & Biases run; continues the one of this workdir."""
+def wandb(directory: Path, config: dict, resume_step: int = 0) -> Sink:
+    """A Weights & Biases run; continues the one of this workdir.
+
+    Runs are told apart by the whole path of the workdir. A continued one goes back to
+    its checkpoint's step, so that what came after is not there twice; where W&B cannot
+    do that, a warning says so, and it keeps what it has of those steps.
+    """
     import wandb
 
-    run = wandb.init(
-        project="jaxgan",
-        name=directory.name,
-        dir=str(directory),
-        id=directory.name,
-        resume="allow",
-        config=config,
-    )
+    name = wandb_id(directory)
+    common = {
+        "project": "jaxgan",
+        "name": directory.name,
+        "dir": str(directory),
+        "config": config,
+    }
+    try:
+        if not resume_step:
+            run = wandb.init(id=name, resume="allow", **common)
+        else:
+            run = wandb.init(resume_from=f"{name}?_step={resume_step}", **common)
+    except wandb.errors.Error as error:
+        if not resume_step:
+            raise
+        text = (
+            f"W&B cannot take run {name} back to step {resume_step} ({error}): it "
+            "keeps what it has of later steps."
+        )
+        warnings.warn(text, stacklevel=2)
+        run = wandb.init(id=name, resume="allow", **common)
     return Sink(
         lambda step, values: run.log(_flat(values), step=step),
         lambda step, name, image: run.log({name: wandb.Image(image)}, step=step),
         run.finish,
     )
+
+
+def wandb_id(directory: Path) -> str:
+    """What W&B knows the run of a workdir by: its name, and a hash of its path."""
+    digest = hashlib.sha256(str(directory.resolve()).encode()).hexdigest()
+    return f"{directory.name}-{digest[:12]}"
 
 
 def _flat(values):

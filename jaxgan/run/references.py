@@ -64,7 +64,7 @@ def _to_translate(options, loaded: Loaded, trained_on):
     held_out, notes = inputs.test_images(cfg, trained_on, sources=loaded.sources)
     if held_out is not None:
         return held_out, notes
-    return trained_on, (f"{own}; {' '.join(notes) or '--data gives others.'}",)
+    return trained_on, (f"{own}; --data gives others. {' '.join(notes)}",)
 
 
 def same(a: Dataset, b: Dataset) -> bool:

@@ -20,6 +20,7 @@ from jaxgan import parallel
 from jaxgan.data import SOURCES, Dataset, centred, feed
 from jaxgan.metrics import MEASURES
 from jaxgan.run import (
+    apart,
     checkpoint,
     config,
     evaluation,
@@ -28,6 +29,7 @@ from jaxgan.run import (
     members,
     program,
     progress,
+    provenance,
     record,
     settings,
     sheets,
@@ -61,6 +63,10 @@ class Prepared(NamedTuple):
     """For each member, `state -> uint8 [H, W, C]`."""
     judges: list
     """For each member; none without evaluations."""
+    held_out: int
+    """Images that are not trained on."""
+    notes: tuple[str, ...]
+    """For the log."""
     start: program.Start
     donor: TrainState | None
     """A state whose weights a new run starts from."""
@@ -85,7 +91,7 @@ def train(
         experiment: names the run; the default workdir is `runs/<experiment>`.
         data: a `Dataset`, or uint8 or uint16 images `[N, H, W, C]`, or those and their
             labels `[N]`, in place of what `cfg.data` names; of its test images nothing
-            is known, so draws of images are shown and measured on it.
+            is known, so draws of images are shown on it.
         measures: what `cfg.evaluate_metrics` chooses from.
         sources: what `cfg.data` chooses from.
 
@@ -99,9 +105,11 @@ def train(
     """
     run = _prepared(cfg, build, experiment, data, measures, sources)
     seen = run.dataset
-    known = experiment, run.cfg, seen.shape, seen.class_names, seen.levels
-    this = workdir.Run(*known)
-    workdir.open_run(run.path, this)
+    known = seen.shape, seen.class_names, seen.levels, run.held_out
+    this = workdir.Run(experiment, run.cfg, *known)
+    step = max(checkpoint.steps(run.path / checkpoint.NEWEST), default=0)
+    device = run.mesh.devices.flat[0].device_kind
+    workdir.open_run(run.path, this, provenance.made_by(device), step)
     with contextlib.ExitStack() as stack:
         seeds = tuple(member.seed for member in run.members)
         source = feed.feed(run.whole, seeds, cfg.batch_size, run.change, run.mesh)
@@ -123,28 +131,37 @@ def _prepared(cfg, build, experiment, data, measures, sources) -> Prepared:
         whole = inputs.given(cfg, data)
         cfg = settings.changed(cfg, data=whole.name)
     change = inputs.change(cfg, whole.shape)
-    dataset = centred(whole, change.crop) if change.crop else whole
-    model_of = members.varied(build, cfg, dataset.shape, dataset.num_classes)
-    start = program.start(model_of, who, dataset.shape, mesh)
+    shown = _centred(whole, change)
+    model_of = members.varied(build, cfg, shown.shape, shown.num_classes)
+    start = program.start(model_of, who, shown.shape, mesh)
     model = model_of(who[0].values)
     named = data is None  # or there is nothing to load by its name
-    seen = inputs.held_out(cfg, model, dataset, sources if named else None)
+    seen, notes = inputs.held_out(cfg, model, shown, sources if named else None)
+    whole, rest, more = apart.held_out(cfg, model, whole, path)
+    dataset = _centred(whole, change)
+    judged = _centred(rest, change) if rest else dataset
     record.check(cfg.tensorboard, cfg.wandb)
     pictures, judges = [], []
     for k, member in enumerate(who):
         pictures.append(sheets.sheet(model, seen, dataset.num_classes, member.seed))
         if cfg.evaluate_every:
             folder = checkpoint.best_folder(path, k if len(who) > 1 else None)
-            args = cfg, model, dataset, seen, measures, member.seed, folder, mesh
+            args = cfg, model, dataset, judged, measures, member.seed, folder, mesh
             judges.append(evaluation.follow(*args))
     known = cfg, path, mesh, whole, dataset, change, who, model_of, pictures, judges
-    return Prepared(*known, start, _donor(cfg, start.template, len(who)), older)
+    says = (rest.size if rest else 0), (*notes, *more)
+    donor = _donor(cfg, start.template, len(who))
+    return Prepared(*known, *says, start, donor, older)
+
+
+def _centred(dataset, change):
+    return centred(dataset, change.crop) if change.crop else dataset
 
 
 def _train(run: Prepared, source, stack):
     cfg, path = run.cfg, run.path
     log = stack.enter_context(workdir.logger(path))
-    for note in run.dataset.notes:
+    for note in (*run.dataset.notes, *run.notes):
         log(note)
     if run.older:
         options = ", ".join(map(settings.flag, run.older))
@@ -245,7 +262,7 @@ def _sinks(cfg, path, start, stack):
     if cfg.tensorboard:
         sinks.append(record.tensorboard(path / "tensorboard", start))
     if cfg.wandb:
-        sinks.append(record.wandb(path, settings.to_dict(cfg)))
+        sinks.append(record.wandb(path, settings.to_dict(cfg), start))
     for sink in sinks:
         stack.callback(sink.close)
     return sinks

@@ -39,6 +39,8 @@ class Run(NamedTuple):
     levels: int | None = None
     """The largest value of a pixel that it was trained on, 255 or 65535; None, not
     known, of a run older than 0.3."""
+    held_out: int = 0
+    """Training images that were held out from training, to choose the best state by."""
 
 
 def default(experiment: str) -> Path:
@@ -67,8 +69,17 @@ def writable(path: Path, option: str = "workdir") -> None:
         raise UsageError(option, path, reason) from None
 
 
-def open_run(path: Path, run: Run) -> bool:
+def open_run(path: Path, run: Run, made_by: dict | None = None, step: int = 0) -> bool:
     """Claims the folder for a run, or finds the same run in it.
+
+    What a run is continued with, if it is not what it was last trained with, is added
+    to its config.json as "continued"; "config" stays what it began with.
+
+    Args:
+        path: the folder.
+        run: what config.json is to hold.
+        made_by: versions and the like, beside it.
+        step: that it is continued from.
 
     Returns:
         Whether there was a run in it already.
@@ -87,7 +98,7 @@ def open_run(path: Path, run: Run) -> bool:
                 "folder.",
             )
         values = run._asdict() | {"config": settings.to_dict(run.config)}
-        file.write_text(json.dumps(values, indent=2) + "\n")
+        _write(file, values | {"made_by": made_by})
         return False
     old = read(path, type(run.config), run.experiment)
     if changes := differences(old, run):
@@ -98,6 +109,7 @@ def open_run(path: Path, run: Run) -> bool:
             "options to continue it, or another `workdir` for a new run.",
         )
     writable(path)
+    _continued(file, run, old, made_by, step)
     return True
 
 
@@ -118,6 +130,26 @@ def adopted(path: Path, config: Config) -> tuple[Config, list[str]]:
     return settings.changed(config, **changes), list(changes)
 
 
+def _continued(file, run, old, made_by, step):
+    """Notes what has changed since the run was last trained."""
+    values = json.loads(file.read_text())
+    both = (settings.to_dict(one.config) for one in (old, run))
+    first, now = json.loads(json.dumps([*both]))  # tuples as lists, as they are kept
+    changed = {name: x for name, x in now.items() if x != first[name]}
+    changed.pop("workdir", None)  # where it lies, as another names it
+    known = values.setdefault("continued", [])
+    last = known[-1] if known else {"config": {}, "made_by": values.get("made_by")}
+    if (last["config"], last["made_by"]) != (changed, made_by):
+        known.append({"step": step, "config": changed, "made_by": made_by})
+        _write(file, values)
+
+
+def _write(file, values):
+    partial = file.with_suffix(".partial")
+    partial.write_text(json.dumps(values, indent=2) + "\n")
+    partial.replace(file)
+
+
 def differences(old: Run, new: Run) -> list[str]:
     """What keeps `new` from continuing `old`, such as "width is 64 there, 32 here"."""
     pairs = {
@@ -126,6 +158,7 @@ def differences(old: Run, new: Run) -> list[str]:
         if FREE not in option.marks
     }
     pairs["image shape"] = (tuple(old.shape), tuple(new.shape))
+    pairs["images held out"] = (old.held_out, new.held_out)
     pairs["classes"] = (len(old.class_names), len(new.class_names))
     if len(old.class_names) == len(new.class_names):
         for k, names in enumerate(zip(old.class_names, new.class_names, strict=True)):
@@ -159,7 +192,8 @@ def read(path: Path, kind: type[Config], experiment: str | None = None) -> Run:
             raise UsageError("workdir", path, reason)
         config = settings.from_dict(values["config"], kind(), None, str(file))
         shape, names = tuple(values["shape"]), tuple(values["class_names"])
-        return Run(values["experiment"], config, shape, names, values.get("levels"))
+        levels, held_out = values.get("levels"), values.get("held_out", 0)
+        return Run(values["experiment"], config, shape, names, levels, held_out)
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise UsageError(None, None, f"{file} is damaged: {error!r}.") from None
 

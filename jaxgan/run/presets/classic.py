@@ -41,15 +41,18 @@ LOSSES = {
     "relativistic_logistic": losses.relativistic_logistic,
     "relativistic_least_squares": losses.relativistic_least_squares,
     "relativistic_hinge": losses.relativistic_hinge,
+    "relativistic_average_logistic": losses.relativistic_average_logistic,
+    "relativistic_average_least_squares": losses.relativistic_average_least_squares,
+    "relativistic_average_hinge": losses.relativistic_average_hinge,
 }
 SHIFT = augment.diff_augment(augment.translation)
-PENALTIES = {
-    "r1": reg.r1,
-    "r2": reg.r2,
-    "wgan_gp": reg.wgan_gp,
-    "dragan": reg.dragan,
-    "lecam": reg.lecam_penalty,
-    "consistency": lambda weight: reg.consistency(SHIFT, weight, weight),
+PENALTIES: dict[str, Any] = {
+    "r1": lambda play: reg.r1(play.r1),
+    "r2": lambda play: reg.r2(play.r2),
+    "wgan_gp": lambda play: reg.wgan_gp(play.wgan_gp, play.gp_target, play.one_sided),
+    "dragan": lambda play: reg.dragan(play.dragan),
+    "lecam": lambda play: reg.lecam_penalty(play.lecam, start=play.lecam_start),
+    "consistency": lambda play: reg.consistency(SHIFT, *[play.consistency] * 2),
 }
 AUGMENTS: dict[str, Any] = {
     "none": None,
@@ -94,10 +97,16 @@ class Adversary:
     """γ of R2, |∇D|² at fakes."""
     wgan_gp: Number = 0.0
     """λ of (|∇D| - 1)² between real images and fakes."""
+    gp_target: Number = 1.0
+    """What |∇D| is to be there, in place of 1."""
+    one_sided: bool = False
+    """There, only |∇D| above the target is penalized."""
     dragan: Number = 0.0
     """λ of (|∇D| - 1)² around real images."""
     lecam: Number = 0.0
     """λ of LeCam."""
+    lecam_start: Index = 1000
+    """The step up to which there is no LeCam; its anchors are averaged from there."""
     consistency: Number = 0.0
     """λ of consistency under shifts of up to an eighth."""
     n_critic: Count = 1
@@ -170,7 +179,7 @@ def recipe(cfg: Config, G, D, num_classes: int = 0) -> Model:
             rate = optax.linear_schedule(rate, 0.0, updates)
         return OPTIMIZERS[tx.optimizer](rate, tx.beta1, tx.beta2)
 
-    penalties = [PENALTIES[name](weight) for name, weight in weights.items()]
+    penalties = [PENALTIES[name](play) for name in weights]
     return recipes.gan(
         G,
         D,

@@ -6,6 +6,7 @@ from typing import Literal
 import jax.numpy as jnp
 
 from jaxgan import models, recipes
+from jaxgan.models.layers import Norm
 from jaxgan.run import config
 from jaxgan.run.presets.groups import Optimizers, adams
 from jaxgan.run.settings import Count, Fraction, Number
@@ -27,9 +28,10 @@ class Networks:
     """Channels of D's first layer."""
     patch: Patch = 16
     """Side of the patches that D judges."""
-    norm: Literal["instance", "layer", "batch", "none"] = "instance"
-    """Normalization of both networks; with "batch" images that pass together share
-    their statistics: all of a step, but `translate` passes each by itself."""
+    norm: Norm = "affine_instance"
+    """Normalization of both networks: of each image, with scale and shift, as the
+    paper's authors, or without; with "batch" images of a step share their statistics,
+    but each that is translated has its own."""
     dropout: Fraction = 0.5
     """Of the U-Net's smallest stages: the noise."""
     encoder_decoder: bool = False
