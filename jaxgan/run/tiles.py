@@ -34,7 +34,7 @@ __all__ = [
     "tiler",
 ]
 
-MEMORY = 1 << 30
+MEMORY = 3 << 28
 """Bytes that a network may keep while it draws, where a device does not tell."""
 FEW = 1 << 15
 """Pixels that are translated at once without asking what they take."""

@@ -88,12 +88,15 @@ def super_resolution(factor: int, consistent: bool = False) -> Task:
 
     Args:
         factor: how many times larger each side becomes.
-        consistent: what is drawn is changed so that, made smaller again, it is what was
-            given, see `consistent_with`: only what that does not tell is left to draw.
+        consistent: what is drawn is added to the bicubic enlargement, and that changed
+            so that, made smaller again, it is what was given, see `consistent_with`:
+            only what that does not tell is left to draw.
     """
 
     def finish(given, drawn):
-        return consistent_with(given[0], drawn, factor) if consistent else drawn
+        if not consistent:
+            return drawn
+        return consistent_with(given[0], drawn + larger(given[0], factor), factor)
 
     def given(batch, key, n=None):
         return (smaller(batch["image"], factor),)
