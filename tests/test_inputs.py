@@ -37,10 +37,10 @@ def test_what_is_held_out_is_shown_and_measured(tmp_path, splits, expected, note
         save(tmp_path / split / "1.png", value)
     cfg = config.Config(data=f"folder:{tmp_path}")
     own, value = inputs.load(cfg), splits.index(expected)
-    seen = inputs.held_out(cfg, model_of(tasks.colourization()), own)
+    seen, _ = inputs.held_out(cfg, model_of(tasks.colourization()), own)
     assert first(seen) == value
     noise = model_of(tasks.noise(tasks.normal(2)))
-    assert first(inputs.held_out(cfg, noise, own)) == 0
+    assert first(inputs.held_out(cfg, noise, own)[0]) == 0
     assert first(inputs.measured(cfg, f"folder:{tmp_path}")) == value
     found, notes = inputs.test_images(cfg, own)
     assert (found is None) == (expected == "train")

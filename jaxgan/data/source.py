@@ -108,21 +108,7 @@ def read(request: Request) -> Dataset:
         has = "keeps this class" if "map" in dataset.fields else "has no label maps"
         raise UsageError("void", void, f": {request.spec} {has}; leave it out")
     notes = tuple(map(printable, dataset.notes))
-    return _recognised(dataset._replace(splits=there, notes=notes))
-
-
-def _recognised(dataset):
-    """MNIST's digits are known as such from wherever they come, by what they show."""
-    from jaxgan.data import mnist  # it is made of this module
-
-    if dataset.content or dataset.shape != (28, 28, 1):
-        return dataset
-    try:
-        known = mnist.holds(dataset)
-    except UsageError as error:
-        note = f"Whether these are MNIST's digits is not known: {error.reason[2:]}."
-        return dataset._replace(notes=(*dataset.notes, note))
-    return dataset._replace(content="digits") if known else dataset
+    return dataset._replace(splits=there, notes=notes)
 
 
 def _asked(request):

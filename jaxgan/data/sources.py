@@ -15,7 +15,7 @@ from jaxgan.data import (
 from jaxgan.data import unpaired as domains
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.source import Request, Source, read
-from jaxgan.types import silent
+from jaxgan.types import UsageError, silent
 
 __all__ = ["SOURCES", "load"]
 
@@ -71,4 +71,16 @@ def load(
         UsageError: the data cannot be had as asked, in one sentence.
     """
     how = fit.checked(fit.Fit(resize, crop, channels, depth, void))
-    return read(Request(spec, tuple(sources), split, how, progress))
+    return _recognised(read(Request(spec, tuple(sources), split, how, progress)))
+
+
+def _recognised(dataset):
+    """MNIST's digits are known as such from wherever they come, by what they show."""
+    if dataset.content or dataset.shape != (28, 28, 1):
+        return dataset
+    try:
+        known = mnist.holds(dataset)
+    except UsageError as error:
+        note = f"Whether these are MNIST's digits is not known: {error.reason[2:]}."
+        return dataset._replace(notes=(*dataset.notes, note))
+    return dataset._replace(content="digits") if known else dataset

@@ -95,11 +95,10 @@ def evaluate(
     columns = BOUNDS if columns is None else columns
     columns = {name: one and over_white(one) for name, one in columns.items()}
     small: list[str] = []
-    if names is None:
-        if aligned:
-            every = samples, reference, *filter(None, columns.values())
-            measures, small = checks.enough(measures, every, halved)
-        names = checks.available(samples, extractor, measures)
+    if names is None and aligned:
+        all_of = samples, reference, *filter(None, columns.values())
+        measures, small = checks.enough(measures, all_of, halved)
+    names = checks.available(samples, extractor, measures) if names is None else names
     asked = names, samples, reference, extractor, num
     limits: dict = {"halved": halved, "reference_num": reference_num}
     checks.check(*asked, columns=columns, measures=measures, **limits)
@@ -108,27 +107,32 @@ def evaluate(
     taken, notes = (views.aligned if aligned else views.independent)(*how)
     few, there = (len(taken[name].index) for name in ("samples", "reference"))
     extractor = _published(extractor, few, training_set and there == reference.size)
-    if not _compare(chosen):
-        del taken["reference"]
+    if not _compare(chosen) and taken.pop("reference"):
         notes = [] if halved else notes
     if few < there and any(one.of_set is of_neighbours for one in chosen):
         notes.append(_of_few(few, there))
-    drawn = {"samples", *columns} if aligned else {"samples"}  # not worth keeping
-    seen = {}
-    for label, view in taken.items():
-        kept = None if label in drawn else cache
-        one = see(view.dataset, view.index, extractor, chosen, kept, progress, label)
-        seen[label] = dataclasses.replace(one, few=few)
+    drawn = {"samples", *(columns if aligned else ())}  # not worth keeping
+    keeps = dict.fromkeys(taken.keys() - drawn, cache)
+    seen = _seen(taken, extractor, chosen, keeps, progress, few)
     counts = {label: one.count for label, one in seen.items()}
     found, more = with_errors(chosen, seen, extractor)
-    notes = [*(n for view in taken.values() for n in view.dataset.notes), *notes]
+    own = [note for view in taken.values() for note in view.dataset.notes]
     return {
         "metrics": found,
         "counts": counts,
         "reference": reference.name,
         "extractor": _described(extractor),
-        "notes": [*dict.fromkeys((*small, *notes)), *more],
+        "notes": [*dict.fromkeys((*small, *own, *notes)), *more],
     }
+
+
+def _seen(taken, extractor, measures, keeps, progress, few):
+    """By column, its images as measures see them."""
+    found = {}
+    for label, view in taken.items():
+        args = view.dataset, view.index, extractor, measures, keeps.get(label)
+        found[label] = dataclasses.replace(see(*args, progress, label), few=few)
+    return found
 
 
 def _of_few(few, there):

@@ -214,11 +214,15 @@ def translate(G: Net, state: TrainState, given: tuple, key):
     if not mixes(G, state):
         return averaged(G, state, *given, rngs={"dropout": key})
 
+    keys = random.split(key, len(given[0]))
+    if len(keys) == 1:
+        return averaged(G, state, *given, rngs={"dropout": keys[0]})
+
     def alone(row, key):
         row = jax.tree.map(lambda x: x[None], row)
         return averaged(G, state, *row, rngs={"dropout": key})[0]
 
-    return jax.vmap(alone)(given, random.split(key, len(given[0])))
+    return jax.vmap(alone)(given, keys)
 
 
 def prepare(task: Task) -> Callable:
