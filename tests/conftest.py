@@ -3,6 +3,7 @@
 Warnings are errors (pyproject.toml).
 """
 
+import functools
 import gc
 import os
 import tempfile
@@ -29,6 +30,12 @@ if jax.__version_info__ < (0, 11):  # which still has emitters of half the code
     FLAGS.append("--xla_cpu_use_fusion_emitters=false")
 # Read when the first device is asked for. What the caller sets comes last, and wins.
 os.environ["XLA_FLAGS"] = " ".join([*FLAGS, os.environ.get("XLA_FLAGS", "")])
+
+from jaxgan.data import emoji, mnist
+
+# Unpacked once by a worker, not by every test.
+for module in (emoji, mnist):
+    module.read = functools.cache(module.read)
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -57,17 +57,14 @@ def test_coverage_in_closed_form():
         metrics.coverage(samples, np.zeros((4, 3)), 1.0)
 
 
+OTHERS = "unrolled", "pacgan", "consensus", "extragradient"
+
+
 @pytest.mark.parametrize(
     "gan",
     (
-        "r3gan",
-        "unrolled",
-        "pacgan",
-        "wgan",
-        "consensus",
-        "extragradient",
-        "optimistic",
-        "lookahead",
+        *("r3gan", "wgan", "optimistic", "lookahead"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS),
     ),
 )
 def test_the_experiment_counts_modes_and_draws_them(gan, tmp_path, capsys):

@@ -560,7 +560,7 @@ def painter(encoder=False, **options):
     return recipes.spade(G, D, of, latent_dim=5, encoder=E, **tx | options)
 
 
-@pytest.mark.parametrize("encoder", (False, True))
+@pytest.mark.parametrize("encoder", (pytest.param(False, marks=pytest.mark.slow), True))
 def test_spade_takes_finite_steps_and_draws_with_any_noise(encoder):
     model = painter(encoder)
     state, metrics = run(model, 2)
