@@ -21,6 +21,8 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 import jax
 import pytest
 
+from jaxgan.data import emoji, mnist
+
 # Most of the time goes into compilation, and LLVM's optimizations are half of that.
 FLAGS = [
     "--xla_force_host_platform_device_count=8",
@@ -30,8 +32,6 @@ if jax.__version_info__ < (0, 11):  # which still has emitters of half the code
     FLAGS.append("--xla_cpu_use_fusion_emitters=false")
 # Read when the first device is asked for. What the caller sets comes last, and wins.
 os.environ["XLA_FLAGS"] = " ".join([*FLAGS, os.environ.get("XLA_FLAGS", "")])
-
-from jaxgan.data import emoji, mnist
 
 # Unpacked once by a worker, not by every test.
 for module in (emoji, mnist):
