@@ -63,12 +63,13 @@ def python(wheel, tmp_path_factory):
 def test_the_wheel_has_every_module_and_its_data(wheel):
     files = set(zipfile.ZipFile(wheel).namelist())
     modules = {str(f.relative_to(ROOT)) for f in (ROOT / "jaxgan").glob("**/*.py")}
-    others = {
-        *("jaxgan/py.typed", "jaxgan/data/mnist.npz", "jaxgan/data/MNIST.md"),
-        "jaxgan/metrics/mnist_classifier.npz",
-    }
+    data = "mnist.npz", "MNIST.md", "emoji.json", "EMOJI.md"
+    sheets = "emoji_noto.webp", "emoji_twemoji.webp"
+    others = {f"jaxgan/data/{name}" for name in (*data, *sheets)}
+    others |= {"jaxgan/py.typed", "jaxgan/metrics/mnist_classifier.npz"}
     assert {f for f in files if f.startswith("jaxgan/")} == modules | others
-    assert any(f.endswith("licenses/LICENSE") for f in files)
+    for licence in ("LICENSE", "jaxgan/data/MNIST.md", "jaxgan/data/EMOJI.md"):
+        assert any(f.endswith(f"licenses/{licence}") for f in files), licence
 
 
 def test_readme_s_examples_run_with_the_wheel(python, tmp_path):
