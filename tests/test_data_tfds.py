@@ -270,14 +270,18 @@ def recorded(prepared):
 
 
 def test_checksums_are_those_of_rfc_3720():
-    assert records.crc32c(bytes(32)) == 0x8A9136AA
-    assert records.crc32c(b"\xff" * 32) == 0x62A8AB43
-    assert records.crc32c(bytes(range(32))) == 0x46DD794E
-    assert records.crc32c(b"123456789") == 0xE3069283
+    for content, crc in (
+        (bytes(32), 0x8A9136AA),
+        (b"\xff" * 32, 0x62A8AB43),
+        (bytes(range(32)), 0x46DD794E),
+        (b"123456789", 0xE3069283),
+    ):
+        turned = crc >> 15 | crc << 17 & 0xFFFFFFFF
+        assert records.masked(content) == (turned + 0xA282EAD8) % 2**32
     rng = np.random.default_rng(0)
     for size in (0, 1, 2, 3, 4, 5, 63, 64, 65, 1000, 4097):
         content = rng.integers(0, 256, size, np.uint8).tobytes()
-        ours = struct.pack("<I", records.masked(records.crc32c(content)))
+        ours = struct.pack("<I", records.masked(content))
         assert ours == checksum(content), size
 
 

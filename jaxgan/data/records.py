@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import google_crc32c
 import numpy as np
+from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
+from google.protobuf import text_format as text
 
-__all__ = ["Records", "crc32c", "example", "masked", "records"]
+__all__ = ["Records", "example", "masked", "records"]
 
-_POLYNOMIAL = 0x82F63B78
-"""Castagnoli's (RFC 3720, B.4), bits reversed."""
 _MASK = 0xA282EAD8
 _HEADER = 12
 
@@ -43,7 +44,7 @@ class Records(NamedTuple):
             file.seek(int(self.start[record]))
             content = file.read(size + 4)
         body, check = content[:size], content[size:]
-        if len(check) != 4 or masked(crc32c(body)) != struct.unpack("<I", check)[0]:
+        if len(check) != 4 or masked(body) != struct.unpack("<I", check)[0]:
             raise ValueError(f"{path.name} is damaged: a checksum does not fit")
         return body
 
@@ -71,7 +72,7 @@ def _places(path) -> Iterator[tuple[int, int]]:
             if len(header) < _HEADER:
                 raise ValueError(f"{path.name} is cut short")
             length, check = struct.unpack("<QI", header)
-            if masked(crc32c(header[:8])) != check:
+            if masked(header[:8]) != check:
                 raise ValueError(f"{path.name} is damaged: a checksum does not fit")
             start = at + _HEADER
             at = start + length + 4
@@ -80,68 +81,46 @@ def _places(path) -> Iterator[tuple[int, int]]:
             yield start, length
 
 
-def masked(crc: int) -> int:
-    """A checksum as TFRecord files have it."""
+def masked(content: bytes) -> int:
+    """The CRC-32C of bytes, as TFRecord files have it."""
+    crc = google_crc32c.value(content)
     return (((crc >> 15) | (crc << 17)) + _MASK) & 0xFFFFFFFF
 
 
-def crc32c(content: bytes) -> int:
-    """The checksum of bytes.
-
-    A checksum without its two inversions is linear, and zeros before the content
-    change nothing: so parts of equal length are taken all at once, and each is moved
-    on by the length of the next.
-    """
-    width = 1 << max(2, (len(content) // 4).bit_length() // 2)
-    padded = np.zeros(-(-max(len(content), 4) // width) * width, np.uint8)
-    bytes_ = np.frombuffer(content, np.uint8)
-    padded[len(padded) - len(bytes_) :] = bytes_
-    table = _table()
-    parts = np.zeros(len(padded) // width, np.uint32)
-    for column in padded.reshape(-1, width).T:
-        parts = table[(parts ^ column) & 0xFF] ^ (parts >> 8)
-    total = 0
-    for part in parts.tolist():
-        total = _moved(total, width) ^ part
-    # The first inversion, moved on past all of the content, and the last.
-    return total ^ _past(len(content)) ^ 0xFFFFFFFF
-
-
-@functools.cache
-def _table():
-    """The checksum of each byte."""
-    crc = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        crc = (crc >> np.uint32(1)) ^ (crc & np.uint32(1)) * np.uint32(_POLYNOMIAL)
-    return crc
-
-
-def _moved(crc, zeros):
-    """A checksum once so many zeros, a power of two, come after it."""
-    a, b, c, d = _moves(zeros)
-    return a[crc & 0xFF] ^ b[crc >> 8 & 0xFF] ^ c[crc >> 16 & 0xFF] ^ d[crc >> 24]
+_SCHEMA = """
+name: "example.proto" package: "tensorflow" syntax: "proto3"
+message_type { name: "Example"
+  field { name: "features" number: 1 type: TYPE_MESSAGE type_name: "Features" } }
+message_type { name: "Features"
+  field { name: "feature" number: 1 label: LABEL_REPEATED type: TYPE_MESSAGE
+          type_name: "FeatureEntry" }
+  nested_type { name: "FeatureEntry" options { map_entry: true }
+    field { name: "key" number: 1 type: TYPE_STRING }
+    field { name: "value" number: 2 type: TYPE_MESSAGE type_name: "Feature" } } }
+message_type { name: "Feature" oneof_decl { name: "kind" }
+  field { name: "bytes_list" number: 1 type: TYPE_MESSAGE type_name: "BytesList"
+          oneof_index: 0 }
+  field { name: "float_list" number: 2 type: TYPE_MESSAGE type_name: "FloatList"
+          oneof_index: 0 }
+  field { name: "int64_list" number: 3 type: TYPE_MESSAGE type_name: "Int64List"
+          oneof_index: 0 } }
+message_type { name: "BytesList"
+  field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_BYTES } }
+message_type { name: "FloatList"
+  field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_FLOAT } }
+message_type { name: "Int64List"
+  field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_INT64 } }
+"""
+"""TensorFlow's example.proto and feature.proto."""
 
 
 @functools.cache
-def _moves(zeros):
-    """The same of each value of each of the four bytes."""
-    if zeros == 1:
-        table = _table()
-        rows = [np.arange(256, dtype=np.uint32) << np.uint32(8 * i) for i in range(4)]
-        moved = [table[row & 0xFF] ^ (row >> 8) for row in rows]
-        return tuple(row.tolist() for row in moved)
-    half = zeros // 2
-    return tuple([_moved(crc, half) for crc in row] for row in _moves(half))
-
-
-def _past(length):
-    """The first inversion once `length` bytes of zeros come after it."""
-    crc, zeros = 0xFFFFFFFF, 1
-    while length:
-        if length & 1:
-            crc = _moved(crc, zeros)
-        length, zeros = length >> 1, zeros * 2
-    return crc
+def _example_class():
+    # A pool of its own: TensorFlow, where it is imported, has these names in the other.
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(text.Parse(_SCHEMA, descriptor_pb2.FileDescriptorProto()))
+    found = pool.FindMessageTypeByName("tensorflow.Example")
+    return message_factory.GetMessageClass(found)
 
 
 def example(content: bytes) -> dict[str, list]:
@@ -150,67 +129,12 @@ def example(content: bytes) -> dict[str, list]:
     Raises:
         ValueError: it is no `Example`.
     """
-    found = {}
-    for features in _of(content, 1):
-        for entry in _of(features, 1):
-            (name,), (feature,) = _of(entry, 1), _of(entry, 2) or [b""]
-            found[name.decode()] = _values(feature)
-    return found
-
-
-def _values(feature) -> list:
-    for kind, part in _fields(feature):
-        if kind == 1:
-            return _of(part, 1)
-        if kind == 2:
-            packed = b"".join(_of(part, 1))
-            return np.frombuffer(packed, "<f4").tolist()
-        if kind == 3:
-            return [n for one in _of(part, 1) for n in _integers(one)]
-    return []
-
-
-def _integers(value):
-    """Signed 64-bit integers: one, or many in a row of bytes."""
-    if isinstance(value, int):
-        value, at = [value], None
-    else:
-        content, value, at = value, [], 0
-        while at < len(content):
-            number, at = _varint(content, at)
-            value.append(number)
-    return [n - 2**64 if n >= 2**63 else n for n in value]
-
-
-def _of(message, number) -> list:
-    """The values of one field."""
-    return [value for kind, value in _fields(message) if kind == number]
-
-
-def _fields(message):
-    """`(number, value)` of each field: bytes, or an integer."""
-    at = 0
-    while at < len(message):
-        tag, at = _varint(message, at)
-        kind = tag & 7
-        if kind == 0:
-            value, at = _varint(message, at)
-        elif kind in (1, 2, 5):
-            size, at = (
-                (8 if kind == 1 else 4, at) if kind != 2 else _varint(message, at)
-            )
-            value, at = message[at : at + size], at + size
-        if kind not in (0, 1, 2, 5) or at > len(message):
-            raise ValueError("a record is no tf.train.Example")
-        yield tag >> 3, value
-
-
-def _varint(message, at):
-    number = shift = 0
-    while at < len(message) and shift < 70:
-        byte = message[at]
-        at, number = at + 1, number | (byte & 0x7F) << shift
-        if byte < 0x80:
-            return number, at
-        shift += 7
-    raise ValueError("a record is no tf.train.Example")
+    try:
+        features = _example_class().FromString(content).features.feature
+    except message.DecodeError as error:
+        raise ValueError("a record is no tf.train.Example") from error
+    return {
+        name: list(getattr(feature, kind).value) if kind else []
+        for name, feature in features.items()
+        for kind in [feature.WhichOneof("kind")]
+    }
