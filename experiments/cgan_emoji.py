@@ -10,9 +10,7 @@ heart: DiffAugment (Zhao et al., 2020, arXiv:2006.10738) keeps it from that.
 
 import dataclasses
 
-import jax.numpy as jnp
-
-from jaxgan import models, run
+from jaxgan import run
 from jaxgan.run import presets
 from jaxgan.run.presets import classic
 from jaxgan.types import Model
@@ -41,13 +39,7 @@ PRESET = run.changed(
 
 def build(cfg: Config, shape, num_classes) -> Model:
     presets.labelled(cfg, num_classes, "a class-conditional GAN")
-    nets, dtype = cfg.networks, jnp.dtype(cfg.dtype)
-    norm = nets.g_norm == "batch", nets.d_norm == "batch"
-    pair = models.dcgan.networks
-    G, _ = pair(shape, nets.g_width, num_classes, dtype, norm=norm)
-    _, D = pair(shape, nets.d_width, num_classes, dtype, norm=norm)
-    G, D = models.flax_net("G", G), models.flax_net("D", D)
-    return classic.recipe(cfg, G, D, num_classes)
+    return classic.conditional(cfg, shape, num_classes)
 
 
 if __name__ == "__main__":

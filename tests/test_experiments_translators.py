@@ -18,10 +18,11 @@ import inpaint
 import pix2pix
 import spade
 import srgan
+from command_line import run
 
 from jaxgan import data
 from jaxgan.data import mnist
-from jaxgan.run import checkpoint, cli, config, presets, references, settings
+from jaxgan.run import checkpoint, config, presets, references, settings
 from jaxgan.types import UsageError, example
 
 SHAPE = (32, 32, 3)
@@ -96,6 +97,14 @@ def test_options_reach_the_recipes():
         )
     _, state, _ = traced(cyclegan, pool=0)
     assert "pool" not in state.memory
+    for residual, slope in ((True, 1.0), (False, 0.0)):
+        model = cyclegan.build(small(cyclegan, residual=residual), SHAPE, 0)
+        state = model.init(KEY, example(SHAPE))
+        state = state._replace(ema=jax.tree.map(jnp.zeros_like, state.ema))
+        given = (random.uniform(KEY, (1, *SHAPE), minval=-1),)
+        for draw in model.draws.values():  # of a network that adds nothing
+            drawn = draw.run(state, given, KEY)
+            np.testing.assert_allclose(drawn, slope * given[0], atol=1e-6)
     _, _, metrics = traced(cyclegan, identity=0.0)
     assert "identity_loss" not in metrics
     for encoder, names in ((True, {"G", "D", "E"}), (False, {"G", "D"})):
@@ -172,19 +181,6 @@ def test_what_cannot_be_built_is_refused():
     refused(cyclegan, "5 pixels or more each way, not 4x40", (4, 40, 3), patch=1)
     refused(spade, "divergence 1.0 is of the enc", encoder=False, divergence=1.0)
     refused(spade, "patch 16 needs images of 6 pixels", (10, 10, 3), scales=2)
-
-
-def run(module, *argv):
-    """The command line, as `(exit code)`."""
-    name = f"{module.__name__}.py"
-    old, sys.argv[0] = sys.argv[0], name
-    try:
-        cli.main(module.PRESET, module.build, list(map(str, argv)))
-        return 0
-    except SystemExit as error:
-        return error.code
-    finally:
-        sys.argv[0] = old
 
 
 def flags(module):

@@ -13,9 +13,9 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parent.parent / "experiments"))
 import cgan_emoji
 import colorize
+from command_line import run
 
 from jaxgan import data, metrics, tasks
-from jaxgan.run import cli
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.integers(1, 256, (120, 12, 12, 4), np.uint8)
@@ -105,18 +105,6 @@ def test_transparent_images_are_measured_over_white():
         got = found["metrics"][name]["value"]
         assert got == pytest.approx(figures["value"], rel=1e-2, abs=1e-3)
     assert "measured over white" in found["notes"][0]
-
-
-def run(module, *argv):
-    """The command line, as `(exit code)`."""
-    old, sys.argv[0] = sys.argv[0], f"{module.__name__}.py"
-    try:
-        cli.main(module.PRESET, module.build, list(map(str, argv)))
-        return 0
-    except SystemExit as error:
-        return error.code
-    finally:
-        sys.argv[0] = old
 
 
 def test_a_run_draws_translates_and_keeps_transparency(tmp_path, monkeypatch):

@@ -4,8 +4,7 @@ import functools
 
 import numpy as np
 
-from jaxgan.data import emoji, fit
-from jaxgan.data.source import Request
+from jaxgan import data
 
 __all__ = ["SHADE", "SKIN", "accuracy", "tone"]
 
@@ -63,8 +62,7 @@ def _amounts(images) -> np.ndarray:
 @functools.lru_cache(8)
 def _weights(side: int) -> np.ndarray:
     """By ridge regression to the classes, of the images and of noisy copies."""
-    how = fit.Fit(resize=side)
-    dataset = emoji.TONES.load(Request("emoji_tones", (emoji.TONES,), fit=how))
+    dataset = data.load("emoji_tones", resize=side)
     rows = dataset.fetch(np.arange(dataset.size))
     noise = np.random.default_rng(0).normal(0, 6, rows["image"].shape)
     noisy = np.clip(rows["image"] + noise.astype(np.float32), 0, 255)

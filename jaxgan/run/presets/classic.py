@@ -28,6 +28,7 @@ __all__ = [
     "Networks",
     "Optimizers",
     "build",
+    "conditional",
     "recipe",
 ]
 
@@ -149,12 +150,18 @@ class Config(config.Config):
 
 def build(cfg: Config, shape, num_classes) -> Model:
     """A GAN of DCGAN's networks, without labels."""
+    return conditional(cfg, shape, 0)
+
+
+def conditional(cfg: Config, shape, num_classes: int) -> Model:
+    """The same that is given labels, unless there are no classes."""
     nets = cfg.networks
     norm = nets.g_norm == "batch", nets.d_norm == "batch"
-    dtype = jnp.dtype(cfg.dtype)
-    G, _ = models.dcgan.networks(shape, nets.g_width, dtype=dtype, norm=norm)
-    _, D = models.dcgan.networks(shape, nets.d_width, dtype=dtype, norm=norm)
-    return recipe(cfg, models.flax_net("G", G), models.flax_net("D", D))
+    of = num_classes, jnp.dtype(cfg.dtype)
+    G, _ = models.dcgan.networks(shape, nets.g_width, *of, norm=norm)
+    _, D = models.dcgan.networks(shape, nets.d_width, *of, norm=norm)
+    both = models.flax_net("G", G), models.flax_net("D", D)
+    return recipe(cfg, *both, num_classes)
 
 
 def recipe(cfg: Config, G, D, num_classes: int = 0) -> Model:
