@@ -70,7 +70,8 @@ def translations(task, function, seed=0, dataset=FEW):
 def compared(drawn, names=None, num=300, reference=TEST, seed=0):
     samples, columns = drawn
     args = samples, reference, columns, extractors.of_filters(), names, num, seed
-    return metrics.evaluate(*args, aligned=True, halved=reference is FEW)
+    few = {"halved": True} if reference is FEW else {"reference_num": 1500}
+    return metrics.evaluate(*args, aligned=True, **few)
 
 
 def test_similarity_is_scikit_image_s():

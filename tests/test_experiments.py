@@ -305,6 +305,7 @@ def test_infogan_shows_q_slanted_images_unless_told_otherwise():
     assert found[0] != found[1]
 
 
+@pytest.mark.slow
 def test_infogan_s_codes_are_drawn_along_the_axes(run):
     small = "--data npz:data.npz --width 4 --batch-size 8 --steps 2 --categories 3"
     code, _, err = run(infogan_mnist, *small.split(), "--latent-dim", 4)

@@ -339,6 +339,7 @@ def write(path, array):
     Image.fromarray(array).save(path)
 
 
+@pytest.mark.slow
 def test_pairs_of_sixteen_bits_from_the_first_command_to_the_last(tmp_path, capsys):
     rng = np.random.default_rng(0)
     for split, count in (("train", 8), ("test", 3)):

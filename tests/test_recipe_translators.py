@@ -560,7 +560,8 @@ def painter(encoder=False, **options):
     return recipes.spade(G, D, of, latent_dim=5, encoder=E, **tx | options)
 
 
-@pytest.mark.parametrize("encoder", (pytest.param(False, marks=pytest.mark.slow), True))
+@pytest.mark.slow
+@pytest.mark.parametrize("encoder", (False, True))
 def test_spade_takes_finite_steps_and_draws_with_any_noise(encoder):
     model = painter(encoder)
     state, metrics = run(model, 2)
