@@ -21,6 +21,13 @@ from jaxgan.types import UsageError
 KEY = random.key(0)
 
 
+def test_slopes_of_prelu_begin_as_torch_s():
+    G = flax_net("G", srgan.SRResNet(3, 4, 2, 4))
+    params, _ = G.init(random.key(0), jax.ShapeDtypeStruct((1, 8, 8, 3), "float32"))
+    slopes = [float(x) for n, p in params.items() if "PReLU" in n for x in p.values()]
+    np.testing.assert_allclose(slopes, [torch.nn.PReLU().weight.item()] * 5)
+
+
 def torch_srresnet(p, x, blocks, ups):
     convs = iter([p[f"Conv_{i}"] for i in range(3 + 2 * blocks + ups)])
     slopes = iter([p[f"PReLU_{i}"] for i in range(1 + blocks + ups)])
