@@ -60,14 +60,13 @@ def test_a_run_in_a_notebook(tmp_path, monkeypatch):
 
 
 def test_evaluation_of_any_images_by_any_features(tmp_path, monkeypatch, capsys):
-    test = data.load("mnist", split="test").fetch(np.arange(500))
+    # Spread: the first of MNIST's test images are of other hands than those of training.
+    test = data.load("mnist", split="test").fetch(np.arange(0, 10000, 20))
     np.savez(tmp_path / "samples.npz", images=test["image"])
     names = run(example("thumbnails"), tmp_path, monkeypatch)
     assert "fd_mnist" in capsys.readouterr().out
     row = names["result"]["metrics"]["fd_thumbnails"]
-    # MNIST's first test images are of other hands than those of training, which shows
-    # against all of these.
-    assert 0 < row["value"] < 4 * row["floor"] < row["ceiling"]
+    assert 0 < row["value"] < 2 * row["floor"] < row["ceiling"]
 
 
 @pytest.mark.slow
