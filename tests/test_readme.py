@@ -60,7 +60,7 @@ def test_a_run_in_a_notebook(tmp_path, monkeypatch):
 
 
 def test_evaluation_of_any_images_by_any_features(tmp_path, monkeypatch, capsys):
-    # Spread: the first of MNIST's test images are of other hands than those of training.
+    # Spread: the first of MNIST's test images are of other hands than the training's.
     test = data.load("mnist", split="test").fetch(np.arange(0, 10000, 20))
     np.savez(tmp_path / "samples.npz", images=test["image"])
     names = run(example("thumbnails"), tmp_path, monkeypatch)
