@@ -39,7 +39,7 @@ PRESET = run.changed(
 
 def build(cfg: Config, shape, num_classes) -> Model:
     presets.labelled(cfg, num_classes, "a class-conditional GAN")
-    return classic.conditional(cfg, shape, num_classes)
+    return classic.conditional(cfg, shape, num_classes, projection=True)
 
 
 if __name__ == "__main__":

@@ -10,20 +10,29 @@ as nothing but shapes ties the two together.
 """
 
 import dataclasses
+from typing import Any, Literal
 
 import jax.numpy as jnp
 
-from jaxgan import models, recipes, run
+from jaxgan import models, recipes, regularizers, run
 from jaxgan.models.layers import Norm
 from jaxgan.run import presets
+from jaxgan.run.presets import classic
 from jaxgan.run.settings import Count, Index, Number
-from jaxgan.types import Model
+from jaxgan.types import Model, UsageError
+
+GENERATORS: dict[str, Any] = {
+    "resnet": models.cyclegan.ResNetGenerator,
+    "pixel": models.cyclegan.PixelGenerator,
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Networks:
     """The networks."""
 
+    generator: Literal[tuple(GENERATORS)] = "resnet"  # type: ignore[valid-type]  # of the table
+    """The paper's, or one that changes each pixel's colour by itself, and no shapes."""
     width: Count = 16
     """Channels of the generators' first layer; 64 in the paper."""
     blocks: Index = 3
@@ -51,6 +60,12 @@ class Objective:
     they are."""
     pool: Index = 50
     """Earlier fakes of each domain that the discriminators also see."""
+    loss: Literal[tuple(classic.LOSSES)] = "least_squares"  # type: ignore[valid-type]  # of the table
+    """What generators and discriminators minimize."""
+    r1: Number = 0.0
+    """γ of R1 of both discriminators; 0 is without."""
+    augment: Literal[tuple(classic.AUGMENTS)] = "none"  # type: ignore[valid-type]  # of the table
+    """What is done to what the discriminators are shown, for domains of few images."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,9 +94,14 @@ PRESET = run.changed(
 def build(cfg: Config, shape, num_classes) -> Model:
     nets, objective, dtype = cfg.networks, cfg.objective, jnp.dtype(cfg.dtype)
     models.pix2pix.check_patch((1, *shape), nets.patch)
-    models.cyclegan.check_size((1, *shape))
+    if nets.generator == "resnet":
+        models.cyclegan.check_size((1, *shape))
+    penalized = classic.asked(objective.r1)
+    if penalized and nets.norm == "batch":
+        reason = "is of D's gradient at each image, which BatchNorm mixes"
+        raise UsageError("r1", None, f"{reason}; give another `norm`.")
     args = nets.width, nets.blocks, nets.norm, dtype, nets.residual
-    G = models.cyclegan.ResNetGenerator(shape[-1], *args)
+    G = GENERATORS[nets.generator](shape[-1], *args)
     D = models.pix2pix.PatchGAN(nets.d_width, nets.patch, nets.norm, dtype=dtype)
     g_tx, d_tx = presets.adams(cfg.optimizers, cfg.steps)
     return recipes.cyclegan(
@@ -95,6 +115,9 @@ def build(cfg: Config, shape, num_classes) -> Model:
         cycle=objective.cycle,
         identity=objective.identity,
         pool=objective.pool,
+        loss=classic.LOSSES[objective.loss],
+        penalty=regularizers.r1(objective.r1) if penalized else None,
+        augment=classic.AUGMENTS[objective.augment],
         ema_decay=cfg.optimizers.ema_decay,
     )
 

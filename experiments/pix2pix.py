@@ -10,15 +10,23 @@ D out: what a GAN is to be compared with.
 """
 
 import dataclasses
+from typing import Literal
 
 from jaxgan import run, tasks
 from jaxgan.run.presets import paired
 from jaxgan.types import Model
 
+PAIRS = "pairs", "emoji_pairs"
+"""Sources of pairs."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Config(paired.Config):
     """pix2pix from edges of painted digits, or between any images in pairs."""
+
+    given: Literal["auto", "pair", "edges"] = "auto"
+    """What is given: the other image of a pair, or the edges of the image; auto is the
+    first where --data are pairs:DIR or emoji_pairs."""
 
 
 PRESET = run.changed(
@@ -33,8 +41,10 @@ PRESET = run.changed(
 
 
 def build(cfg: Config, shape, num_classes) -> Model:
-    in_pairs = cfg.data.startswith("pairs:")
-    task = tasks.paired(cfg.direction == "BtoA") if in_pairs else tasks.edges()
+    given = cfg.given
+    if given == "auto":
+        given = "pair" if cfg.data.partition(":")[0] in PAIRS else "edges"
+    task = tasks.edges() if given == "edges" else tasks.paired(cfg.direction == "BtoA")
     return paired.build(cfg, shape, task)
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parent.parent / "experiments"))
 import colorize
 import cyclegan
+import cyclegan_tones
 import inpaint
 import pix2pix
 import spade
@@ -40,6 +41,7 @@ SMALL = {
     },
 }
 SMALL |= {colorize: SMALL[pix2pix], inpaint: SMALL[pix2pix]}
+SMALL |= {cyclegan_tones: SMALL[cyclegan]}
 MODULES = pytest.mark.parametrize("module", SMALL, ids=lambda m: m.__name__)
 
 
@@ -131,6 +133,18 @@ def test_options_reach_the_recipes():
         for d in ("AtoB", "BtoA")
     )
     assert (there, back) == ("image", "input")
+    needed = {
+        (spec, given): task_of(traced(pix2pix, data=spec, given=given)).needs
+        for spec in ("emoji_pairs", "emoji")
+        for given in ("auto", "pair", "edges")
+    }
+    pair, edges = ("image", "input"), ("image",)
+    assert [*needed.values()] == [pair, pair, edges, edges, pair, edges]
+    _, state, metrics = traced(cyclegan, norm="none", r1=1.0, loss="nonsaturating")
+    assert {"d_penalty_a", "d_penalty_b"} <= metrics.keys()
+    with_pixels = traced(cyclegan, generator="pixel")[1].params["G"]
+    kernels = [x for x in jax.tree.leaves(with_pixels) if x.ndim == 4]
+    assert kernels and all(x.shape[:2] == (1, 1) for x in kernels)
     small_copy = task_of(traced(srgan, factor=2))
     (given,) = jax.eval_shape(small_copy.given, example(SHAPE, 1), KEY)
     assert given.shape == (1, 16, 16, 3)
@@ -179,6 +193,9 @@ def test_what_cannot_be_built_is_refused():
     for module in (colorize, cyclegan):
         refused(module, "are 0 from .* has `decay_until` 9999", steps=9999)
     refused(cyclegan, "5 pixels or more each way, not 4x40", (4, 40, 3), patch=1)
+    refused(
+        cyclegan, "^r1 is of D's gradient at .*another `norm`", norm="batch", r1=1.0
+    )
     refused(spade, "divergence 1.0 is of the enc", encoder=False, divergence=1.0)
     refused(spade, "patch 16 needs images of 6 pixels", (10, 10, 3), scales=2)
 

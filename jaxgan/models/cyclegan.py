@@ -1,7 +1,8 @@
-"""CycleGAN's generator (Zhu et al., 2017, arXiv:1703.10593, appendix 7.2).
+"""CycleGAN's generators (Zhu et al., 2017, arXiv:1703.10593).
 
-From the style transfer of Johnson et al., 2016, arXiv:1603.08155: two halvings,
-residual blocks, two doublings, edges mirrored. Its discriminator is pix2pix's
+`ResNetGenerator` is the paper's, appendix 7.2, from the style transfer of Johnson et
+al., 2016, arXiv:1603.08155: two halvings, residual blocks, two doublings, edges
+mirrored. `PixelGenerator` changes colours alone. The discriminator is pix2pix's
 `PatchGAN`.
 """
 
@@ -16,13 +17,14 @@ from jaxgan.models.layers import (
     ConvTranspose,
     Norm,
     full_precision,
+    he,
     normal002,
     normalization,
     reflected,
 )
 from jaxgan.types import UsageError
 
-__all__ = ["ResNetGenerator", "check_size"]
+__all__ = ["PixelGenerator", "ResNetGenerator", "check_size"]
 
 
 class ResNetGenerator(nn.Module):
@@ -76,6 +78,38 @@ class ResNetGenerator(nn.Module):
             x = nn.relu(norm()(x))
         x = conv(self.channels, (7, 7), use_bias=True)(reflected(x, 3))
         x = full_precision(x)
+        return images + x if self.residual else jnp.tanh(x)
+
+
+class PixelGenerator(nn.Module):
+    """`images [B, H, W, C'] -> images [B, H, W, C]`, each pixel by itself.
+
+    All convolutions are 1x1, as in the PixelGAN of pix2pix (Isola et al., 2017,
+    arXiv:1611.07004, section 4.4), which is a discriminator: colours change, shapes
+    cannot. For domains that differ in colours alone, where a generator that sees more
+    learns by heart what a few hundred images show.
+    """
+
+    channels: int = 3
+    width: int = 32
+    blocks: int = 2
+    """Residual blocks of two layers."""
+    norm: Norm = "none"
+    dtype: Any = jnp.float32
+    residual: bool = False
+    """As `ResNetGenerator`'s."""
+
+    @nn.compact
+    def __call__(self, x, train: bool = True):
+        images = x
+        conv = partial(Conv, kernel_size=(1, 1), kernel_init=he, dtype=self.dtype)
+        hidden = partial(conv, self.width, use_bias=self.norm == "none")
+        norm = partial(normalization, self.norm, train, self.dtype)
+        x = nn.relu(norm()(hidden()(x)))
+        for _ in range(self.blocks):
+            y = nn.relu(norm()(hidden()(x)))
+            x = x + norm()(hidden()(y))
+        x = full_precision(conv(self.channels, kernel_init=normal002)(x))
         return images + x if self.residual else jnp.tanh(x)
 
 

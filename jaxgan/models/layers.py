@@ -19,6 +19,7 @@ __all__ = [
     "dcgan_scale",
     "downsample",
     "full_precision",
+    "he",
     "normal002",
     "normalization",
     "pixel_shuffle",
@@ -28,6 +29,10 @@ __all__ = [
 
 normal002 = nn.initializers.normal(0.02)
 """DCGAN's initializer (Radford et al., 2016): a normal of deviation 0.02."""
+
+he = nn.initializers.he_normal()
+"""He et al., 2015, arXiv:1502.01852: for layers without normalization, where weights of
+deviation 0.02 would let signals die out."""
 
 Conv = partial(nn.Conv, conv_general_dilated=ops.conv_general_dilated)
 """`flax.linen.Conv`, fast on every platform."""

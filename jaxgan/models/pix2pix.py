@@ -1,11 +1,12 @@
 """pix2pix's networks (Isola et al., 2017, arXiv:1611.07004, appendix 6.1).
 
-Images are in [-1, 1] and of any size. Weights from N(0, 0.02²), LeakyReLU 0.2 on the
-way down, ReLU on the way up. Normalization is of each image by itself, which batch norm
-of a single image is, so that a translation does not depend on what it shares a batch
-with: `norm="affine_instance"` is what the authors' program (phillipi/pix2pix) comes to
-with its batch of 1, scale and shift included; by default, as in their later one in
-PyTorch, there are neither. `norm="batch"` is the paper's for larger batches.
+Images are in [-1, 1] and of any size. Weights from N(0, 0.02²), or, in a PatchGAN
+without normalization, He et al.'s; LeakyReLU 0.2 on the way down, ReLU on the way up.
+Normalization is of each image by itself, which batch norm of a single image is, so that
+a translation does not depend on what it shares a batch with: `norm="affine_instance"`
+is what the authors' program (phillipi/pix2pix) comes to with its batch of 1, scale and
+shift included; by default, as in their later one in PyTorch, there are neither.
+`norm="batch"` is the paper's for larger batches.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from jaxgan.models.layers import (
     ConvTranspose,
     Norm,
     full_precision,
+    he,
     normal002,
     normalization,
 )
@@ -108,7 +110,8 @@ class PatchGAN(nn.Module):
         check_patch(images.shape, self.patch)
         x = jnp.concatenate([images, *given], -1)
         n = LAYERS[self.patch]
-        conv = partial(Conv, kernel_init=normal002, dtype=self.dtype)
+        kernel_init = he if self.norm == "none" else normal002
+        conv = partial(Conv, kernel_init=kernel_init, dtype=self.dtype)
         pad = ((1, 1), (1, 1)) if n else ((0, 0), (0, 0))
         found = []
         for i in range(n + 1 if n else 2):

@@ -27,6 +27,7 @@ __all__ = [
     "Config",
     "Networks",
     "Optimizers",
+    "asked",
     "build",
     "conditional",
     "recipe",
@@ -153,13 +154,18 @@ def build(cfg: Config, shape, num_classes) -> Model:
     return conditional(cfg, shape, 0)
 
 
-def conditional(cfg: Config, shape, num_classes: int) -> Model:
-    """The same that is given labels, unless there are no classes."""
+def conditional(
+    cfg: Config, shape, num_classes: int, projection: bool = False
+) -> Model:
+    """The same that is given labels, unless there are no classes; D maybe by projection
+    (`models.dcgan.Discriminator`)."""
     nets = cfg.networks
     norm = nets.g_norm == "batch", nets.d_norm == "batch"
     of = num_classes, jnp.dtype(cfg.dtype)
     G, _ = models.dcgan.networks(shape, nets.g_width, *of, norm=norm)
-    _, D = models.dcgan.networks(shape, nets.d_width, *of, norm=norm)
+    _, D = models.dcgan.networks(
+        shape, nets.d_width, *of, norm=norm, projection=projection
+    )
     both = models.flax_net("G", G), models.flax_net("D", D)
     return recipe(cfg, *both, num_classes)
 
@@ -172,7 +178,7 @@ def recipe(cfg: Config, G, D, num_classes: int = 0) -> Model:
     """
     nets, play, tx = cfg.networks, cfg.adversary, cfg.optimizers
     weights = {name: getattr(play, name) for name in PENALTIES}
-    weights = {name: weight for name, weight in weights.items() if _asked(weight)}
+    weights = {name: weight for name, weight in weights.items() if asked(weight)}
     _check(cfg, weights, num_classes)
     if nets.g_norm == "spectral":
         G = spectral.normalized(G)
@@ -196,14 +202,14 @@ def recipe(cfg: Config, G, D, num_classes: int = 0) -> Model:
         loss=LOSSES[play.loss],
         penalty=reg.total(*penalties) if penalties else None,
         n_critic=play.n_critic,
-        clip=play.clip if _asked(play.clip) else None,
+        clip=play.clip if asked(play.clip) else None,
         augment=AUGMENTS[play.augment],
         num_classes=num_classes,
         ema_decay=tx.ema_decay,
     )
 
 
-def _asked(weight) -> bool:
+def asked(weight) -> bool:
     """Whether there is such a term; one that is swept is there for all members."""
     return isinstance(weight, jax.core.Tracer) or bool(weight)
 

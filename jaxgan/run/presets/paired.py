@@ -70,7 +70,7 @@ def build(cfg: Config, shape, task: Task) -> Model:
         raise UsageError(
             "direction",
             "BtoA",
-            "is for pix2pix.py with pairs:DIR as `data`; here what is given is made of "
+            "is for pix2pix.py between images in pairs; here what is given is made of "
             f"the images of {cfg.data}.",
         )
     dtype = jnp.dtype(cfg.dtype)
