@@ -78,8 +78,10 @@ def start(folder: Path, resize: int | None):
 def _beyond_memory():
     """Data loaded here decode on fetch, as if they did not fit."""
     budget, decoding.MEMORY_BUDGET = decoding.MEMORY_BUDGET, 0
-    yield
-    decoding.MEMORY_BUDGET = budget
+    try:
+        yield
+    finally:
+        decoding.MEMORY_BUDGET = budget
 
 
 def _consumer(source):
