@@ -1,11 +1,12 @@
-"""The folders of image files that are fed: emoji in both styles, over white."""
+"""The folders of image files that are fed: emoji in both styles, over white.
+
+Nothing here imports JAX before it is called: PyTorch's side must not have it.
+"""
 
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-
-from jaxgan.data import emoji, pixels
 
 KINDS = {"png": {}, "jpeg": {"quality": 90}}
 """What Pillow is told of each as it writes."""
@@ -20,6 +21,8 @@ def write(folder: Path, kind: str, count: int, side: int):
         count: how many.
         side: their height and width.
     """
+    from jaxgan.data import emoji, pixels
+
     folder.mkdir()
     images = np.concatenate([emoji.read(style) for style in ("noto", "twemoji")])
     for i in range(count):
