@@ -315,7 +315,28 @@ def test_decode_beyond_the_memory_budget_reads_again(monkeypatch):
         images = decoded.images(np.array([3, 0, 8]))
         assert images[:, 0, 0, 0].tolist() == [4, 0, 9] and images.dtype == np.uint8
         reads.append(len(calls))
+        assert decoded.images(np.array([], int)).shape == (0, 2, 2, 1)
     assert reads == [10, 13]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 16])
+def test_decode_keeps_the_order_whatever_a_thread_takes_at_a_time(monkeypatch, threads):
+    monkeypatch.setattr(decoding, "MEMORY_BUDGET", 0)
+    monkeypatch.setattr(decoding.os, "cpu_count", lambda: threads)
+    monkeypatch.setattr(decoding, "_BLOCK", 50)
+
+    def read(item):
+        if item in (0, 7, 8, 99):
+            raise OSError(f"no {item}")
+        return np.full((1, 1, 1), item, np.uint8)
+
+    decoded = decoding.decode(read, 123, (1, 1, 1))
+    assert decoded.failures == {i: f"no {i}" for i in (0, 7, 8, 99)}
+    assert decoded.kept.tolist() == [i for i in range(123) if i not in (0, 7, 8, 99)]
+    for count in (1, 7, 64, 119):
+        index = np.random.default_rng(0).permutation(119)[:count]
+        images = decoded.images(index)
+        assert images[:, 0, 0, 0].tolist() == decoded.kept[index].tolist()
 
 
 class _Seen:

@@ -32,7 +32,7 @@ HEAVY = {
 }
 ABOUT_TORCH = {
     f"experiments.benchmarks.{name}"
-    for name in ("torch_side", "torch_translators", "torch_twin")
+    for name in ("torch_feed", "torch_side", "torch_translators", "torch_twin")
 }
 
 

@@ -1,9 +1,16 @@
-"""What `benchmark.py` is made of.
+"""What `benchmark.py` and `benchmark_data.py` are made of.
 
 - `cases`: the GANs that are timed, and the data that they train on.
 - `jaxgan_side`, `torch_side`: each case on either side, and how its steps are run.
 - `torch_twin`, `torch_translators`: jaxgan's networks and steps in PyTorch.
-- `machine`: cores, and the speed of a matrix product.
+- `machine`: cores, the speed of a matrix product, CPU seconds.
 - `race`: a process for each side, and the turns that they take.
 - `report`: the figures, as plain values and as a table.
+
+Of `benchmark_data.py`:
+
+- `image_files`: the folders of files.
+- `feed_turn`: what both sides feed alike, and what they say of a turn.
+- `jaxgan_feed`, `torch_feed`: how either side feeds a folder.
+- `feed_race`, `feed_report`: the processes and their turns, and the figures.
 """

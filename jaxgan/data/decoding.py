@@ -16,6 +16,8 @@ MEMORY_BUDGET = 8 * 2**30
 """Decoded bytes up to which images stay in memory; beyond it they decode on fetch."""
 
 _BLOCK = 4096
+_PIECE = 8
+"""Items that a thread takes at a time: to hand over each costs half a small picture."""
 
 
 class Decoded(NamedTuple):
@@ -76,14 +78,26 @@ def decode(
         return Decoded(kept, lambda index: decoded[index], failures)
 
     def images(index):
-        return np.stack(list(pool.map(read, kept[index])))
+        items = kept[index]
+        found = np.empty((len(items), *shape), dtype)
+
+        def put(i):
+            found[i] = read(items[i])
+
+        for _ in _pieces(pool, put, 0, len(items)):
+            pass
+        return found
 
     return Decoded(kept, images, failures)
 
 
 def workers() -> ThreadPoolExecutor:
     """A thread for each core."""
-    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode")
+    return ThreadPoolExecutor(_threads(), thread_name_prefix="decode")
+
+
+def _threads():
+    return os.cpu_count() or 1
 
 
 def in_order(pool, function, count: int, label: str, progress=silent) -> Iterator:
@@ -92,9 +106,20 @@ def in_order(pool, function, count: int, label: str, progress=silent) -> Iterato
     def results():
         # In blocks: a future per item of a large dataset would take gigabytes.
         for start in range(0, count, _BLOCK):
-            yield from pool.map(function, range(start, min(start + _BLOCK, count)))
+            for piece in _pieces(pool, function, start, min(start + _BLOCK, count)):
+                yield from piece
 
     yield from progress(results(), count, label)
+
+
+def _pieces(pool, function, start, end):
+    """Results in lists; pieces of few items are smaller, so that no thread rests."""
+    size = max(1, min(_PIECE, (end - start) // (4 * _threads())))
+
+    def piece(first):
+        return [function(i) for i in range(first, min(first + size, end))]
+
+    return pool.map(piece, range(start, end, size))
 
 
 def reason(error: Exception) -> str:

@@ -82,8 +82,8 @@ class _Sides(NamedTuple):
                     part = fit.apply_to_array(part[..., 0], self.fit, True)[..., None]
                 else:
                     part = fit.apply_to_array(part, self.fit)
-                sides.append(part.astype(self.dtype))
-        return np.concatenate(sides, -1)
+                sides.append(part.astype(self.dtype, copy=False))
+        return sides[0] if len(sides) == 1 else np.concatenate(sides, -1)
 
     @property
     def dtype(self):

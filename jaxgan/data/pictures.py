@@ -27,11 +27,13 @@ __all__ = [
     "upright_size",
 ]
 
+# The commonest formats come first in Pillow's order then; else it asks others of each
+# JPEG, some at length.
+Image.preinit()
+
 _STUBS = ("EPS", "IPTC", "MPEG")
 """What Pillow registers and is no picture, or (EPS) a program for others to run."""
 _LOSSY = ("JPEG", "JPEG2000", "MPO", "WEBP", "AVIF")
-
-
 _LOWER = "the lower 8 of 16 bits of gray, which depth 16 keeps"
 
 
@@ -213,7 +215,7 @@ def _bare(image, stored):
     gray = gray or (image.mode in ("P", "PA") and is_gray(image))
     mode = "L" if gray else "RGB"
     if image.mode == mode:
-        return image.copy()  # its `info` may be changed
+        return image
     if stored.kind == "LA;16B":
         return image.getchannel("R")
     plain = image.copy()

@@ -1,0 +1,125 @@
+"""How fast jaxgan feeds image files beside PyTorch's DataLoader, on this machine's CPU.
+
+    python experiments/benchmark_data.py
+    python experiments/benchmark_data.py --kinds jpeg --side 256 --json -
+
+Both sides do the same job: files from a folder, decoded by Pillow, RGB, float32 in
+[-1, 1], batches of 64 in random order, each consumed by taking its mean. Files are
+emoji, as PNG and as JPEG, 64x64; of another `--side` they are resized to that as they
+are read, by Lanczos' filter. They were just written, so the disk plays no part.
+
+jaxgan feeds them in two ways. What is larger than memory it decodes as it is fed, by a
+thread a core. All else it decodes once, when it is loaded, and feeds from memory inside
+the compiled loop. PyTorch has two worker processes, which stay from epoch to epoch.
+Sides take turns (`benchmarks/feed_race.py`), and the median of the rounds' ratios
+counts. Cores are the CPU seconds of a side's process and its workers, a second.
+"""
+
+import dataclasses
+import importlib.metadata
+import importlib.util
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+from benchmarks import feed_race, feed_report, image_files, machine
+from benchmarks.feed_turn import BATCH, SIDE
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Time jaxgan's feeds against PyTorch's DataLoader, in alternation."""
+
+    kinds: tuple[Literal[*image_files.KINDS], ...] = tuple(image_files.KINDS)
+    """Of the files."""
+    images: int = 4096
+    """How many files there are."""
+    side: int = SIDE
+    """Height and width of the files; they are fed as 64x64."""
+    rounds: int = 5
+    """How many turns each way takes."""
+    batches: int | None = None
+    """Batches of a turn; default, enough for about a second and a half."""
+    json: str | None = None
+    """Also write all numbers to this file; "-" for standard output."""
+
+
+def check(options: Options) -> None:
+    """Raises: UsageError, for an option out of range or when PyTorch is missing."""
+    from jaxgan.types import UsageError
+
+    for name, least in (("images", BATCH), ("side", SIDE), ("rounds", 1)):
+        value = getattr(options, name)
+        if value < least:
+            raise UsageError(f"--{name}", value, f"must be {least} or more.")
+    if options.batches is not None and options.batches < 1:
+        raise UsageError("--batches", options.batches, "must be 1 or more.")
+    if importlib.util.find_spec("torch") is None:
+        reason = "PyTorch is not installed: pip install 'jaxgan[torch]'."
+        raise UsageError(None, None, reason)
+
+
+def benchmark(options: Options) -> dict:
+    """Runs the races.
+
+    Returns:
+        Plain values: versions, cores, images, side, and `feed_report.summary` by kind.
+
+    Raises:
+        UsageError: see `check`.
+    """
+    check(options)
+    if os.getloadavg()[0] > machine.cores() / 2:
+        busy = "Other programs are busy: speeds are too low, and ratios uncertain."
+        print(busy, file=sys.stderr)
+    kinds = {}
+    with tempfile.TemporaryDirectory(prefix="jaxgan-benchmark-") as folder:
+        for kind in options.kinds:
+            print(f"{kind} ...", file=sys.stderr)
+            at = Path(folder) / kind
+            image_files.write(at, kind, options.images, options.side)
+            kinds[kind] = feed_report.summary(fed(at, options))
+    return {
+        "versions": {n: importlib.metadata.version(n) for n in ("jax", "torch")},
+        "cores": machine.cores(),
+        "images": options.images,
+        "side": options.side,
+        "kinds": kinds,
+    }
+
+
+def fed(folder: Path, options: Options) -> dict:
+    """The turns of each way with the files of one folder."""
+    args = folder, None if options.side == SIDE else SIDE
+    with (
+        feed_race.launched(feed_race.jaxgan, *args) as jaxgan,
+        feed_race.launched(feed_race.torch, *args) as torch,
+    ):
+        sides = {"jaxgan": jaxgan, "torch": torch}
+        return feed_race.race(sides, options.rounds, options.batches)
+
+
+def main():
+    import tyro
+
+    from jaxgan.types import UsageError
+
+    options = tyro.cli(Options)
+    try:
+        results = benchmark(options)
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    if options.json == "-":
+        print(json.dumps(results, indent=2))
+        return
+    print(feed_report.table(results))
+    if options.json:
+        Path(options.json).write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
