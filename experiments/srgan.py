@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 import jax.numpy as jnp
 
-from jaxgan import losses, models, recipes, run, tasks
+from jaxgan import augment, losses, models, recipes, run, tasks
 from jaxgan.metrics import vgg
 from jaxgan.run import presets
 from jaxgan.run.settings import FILE, FREE, Count, Index, Number
@@ -50,6 +50,9 @@ class Objective:
     """For vgg22 and vgg54: torchvision's file vgg19-dcbb9e9d.pth."""
     adversarial: Number = 1e-2
     """Weight of the GAN beside the content loss."""
+    judged: Literal["colours", "luma"] = "colours"
+    """What D is shown. Of luma alone, G invents detail in light and dark, and colours
+    are those of the content loss."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +68,10 @@ class Config(run.Config):
     objective: Objective = Objective()
     optimizers: presets.Optimizers = presets.Optimizers()
 
+
+GRAY = augment.Augmentation(
+    lambda images, key, step, memory: tasks.luma(images).repeat(images.shape[-1], -1)
+)
 
 PRESET = run.changed(
     Config(),
@@ -98,6 +105,7 @@ def build(cfg: Config, shape, num_classes) -> Model:
         pretrain=objective.pretrain,
         content=content(objective),
         adversarial=objective.adversarial,
+        augment=GRAY if objective.judged == "luma" else None,
         ema_decay=cfg.optimizers.ema_decay,
     )
 

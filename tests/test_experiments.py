@@ -14,6 +14,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "experiments"))
 import acgan_mnist
+import cgan_emoji
 import gan_cifar10
 import gan_mnist
 import infogan_mnist
@@ -183,6 +184,20 @@ def test_cifar_s_and_ac_gan_s_options_reach_theirs():
     assert losses[5.0] - losses[0.0] == pytest.approx(10 * np.log(3), rel=0.05)
 
 
+def test_the_class_conditional_gan_of_emoji_tells_classes_or_is_told_them():
+    batch = example((8, 8, 3), 4)
+    found = {}
+    for weight in (0.0, 0.3):
+        cfg = changed(cgan_emoji.PRESET, class_weight=weight, **SMALL)
+        gan = cgan_emoji.build(cfg, (8, 8, 3), 6)
+        state = jax.eval_shape(gan.init, random.key(0), batch)
+        metrics = jax.eval_shape(gan.step, state, batch, random.key(0))[1]
+        outputs = {x.shape[-1] for x in jax.tree.leaves(state.params["D"])}
+        found[weight] = "class_loss" in metrics, "Embed_0" in state.params["D"]
+        assert (6 in outputs) == bool(weight) and "d_penalty" in metrics
+    assert found == {0.0: (False, True), 0.3: (True, False)}
+
+
 def test_learning_rates_fall_to_0_in_as_many_updates_as_each_has():
     falling = {"decay_steps": 4, "steps": 4, "n_critic": 2}
     cfg = changed(classic.Config(), **falling, **SMALL)
@@ -210,6 +225,8 @@ def test_learning_rates_fall_to_0_in_as_many_updates_as_each_has():
 @pytest.mark.parametrize(
     ("says", "module", "changes"),
     (
+        ("n_critic 2 must be 1 where D tells", cgan_emoji, {"n_critic": 2}),
+        ("clip must be 0 where D tells", cgan_emoji, {"clip": 0.1}),
         (
             "wgan_gp 10.0 is of D's gradient .* BatchNorm",
             gan_mnist,
@@ -233,7 +250,8 @@ def test_learning_rates_fall_to_0_in_as_many_updates_as_each_has():
     ),
 )
 def test_options_that_do_not_go_together_are_refused(says, module, changes):
-    cfg = changed(next(iter(module.PRESETS.values())), **changes)
+    presets = getattr(module, "PRESETS", None) or {"": module.PRESET}
+    cfg = changed(next(iter(presets.values())), **changes)
     with pytest.raises(UsageError, match=says):
         getattr(module, "build", classic.build)(cfg, (28, 28, 1), 10)
 

@@ -177,31 +177,6 @@ def test_both_networks_look_at_the_label(small_dcgan):
     assert (np.abs(moved) > 1e-7).all()
 
 
-def test_a_projection_adds_the_class_s_vector_times_the_features():
-    """arXiv:1802.05637, eq. 3: a logit is linear in its class's vector, whose factors
-    are the trunk's output, that of an image whatever class it is said to be of."""
-    D = dcgan.Discriminator(4, 3, norm=False, projection=True)
-    x = jax.random.normal(KEY, (5, 16, 16, 2))
-    label = jnp.array([0, 1, 2, 2, 0])
-    params, _ = flax_net("D", D).init(KEY, x, label)
-    vectors = params["Embed_0"]["embedding"]
-
-    def logits(vectors, label):
-        changed = params | {"Embed_0": {"embedding": vectors}}
-        return D.apply({"params": changed}, x, label)
-
-    features = [jax.jacobian(logits)(vectors, jnp.full(5, k))[:, k] for k in range(3)]
-    for found in features[1:]:
-        np.testing.assert_allclose(found, features[0], rtol=1e-6)
-    alone = logits(0 * vectors, label)
-    expected = alone + (vectors[label] * features[0]).sum(1)
-    np.testing.assert_allclose(logits(vectors, label), expected, rtol=1e-4, atol=1e-5)
-    plain = dcgan.Discriminator(4, norm=False)
-    trunk = {name: of for name, of in params.items() if name != "Embed_0"}
-    got = plain.apply({"params": trunk}, x)
-    np.testing.assert_allclose(alone, got, rtol=1e-5, atol=1e-6)
-
-
 def test_batch_norm_sees_the_batch_in_training_only(small_dcgan):
     """G's images of a repeated batch: the same statistics; of a part: others."""
     sample, _, g, _, z, label, images = small_dcgan

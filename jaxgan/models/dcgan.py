@@ -4,7 +4,7 @@ All strided convolutions; BatchNorm in both networks except G's output and D's i
 ReLU and tanh in G, LeakyReLU 0.2 in D; weights from N(0, 0.02²). Images are in [-1, 1]
 and of any size: D halves them, rounding up, until a side is at most `base`, and G comes
 back the same way, so 28 goes by 14 and 7 to 4, and 64 by 32, 16 and 8. Given labels, G
-takes them one-hot beside `z` and D as an embedded extra channel, or by projection.
+takes them one-hot beside `z` and D as an embedded extra channel.
 """
 
 from collections.abc import Callable, Sequence
@@ -112,10 +112,7 @@ class Discriminator(nn.Module):
     With `outputs` it returns `(logits [B], [B, outputs])`, a second layer on the same
     trunk: the classes of AC-GAN, the codes of InfoGAN. `norm=False` leaves BatchNorm
     out: penalties of D's gradient at each image want a D that judges it by itself. With
-    `hidden` a fully connected layer of so many units is the last of the trunk. With
-    `projection` labels are no extra channel: a class's vector times the trunk's output
-    is added to the logit (Miyato and Koyama, 2018, arXiv:1802.05637, eq. 3); features
-    of an image are then the same whatever class it is said to be of.
+    `hidden` a fully connected layer of so many units is the last of the trunk.
     """
 
     width: int = 64
@@ -125,11 +122,10 @@ class Discriminator(nn.Module):
     outputs: int = 0
     norm: bool = True
     hidden: int = 0
-    projection: bool = False
 
     @nn.compact
     def __call__(self, x, label=None, train: bool = True):
-        if self.num_classes and not self.projection:
+        if self.num_classes:
             plane = nn.Embed(self.num_classes, x.shape[1] * x.shape[2])(label)
             x = jnp.concatenate([x, plane.reshape(*x.shape[:3], 1)], -1)
         kernel_init = normal002 if self.norm else he
@@ -153,9 +149,6 @@ class Discriminator(nn.Module):
                 x = batch_norm(train, dtype=self.dtype, scale_init=dcgan_scale)(x)
             x = nn.leaky_relu(x, 0.2)
         logits = full_precision(dense(1)(x)[:, 0])
-        if self.num_classes and self.projection:
-            embed = nn.Embed(self.num_classes, x.shape[-1], dtype=self.dtype)
-            logits += full_precision((embed(label) * x).sum(-1))
         if not self.outputs:
             return logits
         return logits, full_precision(dense(self.outputs)(x))
@@ -168,7 +161,6 @@ def networks(
     dtype=jnp.float32,
     base: int = 4,
     norm: tuple[bool, bool] = (True, True),
-    projection: bool = False,
 ) -> tuple[Generator, Discriminator]:
     """The pair for images of one shape.
 
@@ -181,7 +173,6 @@ def networks(
         base: how small the smallest stage is. 7 makes two stages of a 28x28 image
             instead of three: faster, but D then judges strokes apart from one another.
         norm: whether G has BatchNorm, and whether D has.
-        projection: of labels in D, in place of an extra channel.
 
     Raises:
         UsageError: the images are not larger than the base.
@@ -190,7 +181,5 @@ def networks(
     h, w, c = shape
     return (
         Generator((h, w, c), width, num_classes, base, dtype, norm[0]),
-        Discriminator(
-            width, num_classes, base, dtype, norm=norm[1], projection=projection
-        ),
+        Discriminator(width, num_classes, base, dtype, norm=norm[1]),
     )

@@ -155,23 +155,32 @@ def build(cfg: Config, shape, num_classes) -> Model:
 
 
 def conditional(
-    cfg: Config, shape, num_classes: int, projection: bool = False
+    cfg: Config, shape, num_classes: int, class_weight: float = 0.0
 ) -> Model:
-    """The same that is given labels, unless there are no classes; D maybe by projection
-    (`models.dcgan.Discriminator`)."""
+    """The same that is given labels, unless there are no classes.
+
+    With a weight of the class loss it is an AC-GAN: D tells classes, and is not told.
+    """
     nets = cfg.networks
     norm = nets.g_norm == "batch", nets.d_norm == "batch"
-    of = num_classes, jnp.dtype(cfg.dtype)
-    G, _ = models.dcgan.networks(shape, nets.g_width, *of, norm=norm)
-    _, D = models.dcgan.networks(
-        shape, nets.d_width, *of, norm=norm, projection=projection
-    )
+    tells = asked(class_weight)
+    told, dtype = 0 if tells else num_classes, jnp.dtype(cfg.dtype)
+    G, _ = models.dcgan.networks(shape, nets.g_width, num_classes, dtype, norm=norm)
+    _, D = models.dcgan.networks(shape, nets.d_width, told, dtype, norm=norm)
+    D = D.clone(outputs=num_classes) if tells else D
     both = models.flax_net("G", G), models.flax_net("D", D)
-    return recipe(cfg, *both, num_classes)
+    return recipe(cfg, *both, num_classes, class_weight)
 
 
-def recipe(cfg: Config, G, D, num_classes: int = 0) -> Model:
+def recipe(cfg: Config, G, D, num_classes: int = 0, class_weight: float = 0.0) -> Model:
     """The GAN that the options describe, of two networks.
+
+    Args:
+        cfg: the options.
+        G: the generator.
+        D: the discriminator, with an output for each class where it tells them.
+        num_classes: that G is given, and D too unless it tells them.
+        class_weight: of the class loss of AC-GAN, where D tells classes.
 
     Raises:
         UsageError: options do not go together.
@@ -179,7 +188,7 @@ def recipe(cfg: Config, G, D, num_classes: int = 0) -> Model:
     nets, play, tx = cfg.networks, cfg.adversary, cfg.optimizers
     weights = {name: getattr(play, name) for name in PENALTIES}
     weights = {name: weight for name, weight in weights.items() if asked(weight)}
-    _check(cfg, weights, num_classes)
+    _check(cfg, weights, num_classes, asked(class_weight))
     if nets.g_norm == "spectral":
         G = spectral.normalized(G)
     if nets.d_norm == "spectral":
@@ -193,20 +202,20 @@ def recipe(cfg: Config, G, D, num_classes: int = 0) -> Model:
         return OPTIMIZERS[tx.optimizer](rate, tx.beta1, tx.beta2)
 
     penalties = [PENALTIES[name](play) for name in weights]
-    return recipes.gan(
-        G,
-        D,
-        latent_dim=nets.latent_dim,
-        g_tx=optimizer(tx.g_lr, -(-tx.decay_steps // play.n_critic)),
-        d_tx=optimizer(tx.d_lr, tx.decay_steps),
-        loss=LOSSES[play.loss],
-        penalty=reg.total(*penalties) if penalties else None,
-        n_critic=play.n_critic,
-        clip=play.clip if asked(play.clip) else None,
-        augment=AUGMENTS[play.augment],
-        num_classes=num_classes,
-        ema_decay=tx.ema_decay,
-    )
+    common: dict[str, Any] = {
+        "latent_dim": nets.latent_dim,
+        "g_tx": optimizer(tx.g_lr, -(-tx.decay_steps // play.n_critic)),
+        "d_tx": optimizer(tx.d_lr, tx.decay_steps),
+        "loss": LOSSES[play.loss],
+        "penalty": reg.total(*penalties) if penalties else None,
+        "augment": AUGMENTS[play.augment],
+        "num_classes": num_classes,
+        "ema_decay": tx.ema_decay,
+    }
+    if asked(class_weight):
+        return recipes.acgan(G, D, class_weight=class_weight, **common)
+    clip = play.clip if asked(play.clip) else None
+    return recipes.gan(G, D, n_critic=play.n_critic, clip=clip, **common)
 
 
 def asked(weight) -> bool:
@@ -214,8 +223,12 @@ def asked(weight) -> bool:
     return isinstance(weight, jax.core.Tracer) or bool(weight)
 
 
-def _check(cfg, weights, num_classes):
-    nets, tx = cfg.networks, cfg.optimizers
+def _check(cfg, weights, num_classes, tells):
+    nets, play, tx = cfg.networks, cfg.adversary, cfg.optimizers
+    if tells and play.n_critic > 1:
+        raise UsageError("n_critic", play.n_critic, "must be 1 where D tells classes.")
+    if tells and asked(play.clip):
+        raise UsageError("clip", None, "must be 0 where D tells classes.")
     for name in sorted(weights.keys() - {"lecam", "consistency"}):
         value = None if isinstance(weights[name], jax.core.Tracer) else weights[name]
         of = "is of D's gradient at each image, which"
