@@ -27,6 +27,7 @@ PRESET = run.changed(
     blocks=2,
     norm="none",
     cycle=1.0,
+    identity=1.0,
     loss="nonsaturating",
     r1=0.1,
     augment="diff_augment",

@@ -8,7 +8,8 @@
 After `--pretrain` steps of mean squared error, which alone (`--pretrain` as many as
 `--steps`) is SRResNet, the content loss and the adversarial one. Without VGG's weights
 the content loss is the squared error of pixels, the paper's SRGAN-MSE. Beyond the
-paper, what comes out keeps what was given: made smaller again, it is the same.
+paper, what comes out keeps what was given: made smaller again, it is the same; and D is
+shown gray copies, since of photographs' colours it made G invent wrong ones.
 """
 
 import dataclasses
@@ -50,9 +51,9 @@ class Objective:
     """For vgg22 and vgg54: torchvision's file vgg19-dcbb9e9d.pth."""
     adversarial: Number = 1e-2
     """Weight of the GAN beside the content loss."""
-    judged: Literal["colours", "luma"] = "colours"
-    """What D is shown. Of luma alone, G invents detail in light and dark, and colours
-    are those of the content loss."""
+    judged: Literal["colours", "gray"] = "colours"
+    """What D is shown. Of gray copies G learns to invent light and dark alone; colours
+    are left to the content loss."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,9 +70,13 @@ class Config(run.Config):
     optimizers: presets.Optimizers = presets.Optimizers()
 
 
-GRAY = augment.Augmentation(
-    lambda images, key, step, memory: tasks.luma(images).repeat(images.shape[-1], -1)
-)
+def gray(images, key, step, memory):
+    """The mean of the colours, for D: what that asks of G moves all of them alike."""
+    channels = images.shape[-1]
+    return tasks.over_white(images).mean(-1, keepdims=True).repeat(channels, -1)
+
+
+GRAY = augment.Augmentation(gray)
 
 PRESET = run.changed(
     Config(),
@@ -80,6 +85,7 @@ PRESET = run.changed(
     batch_size=16,
     consistent=True,
     sample_every=1000,
+    judged="gray",
     g_lr=5e-4,
     d_lr=2e-4,
     beta1=0.9,
@@ -105,7 +111,7 @@ def build(cfg: Config, shape, num_classes) -> Model:
         pretrain=objective.pretrain,
         content=content(objective),
         adversarial=objective.adversarial,
-        augment=GRAY if objective.judged == "luma" else None,
+        augment=GRAY if objective.judged == "gray" else None,
         ema_decay=cfg.optimizers.ema_decay,
     )
 

@@ -156,6 +156,32 @@ def test_options_reach_the_recipes():
     np.testing.assert_array_equal(hole.sum((1, 2)), 64)
 
 
+def test_srgan_s_judge_of_gray_copies_asks_the_same_of_all_colours():
+    """Which leaves chroma, the differences between them, to the content loss."""
+    image = random.uniform(KEY, (2, 16, 16, 3), minval=-1)
+    copy = jnp.broadcast_to(image.mean(-1, keepdims=True), image.shape)
+    of_real = {}
+    for judged in ("gray", "colours"):
+        model = srgan.build(small(srgan, judged=judged), (16, 16, 3), 0)
+        state = model.init(KEY, {"image": image})
+        step = jax.jit(model.parts["D"])
+        of_real[judged] = [
+            float(step(state, {"image": x}, KEY)[1]["D(real)"].value())
+            for x in (image, copy)
+        ]
+    assert of_real["gray"][0] == pytest.approx(of_real["gray"][1], abs=1e-6)
+    assert abs(of_real["colours"][0] - of_real["colours"][1]) > 1e-5
+
+    def asked(x):
+        return jnp.sin(3 * srgan.gray(x, KEY, 0, ())).sum()
+
+    toward = jax.grad(asked)(image)
+    same = np.broadcast_to(toward[..., :1], image.shape)
+    np.testing.assert_allclose(toward, same, rtol=1e-5)
+    clear = jnp.concatenate([image, -jnp.ones((2, 16, 16, 1))], -1)  # over white
+    np.testing.assert_array_equal(srgan.gray(clear, KEY, 0, ()), np.ones(clear.shape))
+
+
 def test_the_learning_rate_goes_down_to_nothing():
     """Of `cyclegan.py`."""
     falling = presets.Optimizers(g_lr=2.0, d_lr=1.0, decay_from=4, decay_until=8)
