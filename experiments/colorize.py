@@ -1,11 +1,13 @@
 """Colourization by pix2pix (Isola et al., 2017, arXiv:1611.07004): gray to colour.
 
     python experiments/colorize.py
+    python experiments/colorize.py painted
     python experiments/colorize.py --data folder:photos --resize 64 --crop 64
     python experiments/colorize.py translate --input old_photo.jpg --out coloured
 
 Luma is kept, as far as such colours exist; the network adds these. With
-`--regression`, without D, they are the median of what might be: too gray.
+`--regression`, without D, they are the median of what might be: too gray. Emoji by
+default, or painted digits, whose right colours are known.
 """
 
 import dataclasses
@@ -17,22 +19,33 @@ from jaxgan.types import Model, UsageError
 
 @dataclasses.dataclass(frozen=True)
 class Config(paired.Config):
-    """Colourization of painted digits, or of any images in colour."""
+    """Colourization of emoji, of painted digits, or of any images in colour."""
 
 
 PRESET = run.changed(
     Config(),
-    data="painted_mnist",
-    steps=2500,
-    batch_size=32,
+    data="emoji",
+    flip=True,
+    steps=5000,
+    batch_size=8,
     sample_every=1000,
     norm="instance",  # as measured
     dropout=0.0,  # by its smallest stages the U-Net knows what an image shows
     g_lr=5e-4,
     d_lr=1e-4,
+    decay_from=2500,
+    decay_until=5000,
+)
+PAINTED = run.changed(
+    PRESET,
+    data="painted_mnist",
+    flip=False,
+    steps=2500,
+    batch_size=32,
     decay_from=1250,
     decay_until=2500,
 )
+PRESETS = {"": PRESET, "painted": PAINTED}
 
 
 def build(cfg: Config, shape, num_classes) -> Model:
@@ -42,4 +55,4 @@ def build(cfg: Config, shape, num_classes) -> Model:
 
 
 if __name__ == "__main__":
-    run.main(PRESET, build)
+    run.main(PRESETS, build)

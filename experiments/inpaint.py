@@ -1,6 +1,7 @@
 """Inpainting by pix2pix's networks (Isola et al., 2017, arXiv:1611.07004).
 
     python experiments/inpaint.py
+    python experiments/inpaint.py painted
     python experiments/inpaint.py --holes free_form --workdir runs/brush
     python experiments/inpaint.py translate --input torn.png --out whole
 
@@ -20,7 +21,7 @@ from jaxgan.types import Model
 
 @dataclasses.dataclass(frozen=True)
 class Config(paired.Config):
-    """Inpainting of painted digits, or of any images."""
+    """Inpainting of emoji, of painted digits, or of any images."""
 
     holes: Literal["square", "free_form"] = "square"
     """A square anywhere, or strokes as of a brush."""
@@ -30,14 +31,19 @@ class Config(paired.Config):
 
 PRESET = run.changed(
     Config(),
-    data="painted_mnist",
-    steps=2000,
-    batch_size=16,
+    data="emoji",
+    flip=True,
+    steps=4000,
+    batch_size=8,
     norm="instance",  # as measured
     sample_every=1000,
     g_lr=2e-4,
     d_lr=2e-4,
 )
+PAINTED = run.changed(
+    PRESET, data="painted_mnist", flip=False, steps=2000, batch_size=16
+)
+PRESETS = {"": PRESET, "painted": PAINTED}
 
 
 def build(cfg: Config, shape, num_classes) -> Model:
@@ -46,4 +52,4 @@ def build(cfg: Config, shape, num_classes) -> Model:
 
 
 if __name__ == "__main__":
-    run.main(PRESET, build)
+    run.main(PRESETS, build)

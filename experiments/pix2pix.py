@@ -1,11 +1,12 @@
 """pix2pix (Isola et al., 2017, arXiv:1611.07004): between images in pairs.
 
     python experiments/pix2pix.py
+    python experiments/pix2pix.py painted
     python experiments/pix2pix.py --data pairs:DIR --direction BtoA
     python experiments/pix2pix.py translate --input edges.png --out translated
 
 `pairs:DIR` holds A/ and B/, or files that show A and B side by side. Of other images,
-such as the default's painted digits, the edges are given. `--regression` leaves
+such as the default's emoji, the edges are given. `--regression` leaves
 D out: what a GAN is to be compared with.
 """
 
@@ -22,7 +23,7 @@ PAIRS = "pairs", "emoji_pairs"
 
 @dataclasses.dataclass(frozen=True)
 class Config(paired.Config):
-    """pix2pix from edges of painted digits, or between any images in pairs."""
+    """pix2pix from edges of emoji, or between any images in pairs."""
 
     given: Literal["auto", "pair", "edges"] = "auto"
     """What is given: the other image of a pair, or the edges of the image; auto is the
@@ -31,13 +32,18 @@ class Config(paired.Config):
 
 PRESET = run.changed(
     Config(),
-    data="painted_mnist",
-    steps=2000,
-    batch_size=16,
+    data="emoji",
+    flip=True,
+    steps=4000,
+    batch_size=8,
     sample_every=1000,
     g_lr=2e-4,
     d_lr=2e-4,
 )
+PAINTED = run.changed(
+    PRESET, data="painted_mnist", flip=False, steps=2000, batch_size=16
+)
+PRESETS = {"": PRESET, "painted": PAINTED}
 
 
 def build(cfg: Config, shape, num_classes) -> Model:
@@ -49,4 +55,4 @@ def build(cfg: Config, shape, num_classes) -> Model:
 
 
 if __name__ == "__main__":
-    run.main(PRESET, build)
+    run.main(PRESETS, build)

@@ -1,6 +1,7 @@
 """SRGAN (Ledig et al., 2017, arXiv:1609.04802): super-resolution.
 
     python experiments/srgan.py
+    python experiments/srgan.py painted
     python experiments/srgan.py --data folder:photos --resize 128 --crop 128 \\
         --random-crop 96 --content vgg54 --vgg-weights vgg19-dcbb9e9d.pth
     python experiments/srgan.py translate --input small.png --out large
@@ -58,7 +59,8 @@ class Objective:
 
 @dataclasses.dataclass(frozen=True)
 class Config(run.Config):
-    """SRGAN on painted digits, or on any images; sides must divide by --factor."""
+    """SRGAN on emoji, on painted digits, or on any images; sides must divide by
+    --factor."""
 
     factor: Literal[2, 4, 8] = 4
     """How many times larger each side becomes."""
@@ -80,9 +82,10 @@ GRAY = augment.Augmentation(gray)
 
 PRESET = run.changed(
     Config(),
-    data="painted_mnist",
-    steps=2000,
-    batch_size=16,
+    data="emoji",
+    flip=True,
+    steps=3000,
+    batch_size=8,
     consistent=True,
     sample_every=1000,
     judged="gray",
@@ -90,6 +93,10 @@ PRESET = run.changed(
     d_lr=2e-4,
     beta1=0.9,
 )
+PAINTED = run.changed(
+    PRESET, data="painted_mnist", flip=False, steps=2000, batch_size=16
+)
+PRESETS = {"": PRESET, "painted": PAINTED}
 
 
 def build(cfg: Config, shape, num_classes) -> Model:
@@ -133,4 +140,4 @@ def content(objective: Objective):
 
 
 if __name__ == "__main__":
-    run.main(PRESET, build)
+    run.main(PRESETS, build)

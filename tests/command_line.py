@@ -9,7 +9,8 @@ def run(module, *argv):
     """Its exit code."""
     old, sys.argv[0] = sys.argv[0], f"{module.__name__}.py"
     try:
-        cli.main(module.PRESET, module.build, list(map(str, argv)))
+        presets = getattr(module, "PAINTED", module.PRESET)
+        cli.main(presets, module.build, list(map(str, argv)))
         return 0
     except SystemExit as error:
         return error.code

@@ -15,6 +15,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parent.parent / "experiments"))
 import acgan_mnist
 import cgan_emoji
+import colorize
 import gan_cifar10
 import gan_mnist
 import infogan_mnist
@@ -308,6 +309,20 @@ def test_a_name_picks_defaults_and_a_folder(run, tmp_path):
     kept = json.loads((tmp_path / "runs/gan_mnist/wgan/config.json").read_text())
     got = [kept["config"][n] for n in ("loss", "n_critic", "clip")]
     assert got == ["wasserstein", 2, 0.2]
+
+
+def test_an_experiment_may_have_a_preset_of_no_name_beside_named_ones(run):
+    for args, data in (([], "emoji"), (["painted"], "painted_mnist")):
+        code, out, _ = run(colorize, *args, "--help")
+        assert code == 0 and f"(default: {data})" in " ".join(
+            out.replace("│", "").split()
+        )
+        assert "By name: colorize.py, colorize.py painted." in " ".join(out.split())
+        code, _, err = run(colorize, *args, "translate", "--input", "x.png")
+        folder = "/".join(["runs/colorize", *args])
+        assert code == 2 and f"{folder} holds no run" in err
+    code, _, err = run(colorize, "panted")
+    assert code == 2 and "panted" in err
 
 
 def test_infogan_shows_q_slanted_images_unless_told_otherwise():

@@ -109,11 +109,12 @@ def test_an_old_workdir_opens_and_goes_on_as_it_would_have(kind, old, monkeypatc
     one = jax.devices()[:1]  # batches are of 4
     monkeypatch.setattr(parallel, "devices", lambda platform="auto": one)
     module = importlib.import_module(name)
-    presets = getattr(module, "PRESETS", None) or module.PRESET
+    named = getattr(module, "PRESETS", {})
+    presets = named.get("painted") or named or module.PRESET
     build = getattr(module, "build", classic.build)
     commands = getattr(module, "COMMANDS", None)
     known = json.loads((old / "continued.json").read_text())[kind]
-    first = known["command"][1:2] if hasattr(module, "PRESETS") else []
+    first = known["command"][1:2] if presets is named else []
 
     def run(*args):
         cli.main(presets, build, [*first, *args], commands=commands)
@@ -132,7 +133,7 @@ def test_an_old_workdir_opens_and_goes_on_as_it_would_have(kind, old, monkeypatc
     assert found.keys() == expected.keys()
     for path, value in expected.items():
         assert found[path] == pytest.approx(value, rel=1e-3, abs=1e-6), path
-    said = "older than --consistent, and goes on as it began" in (
+    said = "older than --consistent, --judged, and goes on as it began" in (
         (old / kind / "log.txt").read_text()
     )
     assert said == (kind == "srgan")

@@ -57,7 +57,8 @@ def main(
 
     Args:
         presets: the experiment's options; or several by name, one of which the first
-            argument picks, with runs in `runs/EXPERIMENT/NAME`.
+            argument picks, with runs in `runs/EXPERIMENT/NAME`. The one named "", if
+            there is one, is that of no name.
         build: `(config, shape, num_classes) -> Model`.
         argv: arguments, default the process's.
         commands: by name, others beside sample, translate and evaluate.
@@ -67,7 +68,7 @@ def main(
     argv = sys.argv[1:] if argv is None else argv
     name = Path(sys.argv[0]).stem
     named = presets if isinstance(presets, Mapping) else {}
-    default = next(iter(named.values())) if named else presets
+    default = named.get("", next(iter(named.values()))) if named else presets
     every = COMMANDS | dict(commands or {})
     this = Experiment(name, build, every, measures, sources, type(default))
     known = [
@@ -98,13 +99,15 @@ def main(
 
 def _run(this: Experiment, named, default, argv):
     prog, home = f"{this.name}.py", workdir.default(this.name)
-    unnamed = bool(named) and argv[:1] and argv[0] in this.commands
-    if named and not unnamed:
+    first = argv[0] if argv else ""
+    must = bool(named) and "" not in named
+    unnamed = must and first in this.commands
+    if (must and not unnamed) or (first and first in named):
         name, *argv = argv or [""]
         _check_name(name, named, prog, this.kind)
         prog, home, default = f"{prog} {name}", home / name, named[name]
     if not (argv and argv[0] in this.commands):
-        options = _train_options(this, default, argv, prog)
+        options = _train_options(this, default, argv, prog, named)
         options = dataclasses.replace(options, workdir=options.workdir or str(home))
         _cache_compilations()
         lists = {"measures": this.measures, "sources": this.sources}
@@ -113,8 +116,8 @@ def _run(this: Experiment, named, default, argv):
     command = this.commands[argv[0]]
     options = _parse(this, command.options, argv[1:], f"{prog} {argv[0]}")
     if unnamed and not options.workdir:
-        first = f"{prog} {next(iter(named))} {argv[0]}"
-        reason = f"{prog} {argv[0]} needs --workdir, or a name before: {first}."
+        example = f"{prog} {next(iter(named))} {first}"
+        reason = f"{prog} {first} needs --workdir, or a name before: {example}."
         raise UsageError(None, None, reason)
     settings.check(options)
     _cache_compilations()
@@ -194,12 +197,15 @@ def _shown(kind, measures, sources) -> type:
     )
 
 
-def _train_options(this: Experiment, default, argv, prog):
+def _train_options(this: Experiment, default, argv, prog, named):
     others = ", ".join(f"{prog} {command}" for command in this.commands)
     description = (
         f"{this.kind.__doc__}\n\nThis trains. With a trained run (each has a --help): "
         f"{others}."
     )
+    if "" in named:
+        names = [f"{this.name}.py {name}".rstrip() for name in named]
+        description += f" By name: {', '.join(names)}."
     file = _value_of("--config", argv)
     default = settings.from_file(file, default) if file else default
     return _parse(this, this.kind, argv, prog, default, description)
