@@ -10,7 +10,9 @@ where it stands in the README's tables: an entry of `reproduction/figures.py`. I
 commands are run with this Python, one after the other. What they have measured is kept
 in WORKDIR/NAME.json, with commands, seeds, versions, commit, date, machine and seconds;
 a run that is on file is not run again, and one that was interrupted goes on by the
-same. Times are of an idle machine only if it is: `cpu_seconds` beside them tell.
+same. Times are of an idle machine only if it is: `cpu_seconds` beside them tell. They
+include compilation, which is short where a program is in `~/.cache/jaxgan` from before;
+`compile_seconds` tell.
 
 Names may also be those of tables, for all figures in them, or "all".
 """
@@ -121,10 +123,10 @@ def draw_all(figures: dict, place: runs.Place, out: Path) -> list[str]:
     }
     said = []
     for picture, parts in pictures.PICTURES.items():
-        needed = [part.figure for part in parts]
+        needed = dict.fromkeys(part.figure for part in parts)
         if {*needed} & {*figures}:
             file = pictures.written(picture, done, out)
-            missing = f"{picture}.png is not drawn: run {' '.join({*needed})} first."
+            missing = f"{picture}.png is not drawn: run {' '.join(needed)} first."
             said.append(str(file) if file else missing)
     return said
 

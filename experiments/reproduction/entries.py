@@ -40,7 +40,6 @@ class Figure(NamedTuple):
 
 
 EVALUATE = ("evaluate --num 10000",)
-ALWAYS = "{train_seconds:.0f}"
 
 
 # --- What is there
@@ -55,7 +54,7 @@ def there(name: str, method: str, *results: tuple) -> tuple[Cell, ...]:
         results: `(before, text, unit, join)` each, of which the last may be left out.
     """
     row = f"`{name}`", method
-    time = Cell("there", row, "trains in", ALWAYS, " s", middle)
+    time = Cell("there", row, "trains in", "{train_seconds:.0f}", " s", middle)
     return (
         time,
         *(
@@ -71,6 +70,7 @@ NAMED = "the category names the digit of ", "{named:.1f}", " % of the samples"
 SAYS_NAMED = r"names the digit of (?P<named>[\d.]+)%"
 CODES = ("codes --out {workdir}/codes.png",)
 INFOGAN = "[InfoGAN](https://arxiv.org/abs/1606.03657)"
+LIMITS = "floor", "ceiling"
 RPGAN = "[RpGAN + R1 + R2](https://arxiv.org/abs/2501.05441)"
 
 
@@ -88,9 +88,6 @@ def numbers(row: str, text: str, each: str = "") -> tuple[Cell, ...]:
     columns = [(of, re.sub(r"\{(\w+)", rf"{{\1.{of}", text)) for of in LIMITS]
     limits = [Cell("numbers", (row,), of, t, join=first) for of, t in columns]
     return (*by_seed, *limits)
-
-
-LIMITS = "floor", "ceiling"
 
 
 def stacked(name: str, options: str = "", seeds=(0, 1, 2)) -> Figure:
@@ -123,8 +120,10 @@ def infogan(options: str = "", seeds=(0, 1, 2)) -> Figure:
 
 def mixture(data: str, gan: str) -> Figure:
     """The modes that three GANs keep, one vmapped program."""
-    cells = (("modes of the {}", "{modes:.0f}", listed),)
-    cells += (("high quality, {}", "{high_quality:.2f}", ranged),)
+    shown = (
+        (f"modes of the {data}", "{modes:.0f}", listed),
+        (f"high quality, {data}", "{high_quality:.2f}", ranged),
+    )
     return Figure(
         f"mixture_2d.py --data {data} --gan {gan} --seeds 3 --out {{workdir}}",
         minutes=1,
@@ -132,8 +131,8 @@ def mixture(data: str, gan: str) -> Figure:
         says=rf"{data} {gan} seed {{seed}}: modes (?P<modes>\d+) of \d+, "
         r"high_quality (?P<high_quality>[\d.]+), reverse_kl (?P<reverse_kl>[\d.]+)",
         cells=tuple(
-            Cell("mixtures", (f"`{gan}`",), column.format(data), text, join=join)
-            for column, text, join in cells
+            Cell("mixtures", (f"`{gan}`",), column, text, join=join)
+            for column, text, join in shown
         ),
     )
 
