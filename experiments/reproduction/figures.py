@@ -1,0 +1,130 @@
+"""The figures of README.md: the commands that they are of, and where they stand.
+
+An entry of `FIGURES` is all that a figure needs: `reproduce.py` runs its commands,
+keeps what they say and puts its cells into the tables of `tables.TABLES`.
+"""
+
+from reproduction import readings
+from reproduction.entries import (
+    DIGIT,
+    EVALUATE,
+    FILTERS,
+    GRAY,
+    INK,
+    IOU,
+    KEPT,
+    LEAST,
+    MAP,
+    PSNR,
+    PSNR_Y,
+    RANDOM,
+    RPGAN,
+    SSIM,
+    SSIM_Y,
+    STYLE,
+    Figure,
+    infogan,
+    mixture,
+    numbers,
+    small,
+    stacked,
+    there,
+    translator,
+)
+from reproduction.tables import smallest
+
+DCGAN = "[DCGAN](https://arxiv.org/abs/1511.06434)"
+CLASSIC = (
+    *("gan", "smoothing", "lsgan", "hinge", "wgan", "wgan_gp", "dragan", "sngan"),
+    *("r1", "rpgan", "r3gan", "pacgan", "lecam", "bcr", "diff_augment"),
+    "instance_noise",
+)
+CONDITIONAL = "cgan_mnist", "acgan_mnist"
+SMALL = "--g-width 16 --d-width 16 --steps 2000"
+NUMBERS = (
+    *numbers(
+        "`fd_mnist`, Fréchet distance",
+        "{fd_mnist:.3f}",
+        "{fd_mnist:.3f} ± {fd_mnist.error:.3f}",
+    ),
+    *numbers("class entropy, at most ln 10 = 2.303", "{class_entropy:.3f}"),
+    *numbers("least share of a class", "{least_class_share:.1%} %"),
+    *numbers("precision / recall, k = 5", "{precision:.2f} / {recall:.2f}"),
+    *numbers("density / coverage", "{density:.2f} / {coverage:.2f}"),
+    *numbers("Inception Score by digits, at most 10", "{score_mnist:.2f}"),
+    *numbers("mean MS-SSIM of pairs", "{ms_ssim:.3f}"),
+)
+
+ENLARGED = PSNR_Y, SSIM_Y, FILTERS
+TIMES = ", four times larger"
+OUT = {"without": "--regression"}
+PRETRAINED = {"without": "--pretrain 2000"}
+PLAIN_SRGAN = {"options": " --no-consistent", **PRETRAINED}
+
+FIGURES: dict[str, Figure] = {
+    "dcgan_mnist": Figure(
+        "dcgan_mnist.py",
+        EVALUATE,
+        minutes=5,
+        cells=there("dcgan_mnist.py", DCGAN, (*LEAST, smallest)) + NUMBERS,
+    ),
+    "cgan_mnist": Figure(
+        "cgan_mnist.py",
+        ("sample --num 5000 --out {workdir}/asked.png --npz {workdir}/asked.npz",),
+        minutes=5,
+        judge=readings.class_asked_for,
+        cells=there(
+            "cgan_mnist.py",
+            "[conditional GAN](https://arxiv.org/abs/1411.1784), DCGAN networks",
+            ("of the class asked for ", "{asked_for:.1%}", " % of the samples"),
+        ),
+    ),
+    "mlp_gan_mnist": Figure(
+        "mlp_gan_mnist.py",
+        EVALUATE,
+        minutes=4,
+        cells=there(
+            "mlp_gan_mnist.py",
+            "[GAN](https://arxiv.org/abs/1406.2661), MLPs",
+            (*LEAST, smallest),
+        ),
+    ),
+    "infogan_mnist": infogan(),
+    "infogan_mnist.weight_0": infogan(" --weight 0", seeds=(0,)),
+    "infogan_mnist.no_affine": infogan(" --no-affine", seeds=(0,)),
+    "stacked_mnist.r3gan": stacked("r3gan"),
+    "stacked_mnist.vanilla": stacked("vanilla"),
+    "stacked_mnist.r3gan.norm": stacked("r3gan", " --g-norm batch", (0,)),
+    "stacked_mnist.vanilla.norm": stacked("vanilla", " --g-norm batch", (0,)),
+    "cgan_emoji": Figure(
+        "cgan_emoji.py --steps 4000",
+        ("evaluate --num 1500",),
+        minutes=6,
+        seeds=(0,),
+        cells=there(
+            "cgan_emoji.py",
+            f"class-conditional GAN of real colour images: {RPGAN}, "
+            "[DiffAugment](https://arxiv.org/abs/2006.10738)",
+            ("the tone of skin asked for ", "{tone_accuracy:.0%}", " % of the samples"),
+            ("`fd_filters` ", "{fd_filters:.2f}", ""),
+            ("that of real emoji of other groups ", "{fd_filters.floor:.2f}", ""),
+        ),
+    ),
+    **{
+        f"mixture.{data}.{gan}": mixture(data, gan)
+        for gan in ("vanilla", "wgan_gp", "r3gan")
+        for data in ("ring", "grid")
+    },
+    **{f"zoo.{name}": small(name, f"gan_mnist.py {name} {SMALL}") for name in CLASSIC},
+    **{
+        f"zoo.{name}": small(f"{name}.py", f"{name}.py --width 16 --steps 2000")
+        for name in CONDITIONAL
+    },
+    **translator("colorize", "", INK, GRAY, **OUT),
+    **translator("inpaint", ", a quarter missing", PSNR, SSIM, FILTERS, **OUT),
+    **translator("srgan", TIMES, *ENLARGED, **PRETRAINED),
+    **translator("srgan", TIMES, *ENLARGED, **PLAIN_SRGAN),
+    **translator("pix2pix", ", from edges", DIGIT),
+    **translator("cyclegan", ", chalk to paint", KEPT, FILTERS, minutes=11),
+    **translator("spade", "", MAP, IOU, STYLE, RANDOM, FILTERS),
+}
