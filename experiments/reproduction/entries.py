@@ -173,6 +173,8 @@ SSIM = Row("SSIM", "{ssim:.2f}", "", ("plain",))
 PSNR_Y = Row("PSNR of Y", "{psnr_y:.1f}", " dB", ("plain",))
 SSIM_Y = Row("SSIM of Y", "{ssim_y:.2f}", "", ("plain",))
 FILTERS = Row("`fd_filters`", "{fd_filters:.2f}")
+L1 = Row("mean distance from the target", "{l1:.3f}", "", ("plain",))
+TONE = Row("the tone of skin asked for", "{tone_accuracy:.0%}", " %")
 DIGIT = Row("class of the digit", "{digit_accuracy:.1%}", " %")
 KEPT = Row("class of the digit kept", "{digit_accuracy:.1%}", " %", ("real",))
 MAP = Row("pixels of the map's class", "{map_accuracy:.1%}", " %")
@@ -190,7 +192,7 @@ def translator(
         name: of the experiment.
         says: beside it in the table.
         rows: what is shown.
-        options: of the command line.
+        options: of the command line, or a preset's name and options.
         without: options that leave D out; "" for no such run.
         minutes: of a run.
     """
@@ -209,7 +211,8 @@ def translator(
         evaluate = ("evaluate --num 2000",)
         return Figure(train, evaluate, minutes=minutes, cells=tuple(cells))
 
-    key = name + options.replace(" --", ".").replace("-", "_")
+    words = (word.lstrip("-").replace("-", "_") for word in options.split())
+    key = ".".join((name, *words))
     found = {key: figure("", "with D", True)}
     if without:
         other = figure(f" {without}", "without D", False)

@@ -13,6 +13,7 @@ from reproduction.entries import (
     INK,
     IOU,
     KEPT,
+    L1,
     LEAST,
     MAP,
     PSNR,
@@ -22,6 +23,7 @@ from reproduction.entries import (
     SSIM,
     SSIM_Y,
     STYLE,
+    TONE,
     Figure,
     infogan,
     mixture,
@@ -57,9 +59,11 @@ NUMBERS = (
 
 ENLARGED = PSNR_Y, SSIM_Y, FILTERS
 TIMES = ", four times larger"
+MISSING = ", a quarter missing"
+CHALK = ", chalk to paint"
 OUT = {"without": "--regression"}
 PRETRAINED = {"without": "--pretrain 2000"}
-PLAIN_SRGAN = {"options": " --no-consistent", **PRETRAINED}
+PLAIN_SRGAN = {"options": " painted --no-consistent", **PRETRAINED}
 
 FIGURES: dict[str, Figure] = {
     "dcgan_mnist": Figure(
@@ -97,14 +101,14 @@ FIGURES: dict[str, Figure] = {
     "stacked_mnist.r3gan.norm": stacked("r3gan", " --g-norm batch", (0,)),
     "stacked_mnist.vanilla.norm": stacked("vanilla", " --g-norm batch", (0,)),
     "cgan_emoji": Figure(
-        "cgan_emoji.py --steps 4000",
-        ("evaluate --num 1500",),
-        minutes=6,
-        seeds=(0,),
+        "cgan_emoji.py",
+        EVALUATE,
+        minutes=9,
         cells=there(
             "cgan_emoji.py",
-            f"class-conditional GAN of real colour images: {RPGAN}, "
-            "[DiffAugment](https://arxiv.org/abs/2006.10738)",
+            "class-conditional GAN of real colour images: "
+            "[AC-GAN](https://arxiv.org/abs/1610.09585), "
+            f"{RPGAN}, [DiffAugment](https://arxiv.org/abs/2006.10738)",
             ("the tone of skin asked for ", "{tone_accuracy:.0%}", " % of the samples"),
             ("`fd_filters` ", "{fd_filters:.2f}", ""),
             ("that of real emoji of other groups ", "{fd_filters.floor:.2f}", ""),
@@ -120,11 +124,16 @@ FIGURES: dict[str, Figure] = {
         f"zoo.{name}": small(f"{name}.py", f"{name}.py --width 16 --steps 2000")
         for name in CONDITIONAL
     },
-    **translator("colorize", "", INK, GRAY, **OUT),
-    **translator("inpaint", ", a quarter missing", PSNR, SSIM, FILTERS, **OUT),
-    **translator("srgan", TIMES, *ENLARGED, **PRETRAINED),
+    **translator("colorize", "", PSNR, GRAY, FILTERS, **OUT),
+    **translator("colorize", "", INK, GRAY, options=" painted", **OUT),
+    **translator("inpaint", MISSING, PSNR, SSIM, FILTERS, **OUT),
+    **translator("inpaint", MISSING, PSNR, SSIM, FILTERS, options=" painted", **OUT),
+    **translator("srgan", TIMES, *ENLARGED, without="--pretrain 3000"),
+    **translator("srgan", TIMES, *ENLARGED, options=" painted", **PRETRAINED),
     **translator("srgan", TIMES, *ENLARGED, **PLAIN_SRGAN),
-    **translator("pix2pix", ", from edges", DIGIT),
-    **translator("cyclegan", ", chalk to paint", KEPT, FILTERS, minutes=11),
+    **translator("pix2pix", ", from edges", PSNR, FILTERS),
+    **translator("pix2pix", ", from edges", DIGIT, options=" painted"),
+    **translator("cyclegan", ", light skin to dark", TONE, L1, options=" tones"),
+    **translator("cyclegan", CHALK, KEPT, FILTERS, options=" painted", minutes=11),
     **translator("spade", "", MAP, IOU, STYLE, RANDOM, FILTERS),
 }

@@ -21,6 +21,8 @@ class Part(NamedTuple):
 
 ROWS = 0, 0, 2000, 304
 """Four rows of a sheet of translations of 32x32."""
+LARGER_ROWS = 0, 0, 2000, 560
+"""The same of 64x64."""
 BACK = 0, 640, 2000, 944
 """Four of the way back, behind eight of the way there."""
 FIRST = 0, 0, 360, 360
@@ -40,10 +42,16 @@ PICTURES: dict[str, tuple[Part, ...]] = {
         _mixture(data, gan) for data in ("ring", "grid") for gan in ("vanilla", "r3gan")
     ),
     **{
-        name: (Part(name, box=ROWS),)
-        for name in ("colorize", "inpaint", "srgan", "pix2pix", "spade")
+        name: (Part(name, box=LARGER_ROWS),)
+        for name in ("colorize", "inpaint", "srgan", "pix2pix")
     },
-    "cyclegan": (Part("cyclegan", box=ROWS), Part("cyclegan", box=BACK)),
+    "cgan_emoji": (Part("cgan_emoji"),),
+    "tones": (Part("cyclegan.tones", box=ROWS), Part("cyclegan.tones", box=BACK)),
+    "spade": (Part("spade", box=ROWS),),
+    "cyclegan": (
+        Part("cyclegan.painted", box=ROWS),
+        Part("cyclegan.painted", box=BACK),
+    ),
 }
 
 

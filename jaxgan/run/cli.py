@@ -163,7 +163,7 @@ def _parse(this: Experiment, kind, argv, prog, default=None, description=None):
         prog=prog,
         default=default,
         description=description or kind.__doc__,
-        config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
+        config=(tyro.conf.OmitArgPrefixes,),
     )
     named = kind(**{name: getattr(options, name) for name in fields})
     return settings.expanded(named)
