@@ -158,6 +158,27 @@ def test_options_reach_the_recipes():
     np.testing.assert_array_equal(hole.sum((1, 2)), 64)
 
 
+def test_options_of_cyclegan_s_judges_change_what_they_minimize():
+    batch = {
+        n: random.uniform(random.key(i), (4, 16, 16, 3), minval=-1)
+        for i, n in enumerate(("input", "image"))
+    }
+    found = []
+    for options in (
+        {},
+        {"loss": "nonsaturating"},
+        {"r1": 1.0},
+        {"augment": "diff_augment"},
+    ):
+        cfg = small(cyclegan, norm="none", generator="pixel", pool=0, **options)
+        model = cyclegan.build(cfg, (16, 16, 3), 0)
+        step = jax.jit(model.parts["D"])
+        found.append(
+            float(step(model.init(KEY, batch), batch, KEY)[1]["d_loss"].value())
+        )
+    assert np.abs(np.subtract.outer(found, found) + np.eye(4)).min() > 1e-5
+
+
 def test_srgan_s_judge_of_gray_copies_asks_the_same_of_all_colours():
     """Which leaves chroma, the differences between them, to the content loss."""
     image = random.uniform(KEY, (2, 16, 16, 3), minval=-1)
