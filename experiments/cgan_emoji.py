@@ -1,4 +1,4 @@
-"""A class-conditional GAN (Mirza and Osindero, 2014, arXiv:1411.1784) of emoji.
+"""A class-conditional GAN of emoji, an AC-GAN.
 
     python experiments/cgan_emoji.py
     python experiments/cgan_emoji.py sample --label 5 --out dark.png
@@ -23,9 +23,9 @@ from jaxgan.types import Model
 class Adversary(classic.Adversary):
     """What D and G play."""
 
-    class_weight: Number = 0.3
-    """Of the classes' log-likelihood beside the source's; with 0, D is told the class
-    instead of telling it."""
+    class_weight: Number = 0.0
+    """Of the classes' log-likelihood beside the source's; with 0, and not as one of
+    several in a sweep, D is told the class instead of telling it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +49,7 @@ PRESET = run.changed(
     r1=0.1,
     r2=0.1,
     augment="diff_augment",
+    class_weight=0.3,
     decay_steps=12000,
 )
 

@@ -15,6 +15,7 @@ judges kept by R1 and DiffAugment from knowing a hundred images by heart.
 import dataclasses
 from typing import Any, Literal
 
+import jax
 import jax.numpy as jnp
 
 from jaxgan import models, recipes, regularizers, run
@@ -35,7 +36,8 @@ class Networks:
     """The networks."""
 
     generator: Literal[tuple(GENERATORS)] = "resnet"  # type: ignore[valid-type]  # of the table
-    """The paper's, or one that changes each pixel's colour by itself, and no shapes."""
+    """The paper's, or one that changes each pixel's colour by itself, and no shapes;
+    with a norm, by what colours an image has, too."""
     width: Count = 16
     """Channels of the generators' first layer; 64 in the paper."""
     blocks: Index = 3
@@ -129,7 +131,8 @@ def build(cfg: Config, shape, num_classes) -> Model:
     penalized = classic.asked(objective.r1)
     if penalized and nets.norm == "batch":
         reason = "is of D's gradient at each image, which BatchNorm mixes"
-        raise UsageError("r1", None, f"{reason}; give another `norm`.")
+        value = None if isinstance(objective.r1, jax.core.Tracer) else objective.r1
+        raise UsageError("r1", value, f"{reason}; give another `norm`.")
     args = nets.width, nets.blocks, nets.norm, dtype, nets.residual
     G = GENERATORS[nets.generator](shape[-1], *args)
     D = models.pix2pix.PatchGAN(nets.d_width, nets.patch, nets.norm, dtype=dtype)

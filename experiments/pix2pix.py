@@ -6,8 +6,8 @@
     python experiments/pix2pix.py translate --input edges.png --out translated
 
 `pairs:DIR` holds A/ and B/, or files that show A and B side by side. Of other images,
-such as the default's emoji, the edges are given. `--regression` leaves
-D out: what a GAN is to be compared with.
+such as the default's emoji, the edges are given. `--regression` leaves D out: what a
+GAN is to be compared with.
 """
 
 import dataclasses
@@ -25,9 +25,9 @@ PAIRS = "pairs", "emoji_pairs"
 class Config(paired.Config):
     """pix2pix from edges of emoji, or between any images in pairs."""
 
-    given: Literal["auto", "pair", "edges"] = "auto"
-    """What is given: the other image of a pair, or the edges of the image; auto is the
-    first where --data are pairs:DIR or emoji_pairs."""
+    given: Literal["auto", "pair"] = "auto"
+    """What is given: the other image of a pair; or, with auto, that of pairs:DIR and
+    emoji_pairs, and of all other data an image's edges."""
 
 
 PRESET = run.changed(
@@ -47,10 +47,8 @@ PRESETS = {"": PRESET, "painted": PAINTED}
 
 
 def build(cfg: Config, shape, num_classes) -> Model:
-    given = cfg.given
-    if given == "auto":
-        given = "pair" if cfg.data.partition(":")[0] in PAIRS else "edges"
-    task = tasks.edges() if given == "edges" else tasks.paired(cfg.direction == "BtoA")
+    in_pairs = cfg.given == "pair" or cfg.data.partition(":")[0] in PAIRS
+    task = tasks.paired(cfg.direction == "BtoA") if in_pairs else tasks.edges()
     return paired.build(cfg, shape, task)
 
 

@@ -144,6 +144,11 @@ def main(options: Options, experiments: Path = HERE) -> int:
     if not (figures or options.list or options.tables or options.pictures):
         reason = "Give names of figures, or all; --list shows what there is."
         raise UsageError(None, None, reason)
+    if (options.list or options.tables) and (
+        options.again or options.pictures or options.seeds is not None
+    ):
+        reason = "--list and --tables run and draw nothing; ask for them alone."
+        raise UsageError(None, None, reason)
     check_seeds(figures, options.seeds)
     every = figures or FIGURES
     if options.list:
@@ -163,7 +168,7 @@ if __name__ == "__main__":
     from jaxgan.types import UsageError
 
     try:
-        sys.exit(main(tyro.cli(Options, config=(tyro.conf.FlagCreatePairsOff,))))
+        sys.exit(main(tyro.cli(Options)))
     except UsageError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

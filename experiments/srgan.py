@@ -73,7 +73,8 @@ class Config(run.Config):
 
 
 def gray(images, key, step, memory):
-    """The mean of the colours, for D: what that asks of G moves all of them alike."""
+    """The mean of the colours, over white, for D: what that asks of G moves all colours
+    alike."""
     channels = images.shape[-1]
     return tasks.over_white(images).mean(-1, keepdims=True).repeat(channels, -1)
 

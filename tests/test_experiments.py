@@ -319,10 +319,23 @@ def test_an_experiment_may_have_a_preset_of_no_name_beside_named_ones(run):
         )
         assert "By name: colorize.py, colorize.py painted." in " ".join(out.split())
         code, _, err = run(colorize, *args, "translate", "--input", "x.png")
-        folder = "/".join(["runs/colorize", *args])
+        folder = "_".join(["runs/colorize", *args])
         assert code == 2 and f"{folder} holds no run" in err
     code, _, err = run(colorize, "panted")
     assert code == 2 and "panted" in err
+
+
+def test_a_named_run_leaves_the_folder_of_no_name_alone(run, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 3), np.uint8)
+    np.savez("colours.npz", images=images)
+    thin = (
+        "--data npz:colours.npz --width 1 --d-width 1 --patch 1 --batch-size 8".split()
+    )
+    for name in ("painted",), ():
+        code, _, err = run(colorize, *name, *thin, "--steps", 1)
+        assert code == 0, err
+    found = {p.parent.name for p in (tmp_path / "runs").glob("*/config.json")}
+    assert found == {"colorize", "colorize_painted"}
 
 
 def test_infogan_shows_q_slanted_images_unless_told_otherwise():

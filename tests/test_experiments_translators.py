@@ -138,10 +138,10 @@ def test_options_reach_the_recipes():
     needed = {
         (spec, given): task_of(traced(pix2pix, data=spec, given=given)).needs
         for spec in ("emoji_pairs", "emoji")
-        for given in ("auto", "pair", "edges")
+        for given in ("auto", "pair")
     }
     pair, edges = ("image", "input"), ("image",)
-    assert [*needed.values()] == [pair, pair, edges, edges, pair, edges]
+    assert [*needed.values()] == [pair, pair, edges, pair]
     _, state, metrics = traced(cyclegan, norm="none", r1=1.0, loss="nonsaturating")
     assert {"d_penalty_a", "d_penalty_b"} <= metrics.keys()
     with_pixels = traced(cyclegan, generator="pixel")[1].params["G"]
@@ -243,7 +243,7 @@ def test_what_cannot_be_built_is_refused():
         refused(module, "are 0 from .* has `decay_until` 9999", steps=9999)
     refused(cyclegan, "5 pixels or more each way, not 4x40", (4, 40, 3), patch=1)
     refused(
-        cyclegan, "^r1 is of D's gradient at .*another `norm`", norm="batch", r1=1.0
+        cyclegan, "^r1 1.0 is of D's gradient at .*another `norm`", norm="batch", r1=1.0
     )
     refused(spade, "divergence 1.0 is of the enc", encoder=False, divergence=1.0)
     refused(spade, "patch 16 needs images of 6 pixels", (10, 10, 3), scales=2)

@@ -82,7 +82,9 @@ def decode(
         found = np.empty((len(items), *shape), dtype)
 
         def put(i):
-            found[i] = read(items[i])
+            image = read(items[i])
+            assert image.shape == shape, (image.shape, shape)  # it would broadcast
+            found[i] = image
 
         for _ in _pieces(pool, put, 0, len(items)):
             pass

@@ -82,7 +82,8 @@ class ResNetGenerator(nn.Module):
 
 
 class PixelGenerator(nn.Module):
-    """`images [B, H, W, C'] -> images [B, H, W, C]`, each pixel by itself.
+    """`images [B, H, W, C'] -> images [B, H, W, C]`, each pixel by itself, but for the
+    statistics of a norm.
 
     All convolutions are 1x1, as in the PixelGAN of pix2pix (Isola et al., 2017,
     arXiv:1611.07004, section 4.4), which is a discriminator: colours change, shapes

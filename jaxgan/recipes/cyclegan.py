@@ -79,7 +79,8 @@ def cyclegan(
         shown, memory = fakes(state, batch, key), {}
         if pool:
             shown, memory["pool"] = earlier.query(state.memory["pool"], shown, key)
-        keys, total = random.split(random.fold_in(key, 1), (2, 3)), 0.0
+        # `earlier.query` makes keys of its own of 0 and 1.
+        keys, total = random.split(random.fold_in(key, 2), (2, 3)), 0.0
         metrics: dict[str, Any] = {}
         for name, k in zip("ab", keys, strict=True):
             images, judge = (batch[domain[name]], shown[name]), judges[name]

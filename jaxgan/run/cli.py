@@ -57,8 +57,9 @@ def main(
 
     Args:
         presets: the experiment's options; or several by name, one of which the first
-            argument picks, with runs in `runs/EXPERIMENT/NAME`. The one named "", if
-            there is one, is that of no name.
+            argument picks, with runs in `runs/EXPERIMENT/NAME`. If there is one of
+            the name "", it is that of no name, and the others' are in
+            `runs/EXPERIMENT_NAME` beside its own.
         build: `(config, shape, num_classes) -> Model`.
         argv: arguments, default the process's.
         commands: by name, others beside sample, translate and evaluate.
@@ -105,7 +106,8 @@ def _run(this: Experiment, named, default, argv):
     if (must and not unnamed) or (first and first in named):
         name, *argv = argv or [""]
         _check_name(name, named, prog, this.kind)
-        prog, home, default = f"{prog} {name}", home / name, named[name]
+        own = home / name if must else home.with_name(f"{home.name}_{name}")
+        prog, home, default = f"{prog} {name}", own, named[name]
     if not (argv and argv[0] in this.commands):
         options = _train_options(this, default, argv, prog, named)
         options = dataclasses.replace(options, workdir=options.workdir or str(home))
