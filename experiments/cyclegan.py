@@ -8,8 +8,8 @@
 
 By default digits in chalk become painted ones, of other digits; a class keeps its shape
 as nothing but shapes ties the two together. `tones` is from light skin to dark, of
-emoji in one tone and others in another: generators that see a pixel at a time, and
-judges kept by R1 and DiffAugment from knowing a hundred images by heart.
+emoji in one tone and others in another, a hundred of each: by generators that see a
+pixel at a time, and DiffAugment.
 """
 
 import dataclasses
@@ -109,7 +109,6 @@ TONES = run.changed(
     cycle=1.0,
     identity=1.0,
     loss="nonsaturating",
-    r1=0.1,
     augment="diff_augment",
     steps=2000,
     batch_size=16,

@@ -71,6 +71,7 @@ def parsed(monkeypatch):
     return parse
 
 
+@pytest.mark.slow
 def test_every_command_is_one_that_there_is(parsed):
     """Options that were renamed, or no longer go together, are noticed here."""
     understood = {}
@@ -305,6 +306,9 @@ def test_what_fails_is_said_and_the_others_are_run(stub, monkeypatch, capsys):
     assert calls()[-1].startswith("evaluate --num 5")
     assert run(list=True) == 0
     assert capsys.readouterr().out.count("1 of 2 runs") == 1
+    for asked in ({"list": True, "again": True}, {"tables": True, "seeds": (0,)}):
+        with pytest.raises(UsageError, match="run and draw nothing"):
+            run(**asked)
 
 
 def test_pictures_are_cut_from_runs(stub, tmp_path, monkeypatch, capsys):
