@@ -325,6 +325,7 @@ def test_an_experiment_may_have_a_preset_of_no_name_beside_named_ones(run):
     assert code == 2 and "panted" in err
 
 
+@pytest.mark.slow
 def test_a_named_run_leaves_the_folder_of_no_name_alone(run, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 3), np.uint8)
     np.savez("colours.npz", images=images)
