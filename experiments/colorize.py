@@ -24,24 +24,13 @@ class Config(paired.Config):
 
 PRESET = run.changed(
     Config(),
-    data="emoji",
-    flip=True,
-    steps=2500,
-    batch_size=8,
-    sample_every=1000,
+    **paired.EMOJI,
     norm="instance",  # as measured
-    dropout=0.0,  # by its smallest stages the U-Net knows what an image shows
-    g_lr=5e-4,
-    d_lr=1e-4,
+    steps=2500,
     decay_from=1250,
     decay_until=2500,
 )
-PAINTED = run.changed(
-    PRESET,
-    data="painted_mnist",
-    flip=False,
-    batch_size=32,
-)
+PAINTED = run.changed(PRESET, data="painted_mnist", flip=False, batch_size=32)
 PRESETS = {"": PRESET, "painted": PAINTED}
 
 

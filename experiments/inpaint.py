@@ -29,32 +29,11 @@ class Config(paired.Config):
     """Of the image's area, that a square takes; a brush's strokes vary."""
 
 
+INSTANCE = {"norm": "instance"}  # as measured
 PRESET = run.changed(
-    Config(),
-    data="emoji",
-    flip=True,
-    steps=5000,
-    batch_size=8,
-    norm="instance",  # as measured
-    dropout=0.0,  # by its smallest stages the U-Net knows what an image shows
-    sample_every=1000,
-    g_lr=5e-4,
-    d_lr=1e-4,
-    decay_from=2500,
-    decay_until=5000,
+    Config(), **paired.EMOJI, **INSTANCE, steps=5000, decay_from=2500, decay_until=5000
 )
-PAINTED = run.changed(
-    PRESET,
-    data="painted_mnist",
-    flip=False,
-    steps=2000,
-    batch_size=16,
-    dropout=0.5,
-    g_lr=2e-4,
-    d_lr=2e-4,
-    decay_from=0,
-    decay_until=0,
-)
+PAINTED = run.changed(Config(), **paired.PAINTED, **INSTANCE)
 PRESETS = {"": PRESET, "painted": PAINTED}
 
 

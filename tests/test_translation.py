@@ -116,6 +116,17 @@ def test_data_that_lack_what_a_task_needs_are_refused():
         check(model_of(drawn_by(tasks.edges()), back), dataset())
 
 
+def test_what_is_learned_from_pairs_refuses_domains_without():
+    unpaired = dataset(others=OTHERS)
+    for reverse in (False, True):
+        one = drawn_by(tasks.paired(reverse))
+        with pytest.raises(UsageError, match="not in pairs, and this run learns from"):
+            check(model_of(one), unpaired)
+        check(model_of(one), paired())
+        for both in (unpaired, paired()):
+            check(model_of(drawn_by(tasks.unpaired(reverse))), both)
+
+
 def test_a_side_that_no_draw_uses_is_refused():
     gray = drawn_by(tasks.colourization())
     for of in (gray, Draw(tasks.noise(2), dark)):

@@ -117,7 +117,7 @@ def cyclegan(
         return {G.name: a, F.name: b, D_a.name: a, D_b.name: b}
 
     def draw(net, reverse):
-        return Draw(tasks.paired(reverse), partial(translate, net))
+        return Draw(tasks.unpaired(reverse), partial(translate, net))
 
     return assemble(
         (G, F, D_a, D_b),

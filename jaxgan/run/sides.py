@@ -77,6 +77,12 @@ def check(model: Model, dataset: Dataset) -> None:
             if field not in dataset.fields:
                 reason = f"has no {field} beside its images; give {HAVING[field]}."
                 raise UsageError("data", dataset.name, reason)
+        if needs and draw.task.in_pairs and not sides(dataset, draw.task).paired:
+            reason = (
+                "has images of two domains that are not in pairs, and this run learns "
+                "from pairs; CycleGAN does without."
+            )
+            raise UsageError("data", dataset.name, reason)
         if "map" in needs:
             known = map_classes(draw.task, dataset.shape)
             if dataset.map_classes > known:

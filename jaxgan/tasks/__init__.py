@@ -19,6 +19,7 @@ from jaxgan.tasks.images import (
     smaller,
     sobel,
     super_resolution,
+    unpaired,
 )
 from jaxgan.tasks.task import Task, noise, normal, with_noise
 
@@ -41,5 +42,6 @@ __all__ = [
     "sobel",
     "square",
     "super_resolution",
+    "unpaired",
     "with_noise",
 ]

@@ -24,6 +24,7 @@ __all__ = [
     "smaller",
     "sobel",
     "super_resolution",
+    "unpaired",
 ]
 
 LUMA = (0.299, 0.587, 0.114)
@@ -38,6 +39,11 @@ def paired(reverse: bool = False) -> Task:
         return (batch[source],)
 
     return Task(given, ("image", "input"), target)
+
+
+def unpaired(reverse: bool = False) -> Task:
+    """The same, where an `input` and an `image` need not belong together."""
+    return paired(reverse)._replace(in_pairs=False)
 
 
 def over_white(images):

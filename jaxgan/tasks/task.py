@@ -34,6 +34,8 @@ class Task(NamedTuple):
     reads: Callable | None = None
     """`batch -> given`, where a batch of files shows what is given, not the target; by
     default as `given`."""
+    in_pairs: bool = True
+    """Whether it is learned from sources beside their targets, and not from any two."""
     file: Literal["image", "hole", "map"] = "image"
     """What is in a file to translate: an image, one whose transparent part is the hole,
     or a map, whose pixels are numbers of classes."""

@@ -13,7 +13,7 @@ from jaxgan.run.settings import Count, Fraction, Number
 from jaxgan.tasks import Task
 from jaxgan.types import Model, UsageError
 
-__all__ = ["Config", "Networks", "Objective", "Patch", "build"]
+__all__ = ["EMOJI", "PAINTED", "Config", "Networks", "Objective", "Patch", "build"]
 
 Patch = Literal[1, 16, 34, 70, 142, 286]
 
@@ -57,6 +57,28 @@ class Config(config.Config):
     networks: Networks = Networks()
     objective: Objective = Objective()
     optimizers: Optimizers = Optimizers()
+
+
+EMOJI = {
+    "data": "emoji",
+    "flip": True,
+    "batch_size": 8,
+    "sample_every": 1000,
+    "dropout": 0.0,  # by its smallest stages the U-Net knows what an image shows
+    "g_lr": 5e-4,
+    "d_lr": 1e-4,
+}
+"""Options, as measured, of any task on 3,199 emoji of 64x64."""
+
+PAINTED = {
+    "data": "painted_mnist",
+    "steps": 2000,
+    "batch_size": 16,
+    "sample_every": 1000,
+    "g_lr": 2e-4,
+    "d_lr": 2e-4,
+}
+"""Those on 60,000 painted digits of 32x32."""
 
 
 def build(cfg: Config, shape, task: Task) -> Model:
