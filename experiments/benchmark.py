@@ -18,15 +18,10 @@ does some with fewer multiplications, and its GFLOP/s are higher for it.
 """
 
 import dataclasses
-import importlib.metadata
-import importlib.util
-import json
-import os
 import sys
-from pathlib import Path
 from typing import Literal
 
-from benchmarks import machine, race, report
+from benchmarks import race, report, shell
 from benchmarks.cases import CASES, PENALIZED
 
 
@@ -48,19 +43,6 @@ class Options:
     """Also write all numbers to this file; "-" for standard output."""
 
 
-def check(options: Options) -> None:
-    """Raises: UsageError, for an option out of range or when PyTorch is missing."""
-    from jaxgan.types import UsageError
-
-    for name in ("rounds", "steps"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise UsageError(f"--{name}", value, "must be 1 or more.")
-    if importlib.util.find_spec("torch") is None:
-        reason = "PyTorch is not installed: pip install 'jaxgan[torch]'."
-        raise UsageError(None, None, reason)
-
-
 def benchmark(options: Options) -> dict:
     """Runs the races.
 
@@ -69,23 +51,20 @@ def benchmark(options: Options) -> dict:
         `report.prices`.
 
     Raises:
-        UsageError: see `check`.
+        UsageError: see `shell.check`.
     """
-    check(options)
-    if os.getloadavg()[0] > machine.cores() / 2:
-        busy = "Other programs are busy: times are too long, PyTorch's more than ours."
-        print(busy, file=sys.stderr)
-    sides = {"jaxgan": race.launch(race.jaxgan), "torch": race.launch(race.torch)}
+    shell.check(options, {"rounds": 1, "steps": 1})
+    shell.warn_if_busy("times are too long, PyTorch's more than ours")
     peaks, raced = [], {}
-    for names in groups(options.models):
-        print(", ".join(CASES[n].title for n in names), "...", file=sys.stderr)
+    with race.launched(race.jaxgan) as jaxgan, race.launched(race.torch) as torch:
+        sides = {"jaxgan": jaxgan, "torch": torch}
+        for names in groups(options.models):
+            print(", ".join(CASES[n].title for n in names), "...", file=sys.stderr)
+            peaks += [ask("matmul") for ask in sides.values()]
+            raced |= race.race(names, sides, options.rounds, options.steps)
         peaks += [ask("matmul") for ask in sides.values()]
-        raced |= race.race(names, sides, options.rounds, options.steps)
-    peaks += [ask("matmul") for ask in sides.values()]
     peak = max(peaks)
-    return {
-        "versions": {n: importlib.metadata.version(n) for n in ("jax", "torch")},
-        "cores": machine.cores(),
+    return shell.made_on() | {
         "peak_gflops": peak,
         "models": {n: report.summary(CASES[n], *r, peak) for n, r in raced.items()},
         "prices": report.prices(raced),
@@ -99,24 +78,5 @@ def groups(names: tuple[str, ...]) -> list[tuple[str, ...]]:
     return [*alone, penalized] if penalized else alone
 
 
-def main():
-    import tyro
-
-    from jaxgan.types import UsageError
-
-    options = tyro.cli(Options)
-    try:
-        results = benchmark(options)
-    except UsageError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
-    if options.json == "-":
-        print(json.dumps(results, indent=2))
-        return
-    print(report.table(results))
-    if options.json:
-        Path(options.json).write_text(json.dumps(results, indent=2) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    shell.main(Options, benchmark, report.table)

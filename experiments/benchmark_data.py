@@ -16,17 +16,16 @@ counts. Cores are the CPU seconds of a side's process and its workers, a second.
 """
 
 import dataclasses
-import importlib.metadata
-import importlib.util
-import json
-import os
 import sys
 import tempfile
 from pathlib import Path
 from typing import Literal
 
-from benchmarks import feed_race, feed_report, image_files, machine
+from benchmarks import feed_race, feed_report, image_files, shell
 from benchmarks.feed_turn import BATCH, SIDE
+
+LEAST = {"images": BATCH, "side": SIDE, "rounds": 1, "batches": 1}
+"""Of options."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,21 +46,6 @@ class Options:
     """Also write all numbers to this file; "-" for standard output."""
 
 
-def check(options: Options) -> None:
-    """Raises: UsageError, for an option out of range or when PyTorch is missing."""
-    from jaxgan.types import UsageError
-
-    for name, least in (("images", BATCH), ("side", SIDE), ("rounds", 1)):
-        value = getattr(options, name)
-        if value < least:
-            raise UsageError(f"--{name}", value, f"must be {least} or more.")
-    if options.batches is not None and options.batches < 1:
-        raise UsageError("--batches", options.batches, "must be 1 or more.")
-    if importlib.util.find_spec("torch") is None:
-        reason = "PyTorch is not installed: pip install 'jaxgan[torch]'."
-        raise UsageError(None, None, reason)
-
-
 def benchmark(options: Options) -> dict:
     """Runs the races.
 
@@ -69,12 +53,10 @@ def benchmark(options: Options) -> dict:
         Plain values: versions, cores, images, side, and `feed_report.summary` by kind.
 
     Raises:
-        UsageError: see `check`.
+        UsageError: see `shell.check`.
     """
-    check(options)
-    if os.getloadavg()[0] > machine.cores() / 2:
-        busy = "Other programs are busy: speeds are too low, and ratios uncertain."
-        print(busy, file=sys.stderr)
+    shell.check(options, LEAST)
+    shell.warn_if_busy("speeds are too low, and ratios uncertain")
     kinds = {}
     with tempfile.TemporaryDirectory(prefix="jaxgan-benchmark-") as folder:
         for kind in options.kinds:
@@ -82,13 +64,8 @@ def benchmark(options: Options) -> dict:
             at = Path(folder) / kind
             image_files.write(at, kind, options.images, options.side)
             kinds[kind] = feed_report.summary(fed(at, options))
-    return {
-        "versions": {n: importlib.metadata.version(n) for n in ("jax", "torch")},
-        "cores": machine.cores(),
-        "images": options.images,
-        "side": options.side,
-        "kinds": kinds,
-    }
+    known = {"images": options.images, "side": options.side, "kinds": kinds}
+    return shell.made_on() | known
 
 
 def fed(folder: Path, options: Options) -> dict:
@@ -102,24 +79,5 @@ def fed(folder: Path, options: Options) -> dict:
         return feed_race.race(sides, options.rounds, options.batches)
 
 
-def main():
-    import tyro
-
-    from jaxgan.types import UsageError
-
-    options = tyro.cli(Options)
-    try:
-        results = benchmark(options)
-    except UsageError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
-    if options.json == "-":
-        print(json.dumps(results, indent=2))
-        return
-    print(feed_report.table(results))
-    if options.json:
-        Path(options.json).write_text(json.dumps(results, indent=2) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    shell.main(Options, benchmark, feed_report.table)

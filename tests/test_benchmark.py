@@ -127,9 +127,9 @@ def test_every_case_is_a_gan_whose_losses_have_names(name):
 
 def test_options_out_of_range_are_refused():
     with pytest.raises(UsageError, match="--rounds 0 must be 1 or more"):
-        benchmark.check(benchmark.Options(rounds=0))
+        benchmark.benchmark(benchmark.Options(rounds=0))
     with pytest.raises(UsageError, match="--steps -1 must be 1 or more"):
-        benchmark.check(benchmark.Options(steps=-1))
+        benchmark.benchmark(benchmark.Options(steps=-1))
 
 
 def test_penalties_race_together():

@@ -21,7 +21,14 @@ EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 sys.path.append(str(EXPERIMENTS))
 
 import benchmark_data
-from benchmarks import feed_race, feed_report, image_files, jaxgan_feed, machine
+from benchmarks import (
+    feed_race,
+    feed_report,
+    image_files,
+    jaxgan_feed,
+    machine,
+    shell,
+)
 from benchmarks.feed_turn import BATCH, Turn, timed
 
 proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="Linux alone")
@@ -124,14 +131,14 @@ def test_cpu_seconds_of_a_worker_are_read_as_it_lives():
 )
 def test_options_out_of_range_are_refused(wrong, said):
     with pytest.raises(UsageError, match=said):
-        benchmark_data.check(benchmark_data.Options(**wrong))
+        benchmark_data.benchmark(benchmark_data.Options(**wrong))
 
 
 def test_without_pytorch_it_says_so_in_a_sentence(monkeypatch, capsys):
-    monkeypatch.setattr(benchmark_data.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setattr(sys, "argv", ["benchmark_data.py"])
     with pytest.raises(SystemExit, match="2"):
-        benchmark_data.main()
+        shell.main(benchmark_data.Options, benchmark_data.benchmark, str)
     said = capsys.readouterr().err
     assert said == "PyTorch is not installed: pip install 'jaxgan[torch]'.\n"
 

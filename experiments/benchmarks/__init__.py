@@ -4,7 +4,9 @@
 - `jaxgan_side`, `torch_side`: each case on either side, and how its steps are run.
 - `torch_twin`, `torch_translators`: jaxgan's networks and steps in PyTorch.
 - `machine`: cores, the speed of a matrix product, CPU seconds.
-- `race`: a process for each side, and the turns that they take.
+- `process`: a side in a process of its own.
+- `race`: the turns that sides take.
+- `shell`: what the command lines share.
 - `report`: the figures, as plain values and as a table.
 
 Of `benchmark_data.py`:

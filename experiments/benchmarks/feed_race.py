@@ -1,16 +1,14 @@
-"""The processes of the two sides that feed a folder, and the turns that they take.
+"""The two sides that feed a folder, and the turns that they take.
 
 What a side prepares ahead while it waits for its turn is not timed, and while it is
 prepared the other waits.
 """
 
-import contextlib
-import multiprocessing
 import os
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from benchmarks import process
 from benchmarks.feed_turn import BATCH, Turn
 
 TURN_SECONDS = 1.5
@@ -46,7 +44,6 @@ def _serve(side_of, connection, folder, resize):
         close()
 
 
-@contextlib.contextmanager
 def launched(side_of: Callable, folder: Path, resize: int | None):
     """A process with a side in it, which ends with the context.
 
@@ -58,27 +55,7 @@ def launched(side_of: Callable, folder: Path, resize: int | None):
     Yields:
         `ask(way, batches) -> Turn`, a way of `WAYS`.
     """
-    context = multiprocessing.get_context("spawn")  # a fork would share libraries
-    here, there = context.Pipe()
-    # No daemon: these may have no workers of their own.
-    process = context.Process(target=_serve, args=(side_of, there, folder, resize))
-    process.start()
-    there.close()
-
-    def ask(*message):
-        try:
-            here.send(message)
-            return here.recv()
-        except (EOFError, OSError):
-            sys.exit(f"{side_of.__name__} died; its last words are above.")
-
-    try:
-        yield ask
-    finally:
-        here.close()
-        process.join(30)
-        process.terminate()
-        process.join()
+    return process.launched(_serve, side_of, folder, resize)
 
 
 def race(

@@ -1,15 +1,14 @@
-"""The processes of the two sides, and the turns that they take.
+"""The two sides of a GAN's steps, and the turns that they take.
 
 Each framework lives in a process of its own, since the threads of one, spinning for
 work, would slow the other. They take turns, round by round, and the one that waits
 sleeps.
 """
 
-import multiprocessing
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 
+from benchmarks import process
 from benchmarks.cases import CASES
 
 TURN_SECONDS = 0.5
@@ -46,34 +45,22 @@ def _serve(side_of, connection):
             else:
                 answer, runs = side.matmul(), {}
             connection.send(answer)
-    except (EOFError, KeyboardInterrupt):
+    except (EOFError, OSError, KeyboardInterrupt):
         pass
 
 
-def launch(side_of: Callable) -> Callable:
-    """A process with a side in it.
+def launched(side_of: Callable):
+    """A process with a side in it, which ends with the context.
 
     Args:
         side_of: `jaxgan` or `torch`.
 
-    Returns:
+    Yields:
         `ask(verb, *args) -> answer`: "start" a case with `(name, data, weights)` for
         its weights, "run" it for `(name, steps)` as its side's `start` says, "matmul"
         for GFLOP/s, which forgets all cases.
     """
-    context = multiprocessing.get_context("spawn")  # a fork would share libraries
-    here, there = context.Pipe()
-    context.Process(target=_serve, args=(side_of, there), daemon=True).start()
-    there.close()
-
-    def ask(*message):
-        try:
-            here.send(message)
-            return here.recv()
-        except (EOFError, OSError):
-            sys.exit(f"{side_of.__name__} died; its last words are above.")
-
-    return ask
+    return process.launched(_serve, side_of)
 
 
 def race(
