@@ -68,7 +68,8 @@ class Objective:
     loss: Literal[tuple(classic.LOSSES)] = "least_squares"  # type: ignore[valid-type]  # of the table
     """What generators and discriminators minimize."""
     r1: Number = 0.0
-    """γ of R1 of both discriminators; 0 is without."""
+    """γ of R1 of both discriminators, of the mean of an image's patches; 0 is
+    without."""
     augment: Literal[tuple(classic.AUGMENTS)] = "none"  # type: ignore[valid-type]  # of the table
     """What is done to what the discriminators are shown, for domains of few images."""
 

@@ -87,25 +87,34 @@ def test_a_translation_is_of_its_target_s_shape_whatever_the_file_s_size(module)
 KEY = random.key(0)
 
 
-def task_of(found):
-    """The task of the first draw of what `traced` found."""
-    return next(iter(found[0].draws.values())).task
+def begun(module, **options):
+    """Shapes of the state at the start."""
+    model = module.build(small(module, **options), SHAPE, 10)
+    return jax.eval_shape(model.init, random.key(0), example(SHAPE))
 
 
-def test_options_reach_the_recipes():
+def task_of(module, **options):
+    """The task of the first draw."""
+    model = module.build(small(module, **options), SHAPE, 10)
+    return next(iter(model.draws.values())).task
+
+
+def test_options_of_pix2pix_reach_the_recipe():
     _, state, metrics = traced(pix2pix, regression=True)
     assert set(state.params) == {"G"} and "d_loss" not in metrics
-    _, plain, _ = traced(pix2pix)
-    _, without, _ = traced(pix2pix, encoder_decoder=True)
+    plain = begun(pix2pix)
+    without = begun(pix2pix, encoder_decoder=True)
     count = lambda s: sum(x.size for x in jax.tree.leaves(s.params["G"]))  # noqa: E731
     assert count(without) < count(plain)
     for option in ({"patch": 34}, {"norm": "none"}, {"d_width": 3}):
-        _, other, _ = traced(pix2pix, **option)
+        other = begun(pix2pix, **option)
         assert jax.tree.map(jnp.shape, other.params["D"]) != jax.tree.map(
             jnp.shape, plain.params["D"]
         )
-    _, state, _ = traced(cyclegan, pool=0)
-    assert "pool" not in state.memory
+
+
+def test_options_of_cyclegan_reach_the_recipe():
+    assert "pool" not in begun(cyclegan, pool=0).memory
     for residual, slope in ((True, 1.0), (False, 0.0)):
         model = cyclegan.build(small(cyclegan, residual=residual), SHAPE, 0)
         state = model.init(KEY, example(SHAPE))
@@ -116,9 +125,23 @@ def test_options_reach_the_recipes():
             np.testing.assert_allclose(drawn, slope * given[0], atol=1e-6)
     _, _, metrics = traced(cyclegan, identity=0.0)
     assert "identity_loss" not in metrics
+    _, state, metrics = traced(cyclegan, norm="none", r1=1.0, loss="nonsaturating")
+    assert {"d_penalty_a", "d_penalty_b"} <= metrics.keys()
+    with_pixels = begun(cyclegan, generator="pixel").params["G"]
+    kernels = [x for x in jax.tree.leaves(with_pixels) if x.ndim == 4]
+    assert kernels and all(x.shape[:2] == (1, 1) for x in kernels)
+
+
+def test_options_of_spade_reach_the_recipe():
     for encoder, names in ((True, {"G", "D", "E"}), (False, {"G", "D"})):
         _, state, metrics = traced(spade, encoder=encoder)
         assert set(state.params) == names and ("kl_divergence" in metrics) == encoder
+    task = task_of(spade, map_classes=4)
+    given = jax.eval_shape(task.given, example(SHAPE, 1), KEY)
+    assert given[-1].shape[-1] == 4
+
+
+def test_pix2pix_s_norm_has_scale_and_shift_unless_told_otherwise():
     norms = {}
     for module, options in (
         (pix2pix, {}),
@@ -127,38 +150,30 @@ def test_options_reach_the_recipes():
         (inpaint, {}),
         (cyclegan, {}),
     ):
-        _, state, _ = traced(module, **options)
-        found = str(jax.tree_util.tree_structure(state.params))
+        found = str(jax.tree_util.tree_structure(begun(module, **options).params))
         norms[module.__name__, *options] = "InstanceNorm" in found
-    assert norms.pop(("pix2pix",)) and not any(norms.values())  # scale and shift
-    given = jax.eval_shape(
-        task_of(traced(spade, map_classes=4)).given, example(SHAPE, 1), KEY
-    )
-    assert given[-1].shape[-1] == 4
+    assert norms.pop(("pix2pix",)) and not any(norms.values())
+
+
+def test_options_of_tasks_reach_them():
     there, back = (
-        task_of(traced(pix2pix, data="pairs:x", direction=d)).target
-        for d in ("AtoB", "BtoA")
+        task_of(pix2pix, data="pairs:x", direction=d).target for d in ("AtoB", "BtoA")
     )
     assert (there, back) == ("image", "input")
     needed = {
-        (spec, given): task_of(traced(pix2pix, data=spec, given=given)).needs
+        (spec, given): task_of(pix2pix, data=spec, given=given).needs
         for spec in ("emoji_pairs", "emoji")
         for given in ("auto", "pair")
     }
     pair, edges = ("image", "input"), ("image",)
     assert [*needed.values()] == [pair, pair, edges, pair]
-    _, state, metrics = traced(cyclegan, norm="none", r1=1.0, loss="nonsaturating")
-    assert {"d_penalty_a", "d_penalty_b"} <= metrics.keys()
-    with_pixels = traced(cyclegan, generator="pixel")[1].params["G"]
-    kernels = [x for x in jax.tree.leaves(with_pixels) if x.ndim == 4]
-    assert kernels and all(x.shape[:2] == (1, 1) for x in kernels)
-    small_copy = task_of(traced(srgan, factor=2))
+    small_copy = task_of(srgan, factor=2)
     (given,) = jax.eval_shape(small_copy.given, example(SHAPE, 1), KEY)
     assert given.shape == (1, 16, 16, 3)
-    task = task_of(traced(inpaint, holes="free_form"))
+    task = task_of(inpaint, holes="free_form")
     hole = task.given({"image": jnp.zeros((4, 32, 32, 3))}, KEY)[0][..., -1]
     assert len(set(hole.sum((1, 2)).tolist())) == 4  # of squares all are alike
-    squares = task_of(traced(inpaint, share=0.0625))
+    squares = task_of(inpaint, share=0.0625)
     hole = squares.given({"image": jnp.zeros((4, 32, 32, 3))}, KEY)[0][..., -1]
     np.testing.assert_array_equal(hole.sum((1, 2)), 64)
 

@@ -1,46 +1,21 @@
 """What figures were made with: versions, commit, machine."""
 
 import platform
-import subprocess
-from importlib import metadata
 from pathlib import Path
 
 from benchmarks.machine import cores
 
-import jaxgan
+from jaxgan.run import provenance
 
-PACKAGES = "jax", "flax", "optax", "numpy"
+EXPERIMENTS = Path(__file__).parents[1]
 
 
 def made_by() -> dict[str, str | None]:
-    """Versions, and the commit."""
-    versions = {name: metadata.version(name) for name in PACKAGES}
-    python = platform.python_version()
-    return {
-        "jaxgan": jaxgan.__version__,
-        **versions,
-        "python": python,
-        "commit": commit(),
-    }
-
-
-def commit() -> str | None:
-    """Of the checkout that jaxgan is in, with "+changes" where it or experiments
-    differ from it; None without git."""
-    folder = Path(jaxgan.__file__).parents[1]
-
-    def git(*args):
-        command = ["git", "-C", str(folder), *args]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=10, check=True
-        )
-        return done.stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "-uno", "experiments/*.py", "jaxgan")
-        return git("rev-parse", "HEAD") + ("+changes" if changed else "")
-    except (OSError, subprocess.SubprocessError):
-        return None
+    """Versions, and the commit; with "+changes" where jaxgan or experiments differ."""
+    made = provenance.made_by("cpu")
+    ours = provenance.commit(EXPERIMENTS, "reproduce.py")
+    changed = ours is not None and ours.endswith("+changes")
+    return made | ({"commit": ours} if changed else {})
 
 
 def machine() -> dict:

@@ -103,11 +103,12 @@ def _run(this: Experiment, named, default, argv):
     first = argv[0] if argv else ""
     must = bool(named) and "" not in named
     unnamed = must and first in this.commands
-    if (must and not unnamed) or (first and first in named):
-        name, *argv = argv or [""]
-        _check_name(name, named, prog, this.kind)
-        own = home / name if must else home.with_name(f"{home.name}_{name}")
-        prog, home, default = f"{prog} {name}", own, named[name]
+    if must and not unnamed:
+        _check_name(first, named, prog, this.kind)
+    if first and first in named:
+        beside = home.with_name(f"{home.name}_{first}")
+        prog, home, argv = f"{prog} {first}", home / first if must else beside, argv[1:]
+        default = named[first]
     if not (argv and argv[0] in this.commands):
         options = _train_options(this, default, argv, prog, named)
         options = dataclasses.replace(options, workdir=options.workdir or str(home))

@@ -28,9 +28,10 @@ def made_by(device: str) -> dict:
     }
 
 
-def commit(folder: Path) -> str | None:
-    """The commit of the checkout that a package lies in, with "+changes" where files
-    that git knows differ from it; None where git knows nothing of it."""
+def commit(folder: Path, file: str = "__init__.py") -> str | None:
+    """The commit of the checkout that a package, or another folder with such a file,
+    lies in, with "+changes" where what git knows of it differs from that; None where
+    git knows nothing of it."""
 
     def git(*args):
         command = ["git", "-C", str(folder), *args]
@@ -38,7 +39,7 @@ def commit(folder: Path) -> str | None:
         return done.stdout.strip() if done.returncode == 0 else ""
 
     try:
-        if not git("ls-files", "__init__.py"):  # installed below another's checkout
+        if not git("ls-files", file):  # installed below another's checkout
             return None
         changed = "+changes" if git("status", "--porcelain", "-uno", ".") else ""
         return git("rev-parse", "HEAD") + changed
