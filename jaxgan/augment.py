@@ -178,8 +178,8 @@ def adaptive(
         return x
 
     def adapt(p, real_logits):
-        signs = axis.gather(jnp.sign(real_logits))
-        toward = jnp.sign(signs.mean() - target).astype(p.dtype)
-        return jnp.clip(p + toward * (len(signs) / images), 0, 1)
+        r_t = axis.mean(jnp.sign(real_logits).mean())
+        toward = jnp.sign(r_t - target).astype(p.dtype)
+        return jnp.clip(p + toward * (axis.whole(len(real_logits)) / images), 0, 1)
 
     return Augmentation(of, jnp.float32(0), adapt)

@@ -71,6 +71,8 @@ def consensus(weight: Schedule, losses: dict[str, Loss]) -> dict[str, Loss]:
     """
 
     def field(state, batch, key):
+        axis.refuse_part("consensus optimization")
+
         def of(name, loss):
             def value(params):
                 return loss(merge(state, params={name: params}), batch, key)[0]

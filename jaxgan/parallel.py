@@ -6,9 +6,13 @@ A step is `step(state, batch, key) -> (state, metrics)` and knows nothing of dev
 - `sharded(step, mesh)`: the batch divided over a mesh, everything else replicated; XLA
   places the communication. BatchNorm, noise and losses see the whole batch, so the
   result is that of one device. The default, for one host or many.
-- `pmapped(step)`: the same result with one program per device, for code built on
-  `jax.pmap`; the state's arrays carry a leading device axis (`replicate`,
-  `unreplicate`).
+- `shard_mapped(step, mesh)`: the same result with one program per device, by
+  `jax.shard_map`; all communication is the means that the step takes itself.
+- `pmapped(step)`: likewise, for code built on `jax.pmap`; the state's arrays carry a
+  leading device axis (`replicate`, `unreplicate`).
+
+`accumulated(step, n)` is a step that takes its gradients in n parts of the batch, one
+after another, to be run in any of these ways.
 
 All donate the state: use the returned one, the one passed in is gone.
 """
@@ -21,8 +25,9 @@ from jaxgan import axis
 from jaxgan.types import UsageError
 
 __all__ = [
-    *("AXIS", "check_batch_size", "devices", "divided", "jitted", "mesh", "mesh_of"),
-    *("pmapped", "replicate", "replicated", "rounded", "sharded", "unreplicate"),
+    *("AXIS", "accumulated", "check_batch_size", "check_parts", "devices"),
+    *("divided", "jitted", "mesh", "mesh_of", "pmapped", "replicate", "replicated"),
+    *("rounded", "shard_mapped", "sharded", "unreplicate"),
 ]
 
 AXIS = "data"
@@ -138,6 +143,85 @@ def sharded(step, mesh: Mesh):
     return run
 
 
+def shard_mapped(step, mesh: Mesh):
+    """The step as one program per device of a mesh, by `jax.shard_map`.
+
+    Args:
+        step: `(state, batch, key) -> (state, metrics)`.
+        mesh: from `mesh()`.
+
+    Returns:
+        As `sharded` does, a function of the whole batch. Where XLA would choose another
+        communication than the means of gradients, metrics and BatchNorm's statistics,
+        it cannot.
+    """
+    whole, parts = PartitionSpec(), PartitionSpec(AXIS)
+    # Unchecked: the means below are ours, and checked gradients would be sums.
+    run = jax.shard_map(
+        _of_a_device(step),
+        mesh=mesh,
+        in_specs=(whole, parts, whole),
+        out_specs=(whole, whole),
+        check_vma=False,
+    )
+    return sharded(run, mesh)
+
+
+def _of_a_device(step):
+    """The step of one device's share of the batch, by means over the mapped axis."""
+
+    def program(state, batch, key):
+        with axis.mapped(AXIS):
+            state, metrics = step(state, batch, key)
+            return state, axis.mean(metrics)
+
+    return program
+
+
+def accumulated(step, n: int, devices: int = 1):
+    """The step with gradient accumulation: each gradient is the mean of n parts' of the
+    batch, taken one after another, so that activations take an n-th of the memory.
+
+    The result is that of the whole batch, noise included, but where examples meet:
+    BatchNorm's statistics and a relativistic average are of a part. What a loss
+    remembers is the mean of what it would after each part. Fakes that D and G share are
+    made once more for G's gradient. Losses that take steps of their own, as of
+    `recipes.unrolled`, cannot be accumulated.
+
+    Args:
+        step: `(state, batch, key) -> (state, metrics)`, made of phases.
+        n: how many parts; 1 is the step itself.
+        devices: over how many `sharded` is to divide the batch, `mesh.size`; of
+            `shard_mapped` and `pmapped`, whose program is of one device, 1.
+
+    Returns:
+        The same kind of function, to be put through `sharded` or one of the others. It
+        raises a UsageError where the batch cannot be divided.
+    """
+    if n < 1:
+        raise UsageError("accumulate", n, "must be 1 or more.")
+
+    def run(state, batch, key):
+        for x in jax.tree.leaves(batch):
+            check_parts(len(x), n, devices)
+        with axis.accumulating(n, devices):
+            return step(state, batch, key)
+
+    return run
+
+
+def check_parts(batch_size: int, n: int, devices: int = 1) -> None:
+    """Refuses a batch of which devices cannot take n equal parts.
+
+    Raises:
+        UsageError: it is not a multiple of n times `devices`.
+    """
+    if batch_size % (n * devices):
+        each = "" if devices == 1 else f" on each of {devices} devices"
+        reason = f"parts{each} do not divide a batch of {batch_size}."
+        raise UsageError("accumulate", n, reason)
+
+
 def pmapped(step, devices=None):
     """The step as one program per device.
 
@@ -154,13 +238,8 @@ def pmapped(step, devices=None):
     """
     devices = jax.local_devices() if devices is None else devices
 
-    def program(state, batch, key):
-        with axis.mapped(AXIS):
-            state, metrics = step(state, batch, key)
-            return state, axis.mean(metrics)
-
     run = jax.pmap(
-        program,
+        _of_a_device(step),
         axis_name=AXIS,
         in_axes=(0, 0, None),
         out_axes=(0, None),

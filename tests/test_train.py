@@ -508,3 +508,15 @@ def test_what_cannot_be_evaluated_is_said_before_the_workdir_is_claimed(options)
         with pytest.raises(UsageError, match=says):
             go(options("run", evaluate_every=1, **changes))
     assert not Path(options("run").workdir).exists()
+
+
+def test_gradients_in_parts_train_the_same_and_unlucky_parts_are_refused(options):
+    sizes = {"steps": 2, "batch_size": 32}
+    _, whole = train(options("whole", **sizes), build)
+    _, state = train(options("parts", **sizes, accumulate=4), build)
+    for a, b in zip(*map(jax.tree.leaves, (state, whole)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+    cfg = options("wrong", **sizes, accumulate=3)
+    with pytest.raises(UsageError, match="accumulate 3 parts on each of 8 devices do"):
+        train(cfg, build)
+    assert not Path(cfg.workdir).exists()

@@ -20,7 +20,7 @@ from jaxgan.phases.combinators import (
     until,
 )
 from jaxgan.phases.leaves import ema, lazy_adam, project, refresh, update
-from jaxgan.phases.sharing import prepared, share
+from jaxgan.phases.sharing import in_parts, prepared, share
 from jaxgan.types import Phase
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "ema",
     "every",
     "game",
+    "in_parts",
     "lazy",
     "lazy_adam",
     "prepared",

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan import axis
-from jaxgan.phases.shared import opened
+from jaxgan.phases.shared import Shared, opened
 from jaxgan.types import Loss, Mean, Phase, Produce, Schedule, at, merge
 
 __all__ = ["ema", "gain", "lazy_adam", "project", "refresh", "update"]
@@ -48,7 +48,7 @@ def update(names: str | tuple[str, ...], loss: Loss, tx) -> Phase:
         return merge(state, opt=jax.tree.map(jnp.array, new))
 
     def step(state, batch, key):
-        grads, metrics, memory = _gradients(names, loss, state, batch, key)
+        grads, metrics, memory = _accumulated(names, loss, state, batch, key)
         grads = axis.mean(grads)
         if (times := _gain.get()) != 1:
             grads = jax.tree.map(lambda x: times * x, grads)
@@ -63,6 +63,27 @@ def update(names: str | tuple[str, ...], loss: Loss, tx) -> Phase:
         return state, axis.mean(metrics)
 
     return Phase(init, step, dict.fromkeys(names, (tx,)))
+
+
+def _accumulated(names, loss, state, batch, key):
+    """`_gradients`, or with gradient accumulation their means over parts of the batch.
+
+    Every part begins with the same memory, as every device does.
+    """
+    axis.refuse_part(f"a loss that takes steps of {', '.join(names)} itself")
+    if not axis.divides():
+        return _gradients(names, loss, state, batch, key)
+    batch, shared = opened(batch)
+    ours = {f: s for f, s in shared.items() if {*s.names} & {*names}}
+
+    def of(part):
+        again = {}
+        for field, s in ours.items():
+            value, pull = s.remade(state, part)
+            again[field] = Shared(value, pull, None, s.names)
+        return _gradients(names, loss, state, part | again, key)
+
+    return axis.over_parts(of, batch)
 
 
 def _gradients(names, loss, state, batch, key):
@@ -92,7 +113,7 @@ def _gradients(names, loss, state, batch, key):
         raise ValueError(
             f"update: a loss remembers {sorted(unknown)}, which no `carry` keeps."
         )
-    return grads, dict(metrics), memory
+    return grads, {n: Mean.of(v) for n, v in metrics.items()}, memory
 
 
 def _norm(tree):

@@ -1,6 +1,5 @@
 """A value on its way through a batch, and its gradient's way back."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +11,7 @@ __all__ = ["Shared", "opened"]
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=("value", "pull"),
+    data_fields=("value", "pull", "remade"),
     meta_fields=("names",),
 )
 @dataclass(frozen=True)
@@ -20,8 +19,11 @@ class Shared:
     """An entry of a batch that `share` made, of weights that may learn by way of it."""
 
     value: Any
-    pull: Callable
+    pull: Any
     """From the value's gradient to `{name: that of the network's weights}`."""
+    remade: Any
+    """With gradient accumulation, in place of `pull`: `(state, part of the batch) ->
+    (value, pull)`. So what a backward pass needs is never there of all parts."""
     names: tuple[str, ...]
 
 

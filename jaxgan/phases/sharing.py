@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 import jax
 from jax import random
+from jax.tree_util import Partial
 
+from jaxgan import axis
 from jaxgan.phases.combinators import chain
 from jaxgan.phases.shared import Shared, opened
 from jaxgan.types import Phase, Produce, merge
 
-__all__ = ["prepared", "share"]
+__all__ = ["in_parts", "prepared", "share"]
 
 
 def share(field: str, names: str | tuple, produce: Produce, *phases: Phase) -> Phase:
@@ -40,19 +42,39 @@ def share(field: str, names: str | tuple, produce: Produce, *phases: Phase) -> P
         )
     inner = chain(*phases)
 
+    def pulled(key, state, batch):
+        def made(params):
+            return produce(merge(state, params=params), batch, key)
+
+        return jax.vjp(made, {n: state.params[n] for n in names})
+
     def step(state, batch, key):
         if others := [*opened(batch)[1]]:
             raise ValueError(f"share: {field!r} cannot be shared inside {others}.")
         here, rest = random.split(key)
-
-        def made(params):
-            return produce(merge(state, params=params), batch, here)
-
-        params = {n: state.params[n] for n in names}
-        shared = Shared(*jax.vjp(made, params), names)
+        if axis.divides():
+            value = in_parts(produce)(state, batch, here)
+            shared = Shared(value, None, Partial(pulled, here), names)
+        else:
+            value, pull = pulled(here, state, batch)
+            shared = Shared(value, pull, None, names)
         return inner.step(state, dict(batch) | {field: shared}, rest)
 
     return inner._replace(step=step)
+
+
+def in_parts(produce: Produce) -> Produce:
+    """The same arrays, made of one part of the batch after another where gradients are
+    accumulated, so that they take no more memory than a part's."""
+
+    def of(state, batch, key):
+        if not axis.divides():
+            return produce(state, batch, key)
+        batch, _ = opened(batch)
+        one = lambda part: produce(state, part, key)  # noqa: E731
+        return axis.over_parts(one, batch, stacked=True)
+
+    return of
 
 
 def prepared(prepare: Callable, *phases: Phase) -> Phase:

@@ -8,6 +8,8 @@ earlier steps, from a pool of 50 (section 4, after Shrivastava et al., 2017).
 from functools import partial
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 from jax import random
 
 from jaxgan import losses, tasks
@@ -15,11 +17,12 @@ from jaxgan import pool as earlier
 from jaxgan.augment import Augmentation
 from jaxgan.losses import l1
 from jaxgan.models.net import Net
-from jaxgan.phases import carry, ema, share, update
+from jaxgan.phases import Phase, ema, in_parts, share, update
+from jaxgan.phases.shared import opened
 from jaxgan.recipes.adversary import adversary, at_once
 from jaxgan.recipes.base import assemble, shared, translate
 from jaxgan.regularizers import Term
-from jaxgan.types import Draw, Model, Schedule
+from jaxgan.types import Draw, Model, Produce, Schedule, merge
 
 __all__ = ["cyclegan"]
 
@@ -76,12 +79,11 @@ def cyclegan(
     fakes = shared("fake", generate)
 
     def d_loss(state, batch, key):
-        shown, memory = fakes(state, batch, key), {}
-        if pool:
-            shown, memory["pool"] = earlier.query(state.memory["pool"], shown, key)
-        # `earlier.query` makes keys of its own of 0 and 1.
+        shown = batch["shown"] if pool else fakes(state, batch, key)
+        # The pools make keys of their own of 0 and 1.
         keys, total = random.split(random.fold_in(key, 2), (2, 3)), 0.0
         metrics: dict[str, Any] = {}
+        memory: dict[str, Any] = {}
         for name, k in zip("ab", keys, strict=True):
             images, judge = (batch[domain[name]], shown[name]), judges[name]
             seen = judge.judge(state, *images, keys=k, weave=True)
@@ -109,7 +111,7 @@ def cyclegan(
     d_step = judges["a"].keeping(judges["b"].keeping(d_step))
     g_step = update((G.name, F.name), g_loss, g_tx)
     if pool:
-        d_step = carry("pool", earlier.empty(pool, shape), d_step)
+        d_step = _pooled(fakes, earlier.empty(pool, shape), d_step)
     both = share("fake", (G.name, F.name), generate, d_step, g_step)
 
     def inputs(batch):
@@ -126,4 +128,22 @@ def cyclegan(
         inputs=inputs,
         draws={"translate": draw(G, False), "back": draw(F, True)},
         parts={"D": d_step, "G": g_step},
+    )
+
+
+def _pooled(fakes: Produce, empty, phase: Phase) -> Phase:
+    """D's phase with `shown` in its batch: fakes of this step, or earlier ones."""
+
+    def init(state):
+        kept = jax.tree.map(jnp.array, empty)
+        return phase.init(merge(state, memory={"pool": kept}))
+
+    def step(state, batch, key):
+        now = in_parts(fakes)(state, opened(batch)[0], key)
+        shown, kept = earlier.query(state.memory["pool"], now, key)
+        state = merge(state, memory={"pool": kept})
+        return phase.step(state, dict(batch) | {"shown": shown}, key)
+
+    return phase._replace(
+        init=init, step=step, writes=phase.writes | {("memory", "pool")}
     )

@@ -12,9 +12,9 @@ from jaxgan import parallel
 from jaxgan.data.feed import Feed
 from jaxgan.run.keys import root
 from jaxgan.run.members import AXES, Member
-from jaxgan.types import Metrics, TrainState, example
+from jaxgan.types import Metrics, Model, TrainState, example
 
-__all__ = ["Start", "looped", "program", "start"]
+__all__ = ["Start", "check", "looped", "program", "start"]
 
 
 def looped(step: Callable, batch: Callable, root, data_root) -> Callable:
@@ -77,8 +77,34 @@ def start(model_of: Callable, members: tuple[Member, ...], shape, mesh) -> Start
     return Start(lambda: jax.jit(first, out_shardings=whole)(who), template)
 
 
+def check(model: Model, shape, batch_size: int, mesh, accumulate: int) -> None:
+    """Refuses parts of a batch that there cannot be, or that a loss has no use for.
+
+    Args:
+        model: of one member.
+        shape: (H, W, C) of a batch's images.
+        batch_size: over all devices.
+        mesh: the devices that share a batch.
+        accumulate: in how many parts of a batch each gradient is taken.
+
+    Raises:
+        UsageError: naming `accumulate`.
+    """
+    parallel.check_parts(batch_size, accumulate, mesh.size)
+    if accumulate > 1:  # losses find out as they are traced
+        batch, key = example(shape, batch_size), root(0, "steps")
+        state = jax.eval_shape(model.init, key, batch)
+        step = parallel.accumulated(model.step, accumulate, mesh.size)
+        jax.eval_shape(step, state, batch, key)
+
+
 def program(
-    model_of: Callable, members: tuple[Member, ...], source: Feed, state, mesh
+    model_of: Callable,
+    members: tuple[Member, ...],
+    source: Feed,
+    state,
+    mesh,
+    accumulate: int = 1,
 ) -> tuple[Callable, Callable[[], Metrics]]:
     """The steps of one run, or of several members at once, compiled.
 
@@ -88,6 +114,7 @@ def program(
         source: their data, for the same seeds.
         state: where it starts.
         mesh: the devices that share each batch.
+        accumulate: in how many parts of a batch each gradient is taken.
 
     Returns:
         `run(state, totals, arrays, n) -> (state, totals)`, which donates state and
@@ -97,19 +124,23 @@ def program(
     def roots(member):
         return (root(member["seed"], purpose) for purpose in ("steps", "data"))
 
+    def step_of(member):
+        step = model_of(member["values"]).step
+        return parallel.accumulated(step, accumulate, mesh.size)
+
     def steps(member, state, totals, arrays, n):
         on_steps, on_data = roots(member)
 
         def batch(arrays, step, key):
             return source.batch(arrays, step, key, member["seed"])
 
-        step = model_of(member["values"]).step
+        step = step_of(member)
         return looped(step, batch, on_steps, on_data)(state, totals, arrays, n)
 
     def metrics(member, state, arrays):
         on_steps, on_data = roots(member)
         batch = source.batch(arrays, state.step, on_data, member["seed"])
-        return model_of(member["values"]).step(state, batch, on_steps)[1]
+        return step_of(member)(state, batch, on_steps)[1]
 
     if len(members) > 1:
         steps = jax.vmap(steps, (0, AXES, 0, source.axis, None), (AXES, 0))

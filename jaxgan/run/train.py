@@ -135,6 +135,7 @@ def _prepared(cfg, build, experiment, data, measures, sources) -> Prepared:
     model_of = members.varied(build, cfg, shown.shape, shown.num_classes)
     start = program.start(model_of, who, shown.shape, mesh)
     model = model_of(who[0].values)
+    program.check(model, shown.shape, cfg.batch_size, mesh, cfg.accumulate)
     named = data is None  # or there is nothing to load by its name
     seen, notes = inputs.held_out(cfg, model, shown, sources if named else None)
     whole, rest, more = apart.held_out(cfg, model, whole, path)
@@ -183,7 +184,7 @@ def _train(run: Prepared, source, stack):
     stop = stack.enter_context(_stop_on_signal())
     log("Compiling ...")
     began = time.perf_counter()
-    args = run.model_of, run.members, source, state, run.mesh
+    args = run.model_of, run.members, source, state, run.mesh, cfg.accumulate
     steps, zeros = program.program(*args)
     state, metrics = steps(state, zeros(), source.at(begin)[0], 0)
     if begin == 0:

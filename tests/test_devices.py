@@ -1,0 +1,288 @@
+"""Every recipe on 1, 2, 4 and 8 devices, and in parts, is what it is on one at once."""
+
+import functools
+
+import jax
+import numpy as np
+import optax
+import pytest
+from jax import random
+
+from jaxgan import augment, losses, parallel, recipes, tasks
+from jaxgan import regularizers as reg
+from jaxgan.games import extragradient
+from jaxgan.models import (
+    cyclegan,
+    dcgan,
+    flax_net,
+    mlp,
+    packed,
+    pix2pix,
+    resnet,
+    spade,
+    spectral,
+    srgan,
+)
+from jaxgan.phases import together
+from jaxgan.types import UsageError
+
+KEY = random.key(0)
+SIDE, BATCH = 8, 16
+SGD = {"g_tx": optax.sgd(0.02), "d_tx": optax.sgd(0.02)}
+SLOWLY = {"g_tx": optax.sgd(1e-4), "d_tx": optax.sgd(0.01)}  # for gradients of 20
+
+
+def images(seed, channels=3):
+    rng = np.random.default_rng(seed)
+    return np.tanh(rng.normal(size=(BATCH, SIDE, SIDE, channels))).astype("float32")
+
+
+ROWS = {
+    "image": images(0),
+    "input": images(1),
+    "label": np.arange(BATCH, dtype="int32") % 3,
+    "map": np.random.default_rng(2).integers(0, 3, (BATCH, SIDE, SIDE), "int32"),
+}
+
+
+def net(name, module):
+    return flax_net(name, module)
+
+
+def mlps(num_classes=0):
+    G = mlp.Generator((SIDE, SIDE, 3), (8,), num_classes)
+    return net("G", G), net("D", mlp.Discriminator((8,), num_classes))
+
+
+def dcgans(num_classes=0, outputs=0):
+    """With BatchNorm."""
+    G = dcgan.Generator((SIDE, SIDE, 3), 2, num_classes)
+    D = dcgan.Discriminator(2, 0 if outputs else num_classes, outputs=outputs)
+    return net("G", G), net("D", D)
+
+
+def projection():
+    G, D = resnet.networks((SIDE, SIDE, 3), 2, num_classes=3)
+    return net("G", G), spectral.normalized(net("D", D))
+
+
+def gan(nets, **options):
+    return recipes.gan(*nets, latent_dim=4, **SGD | options)
+
+
+def packs():
+    G, D = mlps()
+    return G, packed(D, 2)
+
+
+def unet(norm):
+    return net("G", pix2pix.UNet(3, 2, stages=2, norm=norm))
+
+
+def patchgan(name="D", norm="instance"):
+    return net(name, pix2pix.PatchGAN(2, 16, norm))
+
+
+def cycle():
+    G, F = (net(n, cyclegan.ResNetGenerator(3, 2, 1)) for n in "GF")
+    judges = patchgan("D_a"), patchgan("D_b")
+    return recipes.cyclegan(G, F, *judges, shape=(SIDE, SIDE, 3), pool=20, **SLOWLY)
+
+
+def painter():
+    G = spectral.normalized(net("G", spade.Generator(3, 2, 2)))
+    D = spectral.normalized(net("D", pix2pix.MultiScale(1, 2, 16)))
+    E = net("E", spade.Encoder(4, 2))
+    return recipes.spade(G, D, tasks.of_maps(3), latent_dim=4, encoder=E, **SGD)
+
+
+def enlarger():
+    G = net("G", srgan.SRResNet(3, 2, 1, 2))
+    D = net("D", srgan.Discriminator(2, 4))
+    return recipes.srgan(G, D, tasks.super_resolution(2), pretrain=2, **SGD)
+
+
+PENALTY = reg.total(reg.r1(0.5), reg.dragan(0.5), reg.lecam_penalty(0.5, 0.9, 1))
+RECIPES = {
+    "gan": lambda: gan(mlps()),
+    "conditional, BatchNorm": lambda: gan(dcgans(3), num_classes=3),
+    "packed, own fakes": lambda: gan(packs(), share_fakes=False),
+    "n_critic, WGAN-GP": lambda: gan(
+        mlps(), loss=losses.wasserstein, penalty=reg.wgan_gp(10.0), n_critic=2
+    ),
+    "R3GAN": lambda: gan(
+        mlps(),
+        loss=losses.relativistic_logistic,
+        penalty=reg.total(reg.r1(1.0), reg.r2(1.0)),
+        augment=augment.diff_augment(),
+    ),
+    "projection, spectral norm": lambda: gan(projection(), num_classes=3),
+    "extragradient": lambda: gan(
+        mlps(), play=lambda d, g: extragradient(together(d, g))
+    ),
+    "relativistic average": lambda: gan(
+        mlps(), loss=losses.relativistic_average_logistic
+    ),
+    "penalties, ADA": lambda: gan(
+        mlps(), penalty=PENALTY, augment=augment.adaptive(images=2000)
+    ),
+    "AC-GAN": lambda: recipes.acgan(
+        *dcgans(3, outputs=3), latent_dim=4, num_classes=3, **SGD
+    ),
+    "InfoGAN": lambda: recipes.infogan(
+        *dcgans(outputs=5), noise=4, categories=3, continuous=2, **SGD
+    ),
+    "unrolled": lambda: recipes.unrolled(*mlps(), latent_dim=4, steps=2, **SGD),
+    "consensus": lambda: recipes.consensus(*mlps(), latent_dim=4, weight=1.0, **SGD),
+    "pix2pix": lambda: recipes.pix2pix(
+        unet("batch"), patchgan(), tasks.paired(), weight=1.0, **SGD
+    ),
+    "inpainting, no norm": lambda: recipes.pix2pix(
+        unet("none"),
+        patchgan(norm="none"),
+        tasks.inpainting(tasks.free_form()),
+        weight=1.0,
+        **SGD,
+    ),
+    "CycleGAN": cycle,
+    "SPADE": painter,
+    "SRGAN": enlarger,
+}
+MIXES = {  # examples meet in these, so a part is not the whole
+    *("conditional, BatchNorm", "projection, spectral norm", "relativistic average"),
+    *("penalties, ADA", "AC-GAN", "InfoGAN", "pix2pix", "SRGAN"),
+}
+ALONE = ("unrolled", "consensus")
+WHOLE = [n for n in RECIPES if n not in MIXES and n not in ALONE]
+
+
+@functools.cache
+def model(name):
+    return RECIPES[name]()
+
+
+def after(step, state, steps=5):
+    """State and metrics after some steps, on the host."""
+    state = jax.tree.map(lambda x: jax.numpy.array(x, copy=True), state)
+    for t in range(steps):
+        state, metrics = step(state, ROWS, random.fold_in(KEY, t))
+    return jax.tree.map(np.asarray, (state, metrics))
+
+
+@functools.cache
+def expected(name):
+    made = model(name)
+    start = made.init(KEY, ROWS)
+    found = after(parallel.jitted(made.step), start)
+    for trained in found[0].params:
+        moved = jax.tree.map(
+            lambda a, b: np.abs(a - b).max(),
+            found[0].params[trained],
+            start.params[trained],
+        )
+        assert max(jax.tree.leaves(moved)) > 1e-4, f"{trained} hardly moves"
+    return start, found
+
+
+def same(found, wanted):
+    """Weights within 1e-5; what is made with them, such as a pool's images, as near as
+    it can be."""
+    flat = jax.tree_util.tree_leaves_with_path(found)
+    for (path, a), b in zip(flat, jax.tree.leaves(wanted), strict=True):
+        where = jax.tree_util.keystr(path)
+        assert a.dtype == b.dtype and a.shape == b.shape, where
+        within = 1e-5 if "params" in where or "ema" in where else 1e-4
+        np.testing.assert_allclose(a, b, within, within, err_msg=where)
+
+
+def quick_or_slow(names):
+    """Compiling each four times takes minutes, so most wait behind `slow`."""
+    quick = ("gan", "packed, own fakes", "n_critic, WGAN-GP")
+    slow = pytest.mark.slow
+    return [n if n in quick else pytest.param(n, marks=slow) for n in names]
+
+
+@pytest.mark.parametrize("name", quick_or_slow(RECIPES))
+def test_a_recipe_is_the_same_on_any_number_of_devices(name):
+    """By XLA's communication on two and on eight, and by ours on four."""
+    start, wanted = expected(name)
+    for devices, way in ((2, parallel.sharded), (8, parallel.sharded)):
+        step = way(model(name).step, parallel.mesh(jax.devices()[:devices]))
+        same(after(step, start), wanted)
+    step = parallel.shard_mapped(model(name).step, parallel.mesh(jax.devices()[:4]))
+    same(after(step, start), wanted)
+    copies = parallel.replicate(start)
+    run = parallel.pmapped(model(name).step)
+    for t in range(5):
+        copies, found = run(copies, ROWS, random.fold_in(KEY, t))
+    same((parallel.unreplicate(copies), found), wanted)
+
+
+@pytest.mark.parametrize("name", quick_or_slow(WHOLE))
+def test_accumulated_gradients_are_those_of_the_batch(name):
+    start, wanted = expected(name)
+    step = parallel.jitted(parallel.accumulated(model(name).step, 4))
+    same(after(step, start), wanted)
+
+
+def test_accumulation_divides_what_devices_hold():
+    """A part has rows of every device, so that none has to move."""
+    start, wanted = expected("gan")
+    mesh = parallel.mesh(jax.devices()[:2])
+    for way, devices in ((parallel.sharded, 2), (parallel.shard_mapped, 1)):
+        step = way(parallel.accumulated(model("gan").step, 4, devices), mesh)
+        same(after(step, start), wanted)
+    text = jax.jit(
+        parallel.accumulated(model("gan").step, 4, 2),
+        in_shardings=(
+            parallel.replicated(mesh),
+            parallel.divided(mesh),
+            parallel.replicated(mesh),
+        ),
+    ).lower(start, ROWS, KEY)
+    text = text.compile().as_text()
+    assert "all-reduce" in text
+    assert "all-gather" not in text and "all-to-all" not in text
+
+
+def test_accumulation_takes_less_memory():
+    """Of a network whose activations are all there is to it."""
+    made, size = model("gan"), 2048
+    rows = {"image": jax.ShapeDtypeStruct((size, SIDE, SIDE, 3), "float32")}
+    start = expected("gan")[0]
+
+    def memory(n):
+        step = jax.jit(parallel.accumulated(made.step, n))
+        analysis = step.lower(start, rows, KEY).compile().memory_analysis()
+        return analysis.temp_size_in_bytes
+
+    assert memory(8) < memory(1) / 2
+
+
+def test_examples_that_meet_meet_within_a_part():
+    """BatchNorm's statistics are of a part, as documented: not the same, and finite."""
+    start, wanted = expected("relativistic average")
+    step = parallel.jitted(parallel.accumulated(model("relativistic average").step, 4))
+    state, metrics = after(step, start)
+    with pytest.raises(AssertionError):
+        same((state, metrics), wanted)
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves((state, metrics)))
+
+
+def test_an_unlucky_batch_is_refused():
+    step = parallel.accumulated(model("gan").step, 3)
+    with pytest.raises(UsageError, match="accumulate 3 parts do not divide a batch of"):
+        step(expected("gan")[0], ROWS, KEY)
+    step = parallel.accumulated(model("gan").step, 4, 8)
+    with pytest.raises(UsageError, match="accumulate 4 parts on each of 8 devices do"):
+        step(expected("gan")[0], ROWS, KEY)
+    with pytest.raises(UsageError, match="accumulate 0 must be 1 or more"):
+        parallel.accumulated(model("gan").step, 0)
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_losses_that_need_the_whole_batch_refuse_a_part(name):
+    made = model(name)
+    start = jax.eval_shape(made.init, KEY, ROWS)
+    with pytest.raises(UsageError, match="accumulate"):
+        jax.eval_shape(parallel.accumulated(made.step, 2), start, ROWS, KEY)
