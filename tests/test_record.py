@@ -1,6 +1,7 @@
 """What a run leaves of itself for others: W&B's runs, versions, changes."""
 
 import json
+import os
 import subprocess
 import sys
 import types
@@ -121,11 +122,30 @@ def test_config_json_says_what_a_run_was_continued_with(tmp_path):
 
 
 def test_versions_and_device_are_those_of_this_program():
-    made = provenance.made_by("cpu")
+    made = provenance.made_by(jax.devices()[:2])
     assert made["jax"] == jax.__version__ and made["numpy"] == np.__version__
     assert made["optax"] == metadata.version("optax")
     assert made["jaxgan"] == jaxgan.__version__ and made["device"] == "cpu"
+    assert made["devices"] == 2 and made["cores"] <= os.cpu_count()
     assert made["python"] == ".".join(map(str, sys.version_info[:3]))
+
+
+def test_a_run_that_goes_on_elsewhere_is_told_that_bits_will_differ(tmp_path):
+    here = provenance.made_by(jax.devices()[:1])
+    assert workdir.last_made_by(tmp_path) == {}
+    assert provenance.moved({}, here) is None  # of a run before 0.3, or a new one
+    assert provenance.moved(here | {"jax": "0"}, here) is None
+    workdir.open_run(tmp_path, run_of(steps=10), here | {"cores": 96})
+    there = workdir.last_made_by(tmp_path)
+    text = f"(cores 96 there and {here['cores']} here)"
+    assert text in provenance.moved(there, here)
+    tpus = here | {"device": "TPU v5e", "devices": 8}
+    workdir.open_run(tmp_path, run_of(steps=10), tpus, 5)
+    there = workdir.last_made_by(tmp_path)
+    said = provenance.moved(there, here)
+    assert "device TPU v5e there and cpu here, devices 8 there and 1 here" in said
+    (tmp_path / "config.json").write_text("[]")
+    assert workdir.last_made_by(tmp_path) == {}
 
 
 def test_the_commit_is_the_checkout_s_own(tmp_path):

@@ -520,3 +520,18 @@ def test_gradients_in_parts_train_the_same_and_unlucky_parts_are_refused(options
     with pytest.raises(UsageError, match="accumulate 3 parts on each of 8 devices do"):
         train(cfg, build)
     assert not Path(cfg.workdir).exists()
+
+
+def test_a_run_continued_on_fewer_cores_says_so(options):
+    cfg = options("elsewhere", steps=1)
+    train(cfg, build)
+    folder = Path(cfg.workdir)
+    log, file = folder / "log.txt", folder / "config.json"
+    assert "goes on elsewhere" not in log.read_text()
+    values = json.loads(file.read_text())
+    values["made_by"]["cores"] = 96
+    file.write_text(json.dumps(values))
+    train(options("elsewhere", steps=2), build)
+    assert "It goes on elsewhere (cores 96 there and" in log.read_text()
+    train(options("elsewhere", steps=3), build)
+    assert log.read_text().count("goes on elsewhere") == 1

@@ -1,5 +1,6 @@
 """What a run was made by: versions, device, and commit."""
 
+import os
 import platform
 import subprocess
 from importlib import metadata
@@ -7,25 +8,49 @@ from pathlib import Path
 
 from jaxgan import __version__
 
-__all__ = ["commit", "made_by"]
+__all__ = ["commit", "made_by", "moved"]
 
 PACKAGES = "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy"
 
 
-def made_by(device: str) -> dict:
+HARDWARE = "device", "devices", "cores"
+
+
+def made_by(devices) -> dict:
     """For config.json.
 
     Args:
-        device: the kind of the devices.
+        devices: those that a run is on, of one kind.
     """
     versions = {name: metadata.version(name) for name in PACKAGES}
     return {
         "jaxgan": __version__,
         **versions,
         "python": platform.python_version(),
-        "device": device,
+        "device": devices[0].device_kind,
+        "devices": len(devices),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
         "commit": commit(Path(__file__).parents[1]),
     }
+
+
+def moved(before: dict, now: dict) -> str | None:
+    """What to say of a run that goes on elsewhere; None where bits stay the same.
+
+    Args:
+        before: `made_by` of when it was last trained; what it does not know is taken to
+            be the same.
+        now: that of now.
+    """
+    known = [n for n in HARDWARE if before.get(n, now[n]) != now[n]]
+    if not known:
+        return None
+    what = ", ".join(f"{n} {before[n]} there and {now[n]} here" for n in known)
+    return (
+        f"It goes on elsewhere ({what}): sums are of another order, bits will differ."
+    )
 
 
 def commit(folder: Path, file: str = "__init__.py") -> str | None:

@@ -108,8 +108,10 @@ def train(
     known = seen.shape, seen.class_names, seen.levels, run.held_out
     this = workdir.Run(experiment, run.cfg, *known)
     step = max(checkpoint.steps(run.path / checkpoint.NEWEST), default=0)
-    device = run.mesh.devices.flat[0].device_kind
-    workdir.open_run(run.path, this, provenance.made_by(device), step)
+    made_by = provenance.made_by(run.mesh.devices.flat)
+    if elsewhere := provenance.moved(workdir.last_made_by(run.path), made_by):
+        run = run._replace(notes=(*run.notes, elsewhere))
+    workdir.open_run(run.path, this, made_by, step)
     with contextlib.ExitStack() as stack:
         seeds = tuple(member.seed for member in run.members)
         source = feed.feed(run.whole, seeds, cfg.batch_size, run.change, run.mesh)

@@ -21,6 +21,7 @@ __all__ = [
     "cache",
     "default",
     "differences",
+    "last_made_by",
     "logger",
     "open_run",
     "read",
@@ -128,6 +129,16 @@ def adopted(path: Path, config: Config) -> tuple[Config, list[str]]:
     missing = {n: settings.of(old, n) for n in every if n not in named}
     changes = {n: v for n, v in missing.items() if settings.of(config, n) != v}
     return settings.changed(config, **changes), list(changes)
+
+
+def last_made_by(path: Path) -> dict:
+    """Versions and hardware that the run in a folder was last trained with; empty where
+    nothing is known."""
+    try:
+        values = json.loads((path / "config.json").read_text())
+        return [values, *values.get("continued", [])][-1]["made_by"] or {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def _continued(file, run, old, made_by, step):
