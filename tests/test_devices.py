@@ -206,13 +206,16 @@ def quick_or_slow(names):
 def test_a_recipe_is_the_same_on_any_number_of_devices(name):
     """By XLA's communication on two and on eight, and by ours on four."""
     start, wanted = expected(name)
-    for devices, way in ((2, parallel.sharded), (8, parallel.sharded)):
+    sharded, mapped = parallel.sharded, parallel.shard_mapped
+    for devices, way in ((2, sharded), (8, sharded), (4, mapped)):
         step = way(model(name).step, parallel.mesh(jax.devices()[:devices]))
         same(after(step, start), wanted)
-    step = parallel.shard_mapped(model(name).step, parallel.mesh(jax.devices()[:4]))
-    same(after(step, start), wanted)
-    copies = parallel.replicate(start)
-    run = parallel.pmapped(model(name).step)
+
+
+@pytest.mark.parametrize("name", ("gan", pytest.param("SPADE", marks=pytest.mark.slow)))
+def test_pmap_is_shard_map(name):
+    start, wanted = expected(name)
+    copies, run = parallel.replicate(start), parallel.pmapped(model(name).step)
     for t in range(5):
         copies, found = run(copies, ROWS, random.fold_in(KEY, t))
     same((parallel.unreplicate(copies), found), wanted)
