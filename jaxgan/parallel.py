@@ -186,7 +186,8 @@ def accumulated(step, n: int, devices: int = 1):
     BatchNorm's statistics and a relativistic average are of a part. What a loss
     remembers is the mean of what it would after each part. Fakes that D and G share are
     made once more for G's gradient. Losses that take steps of their own, as of
-    `recipes.unrolled`, cannot be accumulated.
+    `recipes.unrolled`, cannot be accumulated; nor can those that are under `jit`
+    themselves, which would keep the trace of one part: `jit` the step.
 
     Args:
         step: `(state, batch, key) -> (state, metrics)`, made of phases.
