@@ -8,10 +8,11 @@ import optax
 import pytest
 from jax import random
 
-from jaxgan import augment, losses, parallel, recipes, tasks
+from jaxgan import augment, axis, losses, parallel, recipes, tasks
 from jaxgan import regularizers as reg
 from jaxgan.games import extragradient
 from jaxgan.models import (
+    Net,
     cyclegan,
     dcgan,
     flax_net,
@@ -23,7 +24,7 @@ from jaxgan.models import (
     spectral,
     srgan,
 )
-from jaxgan.phases import together
+from jaxgan.phases import game, together, update
 from jaxgan.types import UsageError
 
 KEY = random.key(0)
@@ -281,6 +282,26 @@ def test_an_unlucky_batch_is_refused():
         step(expected("gan")[0], ROWS, KEY)
     with pytest.raises(UsageError, match="accumulate 0 must be 1 or more"):
         parallel.accumulated(model("gan").step, 0)
+
+
+def test_a_loss_that_is_compiled_by_itself_is_refused():
+    """Its trace is kept, and with it the noise of another part."""
+    toy = Net(
+        "N",
+        lambda key, *inputs: ({"w": jax.numpy.float32(2)}, {}),
+        lambda params, stats, x, train=True: (params["w"] * x, stats),
+    )
+
+    @jax.jit
+    def loss(state, batch, key):
+        z = axis.draw(random.normal, key, batch["x"].shape)
+        return jax.numpy.mean(toy(state, batch["x"] + z) ** 2), {}
+
+    init, step = game((toy,), update("N", loss, optax.sgd(0.1)))
+    state, batch = init(KEY, {"N": ()}), {"x": np.arange(8, dtype="float32")}
+    step(state, batch, KEY)
+    with pytest.raises(UsageError, match="accumulate 4 does not go with a loss that"):
+        jax.jit(parallel.accumulated(step, 4))(state, batch, KEY)
 
 
 @pytest.mark.parametrize("name", ALONE)
