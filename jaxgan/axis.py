@@ -94,9 +94,6 @@ def over_parts(fn: Callable, batch, stacked: bool = False):
         batch: a tree of arrays `[B, ...]`.
         stacked: fn returns arrays of a row for each example, which are put together;
             else the means over the parts are returned.
-
-    Raises:
-        UsageError: fn has a function under `jit` of its own, which draws noise.
     """
     now = _parts.get()
     assert now is not None and now.here is None, "no accumulation, or inside a part"
@@ -115,13 +112,7 @@ def over_parts(fn: Callable, batch, stacked: bool = False):
     def add(k, total):
         return jax.tree.map(jnp.add, total, one(k))
 
-    try:
-        total = lax.fori_loop(0, now.number, add, zeros)
-    except jax.errors.UnexpectedTracerError:  # a trace of another part was kept
-        reason = (
-            "does not go with a loss that is under `jit` by itself; `jit` the step."
-        )
-        raise UsageError("accumulate", now.number, reason) from None
+    total = lax.fori_loop(0, now.number, add, zeros)
     return jax.tree.map(lambda x: (x / now.number).astype(x.dtype), total)
 
 
