@@ -1,8 +1,8 @@
 """What spans the batch when a program sees less than all of it.
 
-Under `jit` a program sees the whole batch, wherever it lies, and nothing here does
-anything. Under `pmap` or `shard_map` it sees one device's share: three things must
-reach over the mapped axis for the result to be the same, gradients and metrics
+Under `jit` a program sees the whole batch, wherever it lies, and without parts nothing
+here does anything. Under `pmap` or `shard_map` it sees one device's share: three things
+must reach over the mapped axis for the result to be the same, gradients and metrics
 (`mean`), the statistics of BatchNorm (`name`), and the draw of noise (`draw`). With
 gradient accumulation (`accumulating`) a loss sees one part of that after another
 (`over_parts`): gradients and metrics are the means over the parts, and noise is drawn
@@ -22,7 +22,8 @@ from jaxgan import window
 from jaxgan.types import UsageError
 
 __all__ = [
-    *("accumulating", "divides", "draw", "gather", "mapped", "mean", "name"),
+    *("accumulating", "devices", "divided", "divides", "draw", "gather"),
+    *("mapped", "mean", "name"),
     *("over_parts", "refuse_part", "share", "whole"),
 ]
 
@@ -38,6 +39,7 @@ class Parts(NamedTuple):
 
 
 _name: ContextVar[str | None] = ContextVar("jaxgan_axis", default=None)
+_devices: ContextVar[int] = ContextVar("jaxgan_devices", default=1)
 _parts: ContextVar[Parts | None] = ContextVar("jaxgan_parts", default=None)
 
 
@@ -54,9 +56,22 @@ def mapped(axis_name: str):
 
 
 @contextlib.contextmanager
-def accumulating(number: int, devices: int = 1):
+def divided(devices: int):
+    """Declares, while a function is traced, over how many devices `jit` divides its
+    batch."""
+    with _set(_devices, devices):
+        yield
+
+
+def devices() -> int:
+    """Over how many devices `jit` divides this trace's batch."""
+    return _devices.get()
+
+
+@contextlib.contextmanager
+def accumulating(number: int):
     """Declares, while a step is traced, that gradients are taken in parts."""
-    with _set(_parts, Parts(number, devices) if number > 1 else None):
+    with _set(_parts, Parts(number, devices()) if number > 1 else None):
         yield
 
 
@@ -107,13 +122,24 @@ def over_parts(fn: Callable, batch, stacked: bool = False):
         rows = lax.map(one, jnp.arange(now.number))
         return jax.tree.map(lambda x: _together(x, now), rows)
     shapes = jax.eval_shape(one, jnp.int32(0))
-    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, _wide(x.dtype)), shapes)
 
     def add(k, total):
-        return jax.tree.map(jnp.add, total, one(k))
+        return jax.tree.map(lambda t, x: t + x.astype(t.dtype), total, one(k))
 
-    total = lax.fori_loop(0, now.number, add, zeros)
-    return jax.tree.map(lambda x: (x / now.number).astype(x.dtype), total)
+    def mean(x):
+        whole_number = jnp.issubdtype(x.dtype, jnp.integer)
+        return x // now.number if whole_number else x / now.number
+
+    total = jax.tree.map(mean, lax.fori_loop(0, now.number, add, zeros))
+    return jax.tree.map(lambda x, like: x.astype(like.dtype), total, shapes)
+
+
+def _wide(dtype):
+    """What sums are taken in: of 32 bits at least."""
+    if dtype.itemsize >= 4:
+        return dtype
+    return jnp.float32 if jnp.issubdtype(dtype, jnp.floating) else jnp.int32
 
 
 def _part(x, here):

@@ -128,8 +128,13 @@ def sharded(step, mesh: Mesh):
         UsageError when the devices do not divide the batch.
     """
     whole, parts = replicated(mesh), divided(mesh)
+
+    def program(state, batch, key):
+        with axis.divided(mesh.size):
+            return step(state, batch, key)
+
     compiled = jax.jit(
-        step,
+        program,
         in_shardings=(whole, parts, whole),
         out_shardings=(whole, whole),
         donate_argnums=0,
@@ -151,9 +156,8 @@ def shard_mapped(step, mesh: Mesh):
         mesh: from `mesh()`.
 
     Returns:
-        As `sharded` does, a function of the whole batch. Where XLA would choose another
-        communication than the means of gradients, metrics and BatchNorm's statistics,
-        it cannot.
+        As `sharded` does, a function of the whole batch. All that devices tell each
+        other are the means of gradients, metrics and BatchNorm's statistics.
     """
     whole, parts = PartitionSpec(), PartitionSpec(AXIS)
     # Unchecked: the means below are ours, and checked gradients would be sums.
@@ -171,29 +175,29 @@ def _of_a_device(step):
     """The step of one device's share of the batch, by means over the mapped axis."""
 
     def program(state, batch, key):
-        with axis.mapped(AXIS):
+        with axis.mapped(AXIS), axis.divided(1):
             state, metrics = step(state, batch, key)
             return state, axis.mean(metrics)
 
     return program
 
 
-def accumulated(step, n: int, devices: int = 1):
+def accumulated(step, n: int):
     """The step with gradient accumulation: each gradient is the mean of n parts' of the
     batch, taken one after another, so that activations take an n-th of the memory.
 
-    The result is that of the whole batch, noise included, but where examples meet:
-    BatchNorm's statistics and a relativistic average are of a part. What a loss
-    remembers is the mean of what it would after each part. Fakes that D and G share are
-    made once more for G's gradient. Losses that take steps of their own, as of
-    `recipes.unrolled`, cannot be accumulated; nor can those that are under `jit`
-    themselves, which would keep the trace of one part: `jit` the step.
+    The result is that of the whole batch, but where examples meet: BatchNorm's
+    statistics, a relativistic average, DRAGAN's deviation, LeCam's and ADA's means are
+    of a part. What a loss remembers is the mean of what it would after each part. Noise
+    is that of the whole batch if it is drawn with `axis.draw`, as here it is everywhere
+    but in Flax's own Dropout; what a loss draws otherwise is the same for each part.
+    Fakes that D and G share are made once more for G's gradient. Losses that take steps
+    of their own, as of `recipes.unrolled`, cannot be accumulated; nor can those that
+    are under `jit` themselves, which would keep the trace of one part: `jit` the step.
 
     Args:
         step: `(state, batch, key) -> (state, metrics)`, made of phases.
         n: how many parts; 1 is the step itself.
-        devices: over how many `sharded` is to divide the batch, `mesh.size`; of
-            `shard_mapped` and `pmapped`, whose program is of one device, 1.
 
     Returns:
         The same kind of function, to be put through `sharded` or one of the others. It
@@ -204,8 +208,8 @@ def accumulated(step, n: int, devices: int = 1):
 
     def run(state, batch, key):
         for x in jax.tree.leaves(batch):
-            check_parts(len(x), n, devices)
-        with axis.accumulating(n, devices):
+            check_parts(len(x), n, axis.devices())
+        with axis.accumulating(n):
             return step(state, batch, key)
 
     return run
@@ -217,7 +221,7 @@ def check_parts(batch_size: int, n: int, devices: int = 1) -> None:
     Raises:
         UsageError: it is not a multiple of n times `devices`.
     """
-    if batch_size % (n * devices):
+    if batch_size < 1 or batch_size % (n * devices):
         each = "" if devices == 1 else f" on each of {devices} devices"
         reason = f"parts{each} do not divide a batch of {batch_size}."
         raise UsageError("accumulate", n, reason)

@@ -13,7 +13,7 @@ __all__ = ["empty", "query"]
 
 
 def empty(size: int, shape, names: str = "ab") -> dict:
-    """Room for `size` images of `shape` (H, W, C) of each name, for `phases.carry`."""
+    """Room for `size` images of `shape` (H, W, C) of each name, for `state.memory`."""
     return {n: jnp.zeros((size, *shape)) for n in names} | {"count": jnp.int32(0)}
 
 

@@ -24,8 +24,8 @@ from jaxgan.models import (
     spectral,
     srgan,
 )
-from jaxgan.phases import game, together, update
-from jaxgan.types import UsageError
+from jaxgan.phases import carry, game, together, update
+from jaxgan.types import Mean, UsageError
 
 KEY = random.key(0)
 SIDE, BATCH = 8, 16
@@ -233,20 +233,52 @@ def test_accumulation_divides_what_devices_hold():
     """A part has rows of every device, so that none has to move."""
     start, wanted = expected("gan")
     mesh = parallel.mesh(jax.devices()[:2])
-    for way, devices in ((parallel.sharded, 2), (parallel.shard_mapped, 1)):
-        step = way(parallel.accumulated(model("gan").step, 4, devices), mesh)
+    for way in (parallel.sharded, parallel.shard_mapped):
+        step = way(parallel.accumulated(model("gan").step, 4), mesh)
         same(after(step, start), wanted)
-    text = jax.jit(
-        parallel.accumulated(model("gan").step, 4, 2),
-        in_shardings=(
-            parallel.replicated(mesh),
-            parallel.divided(mesh),
-            parallel.replicated(mesh),
-        ),
-    ).lower(start, ROWS, KEY)
-    text = text.compile().as_text()
+    whole, parts = parallel.replicated(mesh), parallel.divided(mesh)
+    compiled = jax.jit(in_four_parts("gan"), in_shardings=(whole, parts, whole))
+    text = compiled.lower(start, ROWS, KEY).compile().as_text()
     assert "all-reduce" in text
     assert "all-gather" not in text and "all-to-all" not in text
+
+
+def in_four_parts(name):
+    """As `sharded` has it on two devices."""
+
+    def program(*args):
+        with axis.divided(2):
+            return parallel.accumulated(model(name).step, 4)(*args)
+
+    return program
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n in RECIPES if n not in ALONE])
+def test_any_recipe_may_be_accumulated_on_any_devices(name):
+    start = jax.eval_shape(model(name).init, KEY, ROWS)
+    after, _ = jax.eval_shape(in_four_parts(name), start, ROWS, KEY)
+    assert jax.tree.structure(after) == jax.tree.structure(start)
+    for a, b in zip(jax.tree.leaves(after), jax.tree.leaves(start), strict=True):
+        assert a.shape == b.shape and a.dtype == b.dtype
+
+
+def test_means_over_parts_are_of_any_numbers():
+    """Whole numbers that a loss leaves as they are, and a metric's counts."""
+    first = {"byte": jax.numpy.uint8(200), "many": jax.numpy.int32(20000001)}
+    toy = Net("N", lambda key, *x: ({"w": jax.numpy.ones(())}, {}), None)
+
+    def loss(state, batch, key):
+        value = (state.params["N"]["w"] * batch["x"]).mean()
+        seen = Mean(batch["x"].sum(), len(batch["x"]))
+        return value, {"seen": seen}, {"kept": state.memory["kept"]}
+
+    init, step = game((toy,), carry("kept", first, update("N", loss, optax.sgd(0.1))))
+    batch = {"x": np.arange(12, dtype="float32")}
+    state = init(KEY, {"N": ()})
+    state, metrics = jax.jit(parallel.accumulated(step, 3))(state, batch, KEY)
+    assert state.memory["kept"] == first
+    assert metrics["seen"].value() == pytest.approx(5.5)
 
 
 def test_accumulation_takes_less_memory():
@@ -277,9 +309,12 @@ def test_an_unlucky_batch_is_refused():
     step = parallel.accumulated(model("gan").step, 3)
     with pytest.raises(UsageError, match="accumulate 3 parts do not divide a batch of"):
         step(expected("gan")[0], ROWS, KEY)
-    step = parallel.accumulated(model("gan").step, 4, 8)
+    step = parallel.accumulated(model("gan").step, 4)
     with pytest.raises(UsageError, match="accumulate 4 parts on each of 8 devices do"):
-        step(expected("gan")[0], ROWS, KEY)
+        parallel.sharded(step, parallel.mesh())(expected("gan")[0], ROWS, KEY)
+    empty = {"image": ROWS["image"][:0]}
+    with pytest.raises(UsageError, match="parts do not divide a batch of 0"):
+        step(expected("gan")[0], empty, KEY)
     with pytest.raises(UsageError, match="accumulate 0 must be 1 or more"):
         parallel.accumulated(model("gan").step, 0)
 

@@ -363,3 +363,10 @@ def test_ways_to_join():
     assert tables.ranged(["0.95"]) == "0.95"
     assert tables.smallest(["7.6", "10.1"]) == "at least 7.6"
     assert tables.middle(["232", "99", "240"]) == "232"
+
+
+def test_a_figure_says_what_made_it():
+    made = runs.provenance.made_by()
+    assert made.keys() >= VERSIONS.keys()
+    assert made["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert runs.provenance.machine().keys() == MACHINE.keys()

@@ -12,7 +12,7 @@ EXPERIMENTS = Path(__file__).parents[1]
 
 def made_by() -> dict[str, str | None]:
     """Versions, and the commit; with "+changes" where jaxgan or experiments differ."""
-    made = provenance.made_by("cpu")
+    made = provenance.versions()
     ours = provenance.commit(EXPERIMENTS, "reproduce.py")
     changed = ours is not None and ours.endswith("+changes")
     return made | ({"commit": ours} if changed else {})

@@ -226,11 +226,12 @@ def together(*phases: Phase) -> Phase:
 
 
 def carry(name: str, value: Any, phase: Phase) -> Phase:
-    """Keeps something from one step to the next: path-length means, image pools.
+    """Keeps something from one step to the next: path-length means, LeCam's anchors.
 
     The phase's losses read `state.memory[name]`. What they return as `name` in their
     memory, beside value and metrics, is its new value, any tree of arrays shaped as
-    `value`, its first value.
+    `value`, its first value. Where devices, or parts of a batch, return one each, their
+    mean is kept.
     """
 
     def init(state):

@@ -62,12 +62,13 @@ def spade(
     judge = adversary(D, loss, penalty, augment, logits=lambda output: output[0])
 
     def generate(state, batch, key):
-        z, kl = latents(key, len(batch["target"])), jnp.float32(0)
+        n = len(batch["target"])
+        z, kl = latents(key, n), jnp.zeros(n)
         if encoder:
             mean, log_variance = encoder(state, batch["target"])
             z = mean + jnp.exp(log_variance / 2) * z
             squares = mean**2 + jnp.exp(log_variance) - 1 - log_variance
-            kl = squares.sum(1).mean() / 2
+            kl = squares.sum(1) / 2
         return G(state, z, *batch["given"]), kl
 
     fakes = shared("fake", generate)
@@ -83,7 +84,7 @@ def spade(
 
     def g_loss(state, batch, key):
         seen, kl = verdict(state, batch, key)
-        value = judge.g_loss(seen)
+        value, kl = judge.g_loss(seen), kl.mean()
         (scales, real), (_, fake) = seen.real, seen.fake
         distances = [jnp.abs(r - f).mean() for r, f in zip(real, fake, strict=True)]
         distance = sum(distances) / len(scales)

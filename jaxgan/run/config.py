@@ -40,9 +40,10 @@ class Config:
     """How many steps to train, in all."""
     batch_size: Count = 64
     """Images per step, over all devices together."""
-    accumulate: Count = 1
+    accumulate: Annotated[Count, FREE] = 1
     """Take each gradient in so many parts of a batch, one after another, which needs
-    less memory. What BatchNorm and relativistic averages see is then a part."""
+    less memory for activations. What BatchNorm, or another mean over a batch, sees
+    is then a part."""
     seed: Seed = 0
     """Decides weights, noise and the order of the data."""
     seeds: Count = 1

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax, random
 
-from jaxgan import parallel
+from jaxgan import axis, parallel
 from jaxgan.data.feed import Feed
 from jaxgan.run.keys import root
 from jaxgan.run.members import AXES, Member
-from jaxgan.types import Metrics, Model, TrainState, example
+from jaxgan.types import Metrics, Model, TrainState, UsageError, example
 
 __all__ = ["Start", "check", "looped", "program", "start"]
 
@@ -94,8 +94,25 @@ def check(model: Model, shape, batch_size: int, mesh, accumulate: int) -> None:
     if accumulate > 1:  # losses find out as they are traced
         batch, key = example(shape, batch_size), root(0, "steps")
         state = jax.eval_shape(model.init, key, batch)
-        step = parallel.accumulated(model.step, accumulate, mesh.size)
-        jax.eval_shape(step, state, batch, key)
+        step = _in_parts(model, accumulate, mesh)
+        try:
+            jax.eval_shape(step, state, batch, key)
+        except UsageError:
+            raise
+        except ValueError as error:  # such as `packed`'s, of a part
+            reason = f"leaves {batch_size // accumulate} images a part: {error}"
+            raise UsageError("accumulate", accumulate, reason) from None
+
+
+def _in_parts(model, accumulate, mesh):
+    """The step, of a batch that `jit` divides over the mesh, with accumulation."""
+    step = parallel.accumulated(model.step, accumulate)
+
+    def run(state, batch, key):
+        with axis.divided(mesh.size):
+            return step(state, batch, key)
+
+    return run
 
 
 def program(
@@ -125,8 +142,7 @@ def program(
         return (root(member["seed"], purpose) for purpose in ("steps", "data"))
 
     def step_of(member):
-        step = model_of(member["values"]).step
-        return parallel.accumulated(step, accumulate, mesh.size)
+        return _in_parts(model_of(member["values"]), accumulate, mesh)
 
     def steps(member, state, totals, arrays, n):
         on_steps, on_data = roots(member)

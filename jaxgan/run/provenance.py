@@ -8,12 +8,22 @@ from pathlib import Path
 
 from jaxgan import __version__
 
-__all__ = ["commit", "made_by", "moved"]
+__all__ = ["commit", "made_by", "moved", "versions"]
 
 PACKAGES = "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy"
 
 
 HARDWARE = "device", "devices", "cores"
+
+
+def versions() -> dict:
+    """Of the program and of what it is made with, and the commit."""
+    return {
+        "jaxgan": __version__,
+        **{name: metadata.version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "commit": commit(Path(__file__).parents[1]),
+    }
 
 
 def made_by(devices) -> dict:
@@ -22,17 +32,13 @@ def made_by(devices) -> dict:
     Args:
         devices: those that a run is on, of one kind.
     """
-    versions = {name: metadata.version(name) for name in PACKAGES}
     return {
-        "jaxgan": __version__,
-        **versions,
-        "python": platform.python_version(),
+        **versions(),
         "device": devices[0].device_kind,
         "devices": len(devices),
         "cores": len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
-        "commit": commit(Path(__file__).parents[1]),
     }
 
 
@@ -44,13 +50,12 @@ def moved(before: dict, now: dict) -> str | None:
             be the same.
         now: that of now.
     """
-    known = [n for n in HARDWARE if before.get(n, now[n]) != now[n]]
+    seen = HARDWARE if now["device"] == "cpu" else HARDWARE[:2]
+    known = [n for n in seen if before.get(n, now[n]) != now[n]]
     if not known:
         return None
     what = ", ".join(f"{n} {before[n]} there and {now[n]} here" for n in known)
-    return (
-        f"It goes on elsewhere ({what}): sums are of another order, bits will differ."
-    )
+    return f"It goes on elsewhere ({what}): sums of another order may differ in bits."
 
 
 def commit(folder: Path, file: str = "__init__.py") -> str | None:

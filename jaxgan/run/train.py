@@ -109,7 +109,8 @@ def train(
     this = workdir.Run(experiment, run.cfg, *known)
     step = max(checkpoint.steps(run.path / checkpoint.NEWEST), default=0)
     made_by = provenance.made_by(run.mesh.devices.flat)
-    if elsewhere := provenance.moved(workdir.last_made_by(run.path), made_by):
+    elsewhere = provenance.moved(workdir.last_made_by(run.path), made_by)
+    if elsewhere and 0 < step < cfg.steps:
         run = run._replace(notes=(*run.notes, elsewhere))
     workdir.open_run(run.path, this, made_by, step)
     with contextlib.ExitStack() as stack:
