@@ -159,7 +159,7 @@ class Mean(NamedTuple):
     def of(cls, value) -> "Mean":
         """One observation: the mean of an array's elements. A `Mean` stays itself."""
         if isinstance(value, Mean):
-            return cls(*(jnp.asarray(x, jnp.float32) for x in value))
+            return value
         return cls(jnp.mean(jnp.asarray(value, jnp.float32)), jnp.float32(1))
 
     def __add__(self, other: "Mean") -> "Mean":  # type: ignore[override]  # no appending

@@ -198,9 +198,8 @@ def same(found, wanted):
 
 def quick_or_slow(names):
     """Compiling each four times takes minutes, so most wait behind `slow`."""
-    quick = ("gan", "packed, own fakes", "n_critic, WGAN-GP")
     slow = pytest.mark.slow
-    return [n if n in quick else pytest.param(n, marks=slow) for n in names]
+    return [n if n == "gan" else pytest.param(n, marks=slow) for n in names]
 
 
 @pytest.mark.parametrize("name", quick_or_slow(RECIPES))

@@ -81,7 +81,9 @@ def _accumulated(names, loss, state, batch, key):
         for field, s in ours.items():
             value, pull = s.remade(state, part)
             again[field] = Shared(value, pull, None, s.names)
-        return _gradients(names, loss, state, part | again, key)
+        grads, metrics, memory = _gradients(names, loss, state, part | again, key)
+        counted = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), metrics)
+        return grads, counted, memory
 
     return axis.over_parts(of, batch)
 
