@@ -19,7 +19,6 @@ from jaxgan.models import (
     mlp,
     packed,
     pix2pix,
-    resnet,
     spade,
     spectral,
     srgan,
@@ -30,7 +29,6 @@ from jaxgan.types import Mean, UsageError
 KEY = random.key(0)
 SIDE, BATCH = 8, 16
 SGD = {"g_tx": optax.sgd(0.02), "d_tx": optax.sgd(0.02)}
-SLOWLY = {"g_tx": optax.sgd(1e-4), "d_tx": optax.sgd(0.01)}  # for gradients of 20
 
 
 def images(seed, channels=3):
@@ -62,9 +60,9 @@ def dcgans(num_classes=0, outputs=0):
     return net("G", G), net("D", D)
 
 
-def projection():
-    G, D = resnet.networks((SIDE, SIDE, 3), 2, num_classes=3)
-    return net("G", G), spectral.normalized(net("D", D))
+def spectrally():
+    G, D = mlps(3)
+    return G, spectral.normalized(D)
 
 
 def gan(nets, **options):
@@ -85,9 +83,9 @@ def patchgan(name="D", norm="instance"):
 
 
 def cycle():
-    G, F = (net(n, cyclegan.ResNetGenerator(3, 2, 1)) for n in "GF")
-    judges = patchgan("D_a"), patchgan("D_b")
-    return recipes.cyclegan(G, F, *judges, shape=(SIDE, SIDE, 3), pool=20, **SLOWLY)
+    G, F = (net(n, cyclegan.PixelGenerator(3, 4)) for n in "GF")
+    judges = patchgan("D_a", "none"), patchgan("D_b", "none")
+    return recipes.cyclegan(G, F, *judges, shape=(SIDE, SIDE, 3), pool=20, **SGD)
 
 
 def painter():
@@ -115,9 +113,9 @@ RECIPES = {
         mlps(),
         loss=losses.relativistic_logistic,
         penalty=reg.total(reg.r1(1.0), reg.r2(1.0)),
-        augment=augment.diff_augment(),
+        augment=augment.diff_augment(augment.translation),
     ),
-    "projection, spectral norm": lambda: gan(projection(), num_classes=3),
+    "spectral norm": lambda: gan(spectrally(), num_classes=3),
     "extragradient": lambda: gan(
         mlps(), play=lambda d, g: extragradient(together(d, g))
     ),
@@ -125,7 +123,7 @@ RECIPES = {
         mlps(), loss=losses.relativistic_average_logistic
     ),
     "penalties, ADA": lambda: gan(
-        mlps(), penalty=PENALTY, augment=augment.adaptive(images=2000)
+        mlps(), penalty=PENALTY, augment=augment.adaptive(augment.color, images=2000)
     ),
     "AC-GAN": lambda: recipes.acgan(
         *dcgans(3, outputs=3), latent_dim=4, num_classes=3, **SGD
@@ -150,7 +148,7 @@ RECIPES = {
     "SRGAN": enlarger,
 }
 MIXES = {  # examples meet in these, so a part is not the whole
-    *("conditional, BatchNorm", "projection, spectral norm", "relativistic average"),
+    *("conditional, BatchNorm", "relativistic average"),
     *("penalties, ADA", "AC-GAN", "InfoGAN", "pix2pix", "SRGAN"),
 }
 ALONE = ("unrolled", "consensus")
