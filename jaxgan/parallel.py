@@ -26,8 +26,8 @@ from jaxgan.types import UsageError
 
 __all__ = [
     *("AXIS", "accumulated", "check_batch_size", "check_parts", "devices"),
-    *("divided", "jitted", "mesh", "mesh_of", "pmapped", "replicate", "replicated"),
-    *("rounded", "shard_mapped", "sharded", "unreplicate"),
+    *("divided", "jitted", "mesh", "mesh_of", "over", "pmapped", "replicate"),
+    *("replicated", "rounded", "shard_mapped", "sharded", "unreplicate"),
 ]
 
 AXIS = "data"
@@ -110,6 +110,16 @@ def check_batch_size(batch_size: int, num_devices: int) -> None:
         )
 
 
+def over(step, mesh: Mesh):
+    """The step, told that `jit` divides its batch over a mesh's devices."""
+
+    def program(state, batch, key):
+        with axis.divided(mesh.size):
+            return step(state, batch, key)
+
+    return program
+
+
 def jitted(step):
     """The step, compiled for one device."""
     return jax.jit(step, donate_argnums=0)
@@ -129,12 +139,8 @@ def sharded(step, mesh: Mesh):
     """
     whole, parts = replicated(mesh), divided(mesh)
 
-    def program(state, batch, key):
-        with axis.divided(mesh.size):
-            return step(state, batch, key)
-
     compiled = jax.jit(
-        program,
+        over(step, mesh),
         in_shardings=(whole, parts, whole),
         out_shardings=(whole, whole),
         donate_argnums=0,

@@ -322,7 +322,7 @@ def test_decode_beyond_the_memory_budget_reads_again(monkeypatch):
 @pytest.mark.parametrize("threads", [1, 2, 16])
 def test_decode_keeps_the_order_whatever_a_thread_takes_at_a_time(monkeypatch, threads):
     monkeypatch.setattr(decoding, "MEMORY_BUDGET", 0)
-    monkeypatch.setattr(decoding.os, "cpu_count", lambda: threads)
+    monkeypatch.setattr(decoding, "cores", lambda: threads)
     monkeypatch.setattr(decoding, "_BLOCK", 50)
 
     def read(item):

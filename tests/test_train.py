@@ -536,3 +536,36 @@ def test_a_run_continued_on_fewer_cores_says_so(options):
     assert "It goes on elsewhere (cores" in log.read_text()
     train(options("elsewhere", steps=3), build)
     assert log.read_text().count("goes on elsewhere") == 1
+    values = json.loads(file.read_text())
+    values["continued"][-1]["made_by"]["cores"] += 7
+    file.write_text(json.dumps(values))
+    train(options("elsewhere", steps=3), build)  # of which there is nothing to do
+    assert log.read_text().count("goes on elsewhere") == 1
+
+
+def test_a_run_from_before_accumulation_takes_it_up(options):
+    """It may change in a run, so that the run is older than it is no reason not to."""
+    train(options("old", steps=1, batch_size=32), build)
+    file = Path(options("old").workdir) / "config.json"
+    values = json.loads(file.read_text())
+    del values["config"]["accumulate"]
+    file.write_text(json.dumps(values))
+    train(options("old", steps=2, batch_size=32, accumulate=4), build)
+    (continued,) = json.loads(file.read_text())["continued"]
+    assert continued["config"]["accumulate"] == 4
+
+
+def test_parts_that_a_network_cannot_take_are_refused(options):
+    def packs(cfg, shape, num_classes):
+        G, D = models.mlp.Generator(shape, (4,)), models.mlp.Discriminator((4,))
+        D = models.packed(models.flax_net("D", D), 16)
+        G = models.flax_net("G", G)
+        return recipes.gan(G, D, latent_dim=3, g_tx=ADAM, d_tx=ADAM)
+
+    cfg = options("packs", batch_size=48, accumulate=2)
+    says = (
+        "accumulate 2 leaves 24 images a part: packed: 16 must divide the batch of 24"
+    )
+    with pytest.raises(UsageError, match=says):
+        train(cfg, packs)
+    assert not Path(cfg.workdir).exists()

@@ -10,7 +10,10 @@ import numpy as np
 
 from jaxgan.types import UsageError, silent
 
-__all__ = ["MEMORY_BUDGET", "Decoded", "decode", "in_order", "reason", "workers"]
+__all__ = [
+    *("MEMORY_BUDGET", "Decoded", "cores", "decode", "in_order", "reason"),
+    "workers",
+]
 
 MEMORY_BUDGET = 8 * 2**30
 """Decoded bytes up to which images stay in memory; beyond it they decode on fetch."""
@@ -95,10 +98,13 @@ def decode(
 
 def workers() -> ThreadPoolExecutor:
     """A thread for each core."""
-    return ThreadPoolExecutor(_threads(), thread_name_prefix="decode")
+    return ThreadPoolExecutor(cores(), thread_name_prefix="decode")
 
 
-def _threads():
+def cores() -> int:
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
@@ -116,7 +122,7 @@ def in_order(pool, function, count: int, label: str, progress=silent) -> Iterato
 
 def _pieces(pool, function, start, end):
     """Results in lists; pieces of few items are smaller, so that no thread rests."""
-    size = max(1, min(_PIECE, (end - start) // (4 * _threads())))
+    size = max(1, min(_PIECE, (end - start) // (4 * cores())))
 
     def piece(first):
         return [function(i) for i in range(first, min(first + size, end))]

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax, random
 
-from jaxgan import axis, parallel
+from jaxgan import parallel
 from jaxgan.data.feed import Feed
 from jaxgan.run.keys import root
 from jaxgan.run.members import AXES, Member
@@ -106,13 +106,7 @@ def check(model: Model, shape, batch_size: int, mesh, accumulate: int) -> None:
 
 def _in_parts(model, accumulate, mesh):
     """The step, of a batch that `jit` divides over the mesh, with accumulation."""
-    step = parallel.accumulated(model.step, accumulate)
-
-    def run(state, batch, key):
-        with axis.divided(mesh.size):
-            return step(state, batch, key)
-
-    return run
+    return parallel.over(parallel.accumulated(model.step, accumulate), mesh)
 
 
 def program(

@@ -1,18 +1,16 @@
 """What a run was made by: versions, device, and commit."""
 
-import os
 import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
 
 from jaxgan import __version__
+from jaxgan.data import decoding
 
 __all__ = ["commit", "made_by", "moved", "versions"]
 
 PACKAGES = "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy"
-
-
 HARDWARE = "device", "devices", "cores"
 
 
@@ -36,9 +34,7 @@ def made_by(devices) -> dict:
         **versions(),
         "device": devices[0].device_kind,
         "devices": len(devices),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": decoding.cores(),
     }
 
 

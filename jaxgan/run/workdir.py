@@ -119,14 +119,16 @@ def adopted(path: Path, config: Config) -> tuple[Config, list[str]]:
 
     Returns:
         `(config, names)`: options that its config.json does not name have the defaults
-        of their dataclass, as `read` has them; names are those that differed.
+        of their dataclass, as `read` has them, but those that may change in a run;
+        names are those that differed.
     """
     try:
         named = json.loads((path / "config.json").read_text())["config"]
     except (OSError, ValueError, KeyError, TypeError):
         return config, []  # there is no run, or one that `open_run` refuses
     old, every = type(config)(), settings.known(type(config))
-    missing = {n: settings.of(old, n) for n in every if n not in named}
+    fixed = [n for n, option in every.items() if FREE not in option.marks]
+    missing = {n: settings.of(old, n) for n in fixed if n not in named}
     changes = {n: v for n, v in missing.items() if settings.of(config, n) != v}
     return settings.changed(config, **changes), list(changes)
 
