@@ -102,6 +102,7 @@ def enlarger():
 
 
 PENALTY = reg.total(reg.r1(0.5), reg.dragan(0.5), reg.lecam_penalty(0.5, 0.9, 1))
+RISING = augment.adaptive(augment.color, target=-1.0, images=2000)
 RECIPES = {
     "gan": lambda: gan(mlps()),
     "conditional, BatchNorm": lambda: gan(dcgans(3), num_classes=3),
@@ -122,9 +123,7 @@ RECIPES = {
     "relativistic average": lambda: gan(
         mlps(), loss=losses.relativistic_average_logistic
     ),
-    "penalties, ADA": lambda: gan(
-        mlps(), penalty=PENALTY, augment=augment.adaptive(augment.color, images=2000)
-    ),
+    "penalties, ADA": lambda: gan(mlps(), penalty=PENALTY, augment=RISING),
     "AC-GAN": lambda: recipes.acgan(
         *dcgans(3, outputs=3), latent_dim=4, num_classes=3, **SGD
     ),
@@ -233,6 +232,8 @@ def test_accumulation_divides_what_devices_hold():
     for way in (parallel.sharded, parallel.shard_mapped):
         step = way(parallel.accumulated(model("gan").step, 4), mesh)
         same(after(step, start), wanted)
+    few = parallel.accumulated(model("gan").step, 2)  # an image each
+    same(after(parallel.shard_mapped(few, parallel.mesh()), start), wanted)
     whole, parts = parallel.replicated(mesh), parallel.divided(mesh)
     compiled = jax.jit(in_four_parts("gan"), in_shardings=(whole, parts, whole))
     text = compiled.lower(start, ROWS, KEY).compile().as_text()

@@ -469,6 +469,22 @@ def test_cyclegan_keeps_its_pool_in_the_state():
     assert "pool" not in state.memory and "identity_loss" not in metrics
 
 
+def test_each_d_is_shown_what_its_pool_gives():
+    ab = numbers(pool=6)
+    state, key = ab.init(KEY, BATCH), random.key(3)
+    for t in range(3):
+        state, _ = ab.parts["D"](state, BATCH, random.fold_in(key, t))
+    other = {name: BATCH[name][::-1] / 2 for name in ("image", "input")}
+    fakes = {"a": 3.0 * other["image"], "b": 0.5 * other["input"]}
+    shown, _ = pool.query(state.memory["pool"], fakes, key)
+    _, metrics = ab.parts["D"](state, other, key)
+    for name in "ab":
+        w = weight(state, f"D_{name}")
+        seen = values(metrics)[f"D_{name}(fake)"]
+        assert seen == pytest.approx(w * float(shown[name].mean()), rel=1e-5)
+        assert abs(seen - w * float(fakes[name].mean())) > 1e-4
+
+
 def test_cyclegan_s_networks_go_together():
     ab = cycle_pair()
     state = jax.eval_shape(ab.init, KEY, example(SHAPE))

@@ -70,9 +70,11 @@ def in_parts(produce: Produce) -> Produce:
     def of(state, batch, key):
         if not axis.divides():
             return produce(state, batch, key)
-        batch, _ = opened(batch)
-        one = lambda part: produce(state, part, key)  # noqa: E731
-        return axis.over_parts(one, batch, stacked=True)
+
+        def one(part):
+            return produce(state, part, key)
+
+        return axis.over_parts(one, opened(batch)[0], stacked=True)
 
     return of
 
