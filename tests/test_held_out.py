@@ -11,7 +11,7 @@ import pytest
 
 from jaxgan import data, models, recipes, run, tasks
 from jaxgan.data.split import split
-from jaxgan.run import config, inputs
+from jaxgan.run import config, evaluation, inputs
 from jaxgan.types import UsageError
 
 training = importlib.import_module("jaxgan.run.train")  # `run.train` is the function
@@ -74,7 +74,7 @@ def go(tmp_path, monkeypatch):
     """Trains, and tells what was fed, of the log and of what follows the run."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     fed, followed = [], []
-    feed, follow = training.feed.feed, training.evaluation.follow
+    feed, follow = training.feed.feed, evaluation.follow
 
     def watched(dataset, *args):
         fed.append(dataset)
@@ -85,7 +85,7 @@ def go(tmp_path, monkeypatch):
         return follow(cfg, model, dataset, held_out, *args)
 
     monkeypatch.setattr(training.feed, "feed", watched)
-    monkeypatch.setattr(training.evaluation, "follow", following)
+    monkeypatch.setattr(evaluation, "follow", following)
 
     def train(**changes):
         values = {"steps": 2, "batch_size": 8, "workdir": str(tmp_path / "run")}

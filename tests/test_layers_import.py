@@ -15,7 +15,7 @@ LAYERS = (
     ("types", "axis", "window"),
     ("losses", "regularizers", "augment", "tasks", "pool", "ops", "models"),
     ("phases", "games"),
-    ("recipes", "parallel", "data", "metrics", "visual"),
+    ("recipes", "parallel", "distributed", "data", "metrics", "visual"),
     ("run",),
     ("experiments",),
 )

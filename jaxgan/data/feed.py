@@ -16,7 +16,7 @@ import numpy as np
 from jax import lax, random
 from jax.sharding import Mesh
 
-from jaxgan import parallel
+from jaxgan import distributed, parallel
 from jaxgan.data.dataset import Dataset, other_seed, scaled
 from jaxgan.data.order import indices
 from jaxgan.data.stream import prefetch
@@ -83,15 +83,15 @@ def feed(
 
 def budget(mesh: Mesh) -> int:
     """Bytes that a resident dataset may take on each device."""
-    stats = mesh.devices.flat[0].memory_stats() or {}
-    return stats.get("bytes_limit", 4 * HOST_BUDGET) // 4
+    stats = distributed.local(mesh).devices.flat[0].memory_stats() or {}
+    return distributed.least(stats.get("bytes_limit", 4 * HOST_BUDGET) // 4)
 
 
 def resident(dataset, batch_size, change, mesh) -> Feed:
     """All images on every device; batches are gathered there."""
     groups = dataset.groups
     arrays = tuple(group.fetch(np.arange(group.size)) for group in groups)
-    arrays = jax.device_put(arrays, parallel.replicated(mesh))
+    arrays = distributed.everywhere(arrays, mesh)
 
     def batch(arrays, step, key, seed):
         rows = []
@@ -106,15 +106,16 @@ def resident(dataset, batch_size, change, mesh) -> Feed:
 
 
 def streamed(dataset, seeds, batch_size, change, mesh) -> Feed:
-    """Blocks of `AHEAD` batches, fetched by a thread while the device computes."""
+    """Blocks of `AHEAD` batches, fetched by a thread while the device computes; of
+    several processes each fetches the rows of its own devices."""
     members = len(seeds) > 1
-    sharding = parallel.divided(mesh, dim=1 + members)
+    mine = distributed.rows_here(mesh, batch_size)
     source = current = None
 
     def block_of(group, number, seed, first):
         seed_of, steps = other_seed(seed, number), range(first, first + AHEAD)
         index = [indices(seed_of, step, batch_size, group.size) for step in steps]
-        rows = group.fetch(np.concatenate(index))
+        rows = group.fetch(np.concatenate([rows[mine] for rows in index]))
         return {k: v.reshape(AHEAD, -1, *v.shape[1:]) for k, v in rows.items()}
 
     def make(block):
@@ -123,7 +124,8 @@ def streamed(dataset, seeds, batch_size, change, mesh) -> Feed:
             of_each = [block_of(group, i, seed, first) for seed in seeds]
             stacked = jax.tree.map(lambda *x: np.stack(x), *of_each)
             found.append(stacked if members else of_each[0])
-        return block, jax.device_put(tuple(found), sharding)
+        dim = 1 + members
+        return block, distributed.shared_rows(tuple(found), mesh, batch_size, dim)
 
     def at(step):
         nonlocal source, current

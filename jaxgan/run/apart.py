@@ -1,17 +1,15 @@
 """Training images that are held out, to choose a translator's best state by."""
 
-from pathlib import Path
-
 from jaxgan.data import Dataset
 from jaxgan.data.split import split
 from jaxgan.metrics.checks import LEAST
-from jaxgan.run import draws, evaluation, workdir
+from jaxgan.run import draws, evaluation
 from jaxgan.types import Model, UsageError
 
 __all__ = ["held_out"]
 
 
-def held_out(cfg, model: Model, dataset: Dataset, path: Path):
+def held_out(cfg, model: Model, dataset: Dataset, before: int | None):
     """What is trained on, what is held out, or None, and notes.
 
     A new run that is evaluated while it trains, and translates, holds out a tenth: its
@@ -22,16 +20,16 @@ def held_out(cfg, model: Model, dataset: Dataset, path: Path):
         cfg: the run's options.
         model: its model.
         dataset: all its training images.
-        path: its workdir.
+        before: how many images the run held out when it began; None of a new one.
 
     Raises:
         UsageError: there are too few images.
     """
-    began = (path / "config.json").exists()
+    began = before is not None
     noise = draws.from_noise(model.draws[evaluation.main_draw(model)])
     if noise or not (began or cfg.evaluate_every):
         return dataset, None, ()
-    if began and not workdir.read(path, type(cfg)).held_out:
+    if before == 0:
         own = (
             "This run began with no images held out: its best state is chosen by "
             "images that it is trained on."

@@ -6,8 +6,11 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
+from jaxgan import distributed
 from jaxgan.types import TrainState, UsageError
 
 __all__ = [
@@ -19,6 +22,7 @@ __all__ = [
     "reader",
     "restore",
     "save",
+    "save_and_wait",
     "save_best",
     "steps",
     "writer",
@@ -52,11 +56,15 @@ def writer(directory: Path | str, keep: int | None = None) -> ocp.CheckpointMana
         directory: it is made when it is not there, and rid of unfinished saves.
         keep: how many of the newest to keep; None for all.
     """
+    Path(directory).mkdir(parents=True, exist_ok=True)
     return _manager(directory, max_to_keep=keep, cleanup_tmp_directories=True)
 
 
 def _manager(directory, **options):
     logging.getLogger("absl").setLevel(logging.ERROR)
+    if not distributed.alone():  # the others neither write nor wait for it
+        one = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0})
+        options |= {"multiprocessing_options": one, "create": False}
     options = ocp.CheckpointManagerOptions(**options)
     return ocp.CheckpointManager(Path(directory).absolute(), options=options)
 
@@ -73,7 +81,19 @@ def save(checkpoints: ocp.CheckpointManager, state: TrainState) -> None:
     """Saves in the background, under the state's step; does nothing if it is there."""
     step = int(state.step)
     if step not in checkpoints.all_steps():
-        checkpoints.save(step, args=ocp.args.StandardSave(state))
+        checkpoints.save(step, args=_saved(state))
+
+
+def save_and_wait(checkpoints: ocp.CheckpointManager, state: TrainState) -> None:
+    """Saves, and returns when all is on disk."""
+    save(checkpoints, state)
+    checkpoints.wait_until_finished()
+
+
+def _saved(state):
+    if not distributed.alone():  # orbax takes arrays of a single process for a mistake
+        state = jax.tree.map(np.asarray, state)
+    return ocp.args.StandardSave(state)
 
 
 class Best(NamedTuple):
@@ -125,7 +145,7 @@ def save_best(
         return False
     with writer(folder) as saved:
         if step not in saved.all_steps():  # or it is there from before a kill
-            saved.save(step, args=ocp.args.StandardSave(state), force=True)
+            saved.save(step, args=_saved(state), force=True)
             saved.wait_until_finished()
         file = _record(folder)
         new = file.with_name(f"{file.name}.partial")

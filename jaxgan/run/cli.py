@@ -20,7 +20,7 @@ import tyro
 
 from jaxgan import data
 from jaxgan.metrics import MEASURES, help_text
-from jaxgan.run import config, settings, workdir
+from jaxgan.run import config, hosts, settings, workdir
 from jaxgan.run.commands import COMMANDS, Command
 from jaxgan.run.hooks import Diverged
 from jaxgan.run.loading import load
@@ -81,21 +81,25 @@ def main(
         bare = option.removeprefix("no_")
         return settings.flag(option) if any(bare in k for k in known) else option
 
-    try:
-        _run(this, named, default, argv)
-    except UsageError as error:
-        _stop(error.worded(flag), 2)
-    except Diverged:
-        sys.exit(1)
-    except Interrupted:
-        sys.exit(130)
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        where = f" ({printable(str(error.filename))})" if error.filename else ""
-        _stop(f"Stopped: {error.strerror}{where}; make room, and go on by the same.", 1)
-    except KeyboardInterrupt:
-        _stop("Stopped at once, without saving.", 130)
+    with hosts.ending():
+        try:
+            _run(this, named, default, argv)
+        except UsageError as error:
+            _stop(error.worded(flag), 2)
+        except Diverged:
+            sys.exit(1)
+        except Interrupted:
+            sys.exit(130)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            where = f" ({printable(str(error.filename))})" if error.filename else ""
+            text = (
+                f"Stopped: {error.strerror}{where}; make room, and go on by the same."
+            )
+            _stop(text, 1)
+        except KeyboardInterrupt:
+            _stop("Stopped at once, without saving.", 130)
 
 
 def _run(this: Experiment, named, default, argv):
@@ -112,6 +116,9 @@ def _run(this: Experiment, named, default, argv):
     if not (argv and argv[0] in this.commands):
         options = _train_options(this, default, argv, prog, named)
         options = dataclasses.replace(options, workdir=options.workdir or str(home))
+        settings.check(options)
+        hosts.start(*(getattr(options, name) for name in settings.PROCESS))
+        options = dataclasses.replace(options, **dict.fromkeys(settings.PROCESS))
         _cache_compilations()
         lists = {"measures": this.measures, "sources": this.sources}
         train(options, this.build, this.name, **lists)

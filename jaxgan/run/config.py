@@ -60,6 +60,13 @@ class Config:
     """Where to run; auto is the best that JAX finds."""
     tpu: Annotated[bool, FREE] = False
     """The same as --platform tpu."""
+    coordinator_address: Annotated[str | None, FREE] = None
+    """Train with other processes, each started by the same command: HOST:PORT of
+    process 0; auto finds it, and the next two, on TPU pods, SLURM and Open MPI."""
+    num_processes: Annotated[int | None, FREE, Range(1)] = None
+    """How many processes there are."""
+    process_id: Annotated[int | None, FREE, Range(0)] = None
+    """Which of them this is, from 0."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """What networks compute in; weights and losses are float32 either way."""
     log_every: Annotated[Count, FREE] = 50

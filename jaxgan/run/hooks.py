@@ -7,14 +7,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.run import checkpoint
+from jaxgan.run import checkpoint, hosts
 from jaxgan.run.images import save_png
 from jaxgan.run.loop import Hook, Now
 from jaxgan.run.members import AXES, Member, member_of
 from jaxgan.run.progress import Shown
 from jaxgan.run.record import Sink
 
-__all__ = ["Diverged", "bar", "evaluate", "guard", "log", "sample", "save", "sound"]
+__all__ = [
+    "Diverged",
+    "bar",
+    "checked",
+    "evaluate",
+    "guard",
+    "log",
+    "sample",
+    "save",
+    "sound",
+]
 
 
 class Diverged(Exception):
@@ -53,6 +63,16 @@ def sound(members: tuple[Member, ...], logger: Callable) -> Callable:
     return check
 
 
+def checked(every: int, check: Callable) -> Hook:
+    """Refuses weights that are not finite, as what process 0 does then would.
+
+    Args:
+        every: steps.
+        check: of `sound`.
+    """
+    return Hook(every, lambda now: check(now.state))
+
+
 def _diverge(step, what, good, members, logger):
     who = ""
     if len(members) > 1:
@@ -63,7 +83,7 @@ def _diverge(step, what, good, members, logger):
         "any, are from before; try a lower learning rate in another --workdir."
     )
     logger(text)
-    raise Diverged(text)
+    raise hosts.agree(Diverged(text))
 
 
 def bar(shown: Shown) -> Hook:

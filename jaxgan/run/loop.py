@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import jax
 
+from jaxgan import distributed
 from jaxgan.types import Metrics, TrainState
 
 __all__ = ["DISPATCH_SECONDS", "Hook", "Now", "loop"]
@@ -21,7 +22,7 @@ DISPATCH_SECONDS = 0.5
 
 
 class Now(NamedTuple):
-    """Where a run is."""
+    """Where a run is, on the devices of this process."""
 
     step: int
     state: TrainState
@@ -55,31 +56,38 @@ def loop(
     """Runs a program up to a step.
 
     Args:
-        program: `(state, metrics, arrays, n) -> (state, metrics)`, n steps.
+        program: `(state, metrics, arrays, n) -> (state, metrics)`, n steps; of several
+            processes, the least n of theirs.
         state: where it starts; donated.
         zeros: the metrics of no steps.
         arrays_at: `step -> (arrays, end)`, what holds the batches up to the step `end`
             (None: all).
         steps: the last step.
         hooks: in the order in which they run.
-        stopped: asked before each dispatch.
+        stopped: asked before each dispatch; when one process stops, all do.
 
     Returns:
         The state, of `steps` steps, or of fewer when stopped.
     """
     step, pace, seconds, metrics = int(state.step), math.inf, 0.0, zeros()
     hooks = tuple(hooks)
-    while step < steps and not stopped():
+    while step < steps:
         arrays, end = arrays_at(step)
         due = (step - step % h.every + h.every for h in hooks if h.every)
         n = min(steps, end or steps, *due) - step
-        n = max(1, min(n, int(DISPATCH_SECONDS / pace)))
+        n = 0 if stopped() else max(1, min(n, int(DISPATCH_SECONDS / pace)))
+        if n == 0 and distributed.alone():
+            break
         began = time.perf_counter()
         state, metrics = jax.block_until_ready(program(state, metrics, arrays, n))
         spent = time.perf_counter() - began
+        n = int(state.step) - step
+        if n == 0:
+            break
         step, pace, seconds = step + n, spent / n, seconds + spent
         for hook in hooks:
-            now = Now(step, state, metrics, seconds)
+            own = distributed.here(state), distributed.here(metrics)
+            now = Now(step, *own, seconds)
             if hook.due(step, steps) and hook.run(now):
                 metrics, seconds = zeros(), 0.0
     return state

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax, random
 
-from jaxgan import parallel
+from jaxgan import distributed, parallel
 from jaxgan.data.feed import Feed
 from jaxgan.run.keys import root
 from jaxgan.run.members import AXES, Member
@@ -60,7 +60,8 @@ def start(model_of: Callable, members: tuple[Member, ...], shape, mesh) -> Start
         model_of: `values -> model`, of swept options.
         members: one for each; of several, all arrays but `step` have a leading axis.
         shape: (H, W, C) of a batch's images.
-        mesh: the devices that hold copies of the state.
+        mesh: the devices that hold copies of the state; a state is restored to those
+            of this process.
     """
 
     def first(member):
@@ -70,8 +71,9 @@ def start(model_of: Callable, members: tuple[Member, ...], shape, mesh) -> Start
     if len(members) > 1:
         first = jax.vmap(first, out_axes=AXES)
     who, whole = _who(members), parallel.replicated(mesh)
+    here = parallel.replicated(distributed.local(mesh))
     template = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole),
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here),
         jax.eval_shape(first, who),
     )
     return Start(lambda: jax.jit(first, out_shardings=whole)(who), template)
@@ -129,7 +131,8 @@ def program(
 
     Returns:
         `run(state, totals, arrays, n) -> (state, totals)`, which donates state and
-        totals, and `zeros()`, the totals of no steps.
+        totals, and `zeros()`, the totals of no steps. Of several processes all take the
+        least n of theirs.
     """
 
     def roots(member):
@@ -144,7 +147,7 @@ def program(
         def batch(arrays, step, key):
             return source.batch(arrays, step, key, member["seed"])
 
-        step = step_of(member)
+        step, n = step_of(member), n if jnp.ndim(n) == 0 else n.min()
         return looped(step, batch, on_steps, on_data)(state, totals, arrays, n)
 
     def metrics(member, state, arrays):
@@ -160,13 +163,17 @@ def program(
 
     def zeros():
         empty = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
-        return jax.device_put(empty, whole)
+        return distributed.everywhere(empty, mesh)
 
-    run = jax.jit(
+    compiled = jax.jit(
         lambda state, totals, arrays, n: steps(who, state, totals, arrays, n),
         donate_argnums=(0, 1),
         out_shardings=(whole, whole),
     )
+
+    def run(state, totals, arrays, n):
+        return compiled(state, totals, arrays, distributed.shared_number(n, mesh))
+
     return run, zeros
 
 
@@ -177,5 +184,10 @@ def _who(members):
     names = members[0].values
     return {
         "seed": np.array([m.seed for m in members], np.uint32),
-        "values": {n: jnp.array([m.values[n] for m in members]) for n in names},
+        "values": {n: _array([m.values[n] for m in members]) for n in names},
     }
+
+
+def _array(values):
+    """As JAX would have it, but of no device: each process puts it on its own."""
+    return np.asarray(jnp.array(values))

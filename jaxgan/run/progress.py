@@ -7,6 +7,8 @@ from typing import Protocol
 
 from tqdm import tqdm
 
+from jaxgan import distributed
+
 __all__ = ["EVERY", "Shown", "bar", "bars"]
 
 EVERY = 30.0
@@ -71,6 +73,8 @@ def bar(total: int, label: str = "", unit: str = "image", initial: int = 0) -> S
         unit: of what, in the singular.
         initial: how many of them are done.
     """
+    if not distributed.primary():
+        return tqdm(disable=True)
     if not sys.stderr.isatty():
         return _Lines(total, label, unit, initial)
     options = {"unit": unit, "initial": initial, "dynamic_ncols": True}
@@ -80,6 +84,8 @@ def bar(total: int, label: str = "", unit: str = "image", initial: int = 0) -> S
 def bars(iterable: Iterable, total: int = 0, label: str = "") -> Iterable:
     """The iterable, with a bar of what takes longer than half a second; it does not
     stay."""
+    if not distributed.primary():
+        return iterable
     if sys.stderr.isatty():
         options = {"leave": False, "delay": 0.5}
         return tqdm(iterable, total=total or None, desc=label, **options)

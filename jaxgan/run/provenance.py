@@ -5,13 +5,15 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
+import jax
+
 from jaxgan import __version__
 from jaxgan.data import decoding
 
 __all__ = ["commit", "made_by", "moved", "versions"]
 
 PACKAGES = "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy"
-HARDWARE = "device", "devices", "cores"
+HARDWARE = "device", "devices", "processes", "cores"
 
 
 def versions() -> dict:
@@ -34,6 +36,7 @@ def made_by(devices) -> dict:
         **versions(),
         "device": devices[0].device_kind,
         "devices": len(devices),
+        "processes": jax.process_count(),
         "cores": decoding.cores(),
     }
 
@@ -46,7 +49,7 @@ def moved(before: dict, now: dict) -> str | None:
             be the same.
         now: that of now.
     """
-    seen = HARDWARE if now["device"] == "cpu" else HARDWARE[:2]
+    seen = HARDWARE if now["device"] == "cpu" else HARDWARE[:-1]
     known = [n for n in seen if before.get(n, now[n]) != now[n]]
     if not known:
         return None

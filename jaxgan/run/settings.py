@@ -18,6 +18,7 @@ __all__ = [
     "FILE",
     "FREE",
     "ITS_OWN",
+    "PROCESS",
     "Count",
     "Fraction",
     "Index",
@@ -65,7 +66,10 @@ Share = Annotated[float, Range(0, above=0, below=1)]
 Seed = Annotated[int, Range(0, below=2**32)]
 
 
-ITS_OWN = frozenset({"workdir", "init_from", "config"})
+PROCESS = "coordinator_address", "num_processes", "process_id"
+"""Options of how a process was started, which are not the run's."""
+
+ITS_OWN = frozenset({"workdir", "init_from", "config", *PROCESS})
 """Options of a run that another one does not take over with its config.json."""
 
 

@@ -10,68 +10,38 @@ device.
 
 import contextlib
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
-from jaxgan import parallel
-from jaxgan.data import SOURCES, Dataset, centred, feed
+import jax
+
+from jaxgan import distributed
+from jaxgan.data import SOURCES, feed
 from jaxgan.metrics import MEASURES
 from jaxgan.run import (
-    apart,
     checkpoint,
     config,
-    evaluation,
     hooks,
-    inputs,
-    members,
+    hosts,
+    prepare,
     program,
     progress,
     provenance,
     record,
     settings,
-    sheets,
     workdir,
 )
 from jaxgan.run.loop import Now, loop
-from jaxgan.types import TrainState, UsageError
 
 __all__ = ["Interrupted", "train"]
 
 
 class Interrupted(Exception):
     """The user stopped the run; its text, also logged, says how to continue."""
-
-
-class Prepared(NamedTuple):
-    """A run of which all is known to fit, before anything is compiled or changed."""
-
-    cfg: config.Config
-    path: Path
-    mesh: parallel.Mesh
-    whole: Dataset
-    """What is fed, before a random crop."""
-    dataset: Dataset
-    """As networks see it."""
-    change: feed.Change
-    members: tuple[members.Member, ...]
-    model_of: Callable
-    """`swept values -> model`."""
-    sheets: list[Callable]
-    """For each member, `state -> uint8 [H, W, C]`."""
-    judges: list
-    """For each member; none without evaluations."""
-    held_out: int
-    """Images that are not trained on."""
-    notes: tuple[str, ...]
-    """For the log."""
-    start: program.Start
-    donor: TrainState | None
-    """A state whose weights a new run starts from."""
-    older: list[str]
-    """Options that the run in the workdir is older than, and goes on without."""
 
 
 def train(
@@ -85,6 +55,9 @@ def train(
 ):
     """Trains, or continues, a GAN.
 
+    After `jax.distributed.initialize` each process calls this alike: process 0 reads
+    and writes the workdir, every one loads the data and feeds its own part of a batch.
+
     Args:
         cfg: the options.
         build: `(config, shape (H, W, C), num_classes) -> Model`.
@@ -96,102 +69,67 @@ def train(
         sources: what `cfg.data` chooses from.
 
     Returns:
-        `(model, state)`; with several members the state is a stack of theirs.
+        `(model, state)`; with several members the state is a stack of theirs. Of
+        several processes it is on the devices of each.
 
     Raises:
         UsageError: an option cannot be met; nothing has been compiled or changed.
         Interrupted: by SIGINT or SIGTERM, after saving.
         Diverged: a metric is NaN or infinite; the last checkpoint is from before.
     """
-    run = _prepared(cfg, build, experiment, data, measures, sources)
+    cfg, mesh = prepare.devices(cfg)
+    path = Path(cfg.workdir or workdir.default(experiment))
+    there = hosts.first(lambda: prepare.there(path, cfg, experiment))
+    args = there, path, mesh, build, data, measures, sources
+    run = hosts.every(lambda: prepare.prepared(*args))
+    donor = prepare.donor(run)
     seen = run.dataset
     known = seen.shape, seen.class_names, seen.levels, run.held_out
     this = workdir.Run(experiment, run.cfg, *known)
-    step = max(checkpoint.steps(run.path / checkpoint.NEWEST), default=0)
-    made_by = provenance.made_by(run.mesh.devices.flat)
-    elsewhere = provenance.moved(workdir.last_made_by(run.path), made_by)
-    if elsewhere and 0 < step < cfg.steps:
+    shown = {"images": run.whole.size, "shape": seen.shape, "classes": seen.class_names}
+    hosts.same({"data": run.whole.name, **shown})
+    made_by = provenance.made_by(mesh.devices.flat)
+    elsewhere = provenance.moved(there.made_by, made_by)
+    if elsewhere and 0 < there.step < cfg.steps:
         run = run._replace(notes=(*run.notes, elsewhere))
-    workdir.open_run(run.path, this, made_by, step)
+    hosts.first(lambda: workdir.open_run(path, this, made_by, there.step))
     with contextlib.ExitStack() as stack:
         seeds = tuple(member.seed for member in run.members)
         source = feed.feed(run.whole, seeds, cfg.batch_size, run.change, run.mesh)
         stack.callback(source.close)
-        return run.model_of(run.members[0].values), _train(run, source, stack)
+        state = _train(run, donor, source, stack)
+        return run.model_of(run.members[0].values), state
 
 
-def _prepared(cfg, build, experiment, data, measures, sources) -> Prepared:
-    cfg = settings.expanded(cfg)
-    config.check(cfg)
-    path = Path(cfg.workdir or workdir.default(experiment))
-    cfg, older = workdir.adopted(path, cfg)
-    who = members.members(cfg)
-    mesh = parallel.mesh(parallel.devices("tpu" if cfg.tpu else cfg.platform))
-    parallel.check_batch_size(cfg.batch_size, mesh.size)
-    if data is None:
-        whole = inputs.load(cfg, centre=False, sources=sources)
-    else:
-        whole = inputs.given(cfg, data)
-        cfg = settings.changed(cfg, data=whole.name)
-    change = inputs.change(cfg, whole.shape)
-    shown = _centred(whole, change)
-    model_of = members.varied(build, cfg, shown.shape, shown.num_classes)
-    start = program.start(model_of, who, shown.shape, mesh)
-    model = model_of(who[0].values)
-    program.check(model, shown.shape, cfg.batch_size, mesh, cfg.accumulate)
-    named = data is None  # or there is nothing to load by its name
-    seen, notes = inputs.held_out(cfg, model, shown, sources if named else None)
-    whole, rest, more = apart.held_out(cfg, model, whole, path)
-    dataset = _centred(whole, change)
-    judged = _centred(rest, change) if rest else dataset
-    record.check(cfg.tensorboard, cfg.wandb)
-    pictures, judges = [], []
-    for k, member in enumerate(who):
-        pictures.append(sheets.sheet(model, seen, dataset.num_classes, member.seed))
-        if cfg.evaluate_every:
-            folder = checkpoint.best_folder(path, k if len(who) > 1 else None)
-            args = cfg, model, dataset, judged, measures, member.seed, folder, mesh
-            judges.append(evaluation.follow(*args))
-    known = cfg, path, mesh, whole, dataset, change, who, model_of, pictures, judges
-    says = (rest.size if rest else 0), (*notes, *more)
-    donor = _donor(cfg, start.template, len(who))
-    return Prepared(*known, *says, start, donor, older)
-
-
-def _centred(dataset, change):
-    return centred(dataset, change.crop) if change.crop else dataset
-
-
-def _train(run: Prepared, source, stack):
-    cfg, path = run.cfg, run.path
-    log = stack.enter_context(workdir.logger(path))
+def _train(run: prepare.Prepared, donor, source, stack):
+    cfg, path, writes = run.cfg, run.path, distributed.primary()
+    log = stack.enter_context(workdir.logger(path)) if writes else _told
     for note in (*run.dataset.notes, *run.notes):
         log(note)
-    if run.older:
-        options = ", ".join(map(settings.flag, run.older))
-        log(f"{path} is of a run older than {options}, and goes on as it began.")
     log(
         f"{path}: {run.dataset.size} images of {'x'.join(map(str, run.dataset.shape))} "
         f"from {run.dataset.name}, on {run.mesh.size} x "
-        f"{run.mesh.devices.flat[0].device_kind}"
+        f"{run.mesh.devices.flat[0].device_kind}{_among()}"
     )
-    saved = stack.enter_context(checkpoint.writer(path / checkpoint.NEWEST, cfg.keep))
-    state = _first_state(run, saved, log)
+    folder, saved = path / checkpoint.NEWEST, None
+    if writes:
+        saved = stack.enter_context(checkpoint.writer(folder, cfg.keep))
+    state = _first_state(run, donor, saved, log)
     begin = int(state.step)
     if begin >= cfg.steps:
         log(f"All {cfg.steps} steps are done; raise --steps to train on.")
-        return state
-    sinks = _sinks(cfg, path, begin, stack)
+        return distributed.here(state)
+    sinks = _sinks(cfg, path, begin, stack) if writes else []
     check = hooks.sound(run.members, log)
-    sample = hooks.sample(cfg.sample_every, run.sheets, path, sinks, check)
     stop = stack.enter_context(_stop_on_signal())
     log("Compiling ...")
     began = time.perf_counter()
     args = run.model_of, run.members, source, state, run.mesh, cfg.accumulate
     steps, zeros = program.program(*args)
     state, metrics = steps(state, zeros(), source.at(begin)[0], 0)
-    if begin == 0:
-        sample.run(Now(0, state, metrics, 0.0))
+    written = _written(run, sinks, saved, check, log)
+    if begin == 0 and writes:
+        written[0].run(Now(0, distributed.here(state), metrics, 0.0))
         for judge in run.judges:  # what is there is of a run whose checkpoints are gone
             checkpoint.forget_best(judge.folder)
     log(f"Compiled in {time.perf_counter() - began:.1f} s. Training from step {begin}.")
@@ -201,17 +139,29 @@ def _train(run: Prepared, source, stack):
         hooks.guard(run.members, log),
         hooks.bar(shown),
         hooks.log(cfg.log_every, begin, cfg.batch_size, sinks, shown),
-        sample,
-        *hooks.evaluate(cfg.evaluate_every, run.judges, sinks, check, log),
-        hooks.save(cfg.checkpoint_every, saved, check),
+        *written,
     ]
     state = loop(steps, state, zeros, source.at, cfg.steps, between, stop.is_set)
     shown.close()
+    state = distributed.here(state)
     check(state)
-    checkpoint.save(saved, state)
-    saved.wait_until_finished()
+    hosts.first(lambda: checkpoint.save_and_wait(saved, state))
     _said_how_it_ended(state, cfg.steps, path, log)
     return state
+
+
+def _written(run: prepare.Prepared, sinks, saved, check, log):
+    """The hooks that write to the workdir, samples first; a process that does not write
+    looks at the weights when they do, so that all stop where one would."""
+    cfg = run.cfg
+    found = [
+        hooks.sample(cfg.sample_every, run.sheets, run.path, sinks, check),
+        *hooks.evaluate(cfg.evaluate_every, run.judges, sinks, check, log),
+        hooks.save(cfg.checkpoint_every, saved, check),
+    ]
+    if distributed.primary():
+        return found
+    return [hooks.checked(hook.every, check) for hook in found]
 
 
 def _said_how_it_ended(state, steps, path, log):
@@ -223,39 +173,27 @@ def _said_how_it_ended(state, steps, path, log):
         "continues it."
     )
     log(text)
-    raise Interrupted(text)
+    raise hosts.agree(Interrupted(text))
 
 
-def _donor(cfg, template, count):
-    """The state that `init_from` names, if it does, of as many members."""
-    if not cfg.init_from:
-        return None
-    folder = Path(cfg.init_from) / checkpoint.NEWEST
-    if not checkpoint.steps(folder):
-        reason = "holds no checkpoints; name the workdir of a run."
-        raise UsageError("init_from", cfg.init_from, reason)
-    try:
-        theirs = len(members.members(workdir.read(folder.parent, type(cfg)).config))
-    except UsageError:  # of another experiment: its networks decide
-        theirs = count
-    if theirs != count:
-        reason = f"holds {theirs} members, and this run is to have {count}."
-        raise UsageError("init_from", cfg.init_from, reason)
-    with checkpoint.reader(folder) as saved:
-        try:
-            return checkpoint.restore(saved, template)
-        except UsageError as error:
-            reason = f"does not fit: {error}"
-            raise UsageError("init_from", cfg.init_from, reason) from None
+def _told(text):
+    """Of a process that writes no log."""
+    print(f"[process {jax.process_index()}] {text}", file=sys.stderr)
 
 
-def _first_state(run: Prepared, saved, log):
+def _among():
+    return "" if distributed.alone() else f", in {jax.process_count()} processes"
+
+
+def _first_state(run: prepare.Prepared, donor, saved, log):
     """The newest checkpoint; else new, with the donor's weights if there is one."""
-    if saved.all_steps():
-        state = checkpoint.restore(saved, run.start.template, log)
+    template = run.start.template
+    if hosts.first(lambda: bool(saved.all_steps())):
+        kept = partial(checkpoint.restore, saved, template, log)
+        state = hosts.shared(kept, template, run.mesh)
         log(f"Continuing from the checkpoint of step {int(state.step)}.")
         return state
-    state, donor = run.start.init(), run.donor
+    state = run.start.init()
     if donor is None:
         return state
     return state._replace(params=donor.params, stats=donor.stats, ema=donor.ema)

@@ -1,0 +1,166 @@
+"""A run before it begins: what is in its workdir, and all that must fit."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxgan import distributed, parallel
+from jaxgan.data import Dataset, centred, feed
+from jaxgan.run import (
+    apart,
+    checkpoint,
+    config,
+    evaluation,
+    hosts,
+    inputs,
+    members,
+    program,
+    provenance,
+    record,
+    settings,
+    sheets,
+    workdir,
+)
+from jaxgan.types import TrainState, UsageError
+
+__all__ = ["Prepared", "There", "devices", "donor", "prepared", "there"]
+
+
+class There(NamedTuple):
+    """What the workdir holds, as process 0 sees it."""
+
+    cfg: config.Config
+    """The options, with what a run in it did that is older than some of them."""
+    older: list[str]
+    """Those options."""
+    held_out: int | None
+    """How many images a run in it has held out; None: there is no run."""
+    step: int
+    """Of its newest checkpoint."""
+    made_by: dict
+    """What it was last trained with."""
+
+
+class Prepared(NamedTuple):
+    """A run of which all is known to fit, before anything is compiled or changed."""
+
+    cfg: config.Config
+    path: Path
+    mesh: parallel.Mesh
+    """The devices, of all processes."""
+    whole: Dataset
+    """What is fed, before a random crop."""
+    dataset: Dataset
+    """As networks see it."""
+    change: feed.Change
+    members: tuple[members.Member, ...]
+    model_of: Callable
+    """`swept values -> model`."""
+    sheets: list[Callable]
+    """For each member, `state -> uint8 [H, W, C]`."""
+    judges: list
+    """For each member; none without evaluations."""
+    held_out: int
+    """Images that are not trained on."""
+    notes: tuple[str, ...]
+    """For the log."""
+    start: program.Start
+
+
+def devices(cfg) -> tuple[config.Config, parallel.Mesh]:
+    """The options, checked, the same in every process, and all devices."""
+    cfg = settings.expanded(cfg)
+    config.check(cfg)
+    mesh = parallel.mesh(parallel.devices("tpu" if cfg.tpu else cfg.platform))
+    own = settings.ITS_OWN | {"inception_weights"}
+    values = {n: x for n, x in settings.to_dict(cfg).items() if n not in own}
+    hosts.same(provenance.versions() | values)
+    return cfg, mesh
+
+
+def there(path: Path, cfg: config.Config, experiment: str) -> There:
+    """What a workdir holds.
+
+    Raises:
+        UsageError: it is damaged, or of another experiment.
+    """
+    adopted = workdir.adopted(path, cfg)
+    began = (path / "config.json").exists()
+    held_out = workdir.read(path, type(cfg), experiment).held_out if began else None
+    step = max(checkpoint.steps(path / checkpoint.NEWEST), default=0)
+    return There(*adopted, held_out, step, workdir.last_made_by(path))
+
+
+def prepared(
+    there: There, path: Path, mesh, build: Callable, data, measures, sources
+) -> Prepared:
+    """All that a run needs, before anything is compiled or changed.
+
+    Raises:
+        UsageError: an option cannot be met.
+    """
+    cfg, here = there.cfg, distributed.local(mesh)
+    who = members.members(cfg)
+    parallel.check_batch_size(cfg.batch_size, mesh.size)
+    if data is None:
+        whole = inputs.load(cfg, centre=False, sources=sources)
+    else:
+        whole = inputs.given(cfg, data)
+        cfg = settings.changed(cfg, data=whole.name)
+    change = inputs.change(cfg, whole.shape)
+    shown = _centred(whole, change)
+    model_of = members.varied(build, cfg, shown.shape, shown.num_classes)
+    start = program.start(model_of, who, shown.shape, mesh)
+    model = model_of(who[0].values)
+    program.check(model, shown.shape, cfg.batch_size, mesh, cfg.accumulate)
+    named = data is None  # or there is nothing to load by its name
+    seen, notes = inputs.held_out(cfg, model, shown, sources if named else None)
+    whole, rest, more = apart.held_out(cfg, model, whole, there.held_out)
+    dataset = _centred(whole, change)
+    judged = _centred(rest, change) if rest else dataset
+    record.check(cfg.tensorboard, cfg.wandb)
+    pictures, judges = [], []
+    for k, member in enumerate(who):
+        pictures.append(sheets.sheet(model, seen, dataset.num_classes, member.seed))
+        if cfg.evaluate_every:
+            folder = checkpoint.best_folder(path, k if len(who) > 1 else None)
+            args = cfg, model, dataset, judged, measures, member.seed, folder, here
+            judges.append(evaluation.follow(*args))
+    known = cfg, path, mesh, whole, dataset, change, who, model_of, pictures, judges
+    if there.older:
+        options = ", ".join(map(settings.flag, there.older))
+        before = f"{path} is of a run older than {options}, and goes on as it began."
+        more = (*more, before)
+    return Prepared(*known, rest.size if rest else 0, (*notes, *more), start)
+
+
+def _centred(dataset, change):
+    return centred(dataset, change.crop) if change.crop else dataset
+
+
+def donor(run: Prepared) -> TrainState | None:
+    """The state that `init_from` names, if it does, of as many members."""
+    if not run.cfg.init_from:
+        return None
+    args = run.cfg, run.start.template, len(run.members)
+    return hosts.shared(lambda: _named(*args), run.start.template, run.mesh)
+
+
+def _named(cfg, template, count):
+    folder = Path(cfg.init_from) / checkpoint.NEWEST
+    if not checkpoint.steps(folder):
+        reason = "holds no checkpoints; name the workdir of a run."
+        raise UsageError("init_from", cfg.init_from, reason)
+    try:
+        theirs = len(members.members(workdir.read(folder.parent, type(cfg)).config))
+    except UsageError:  # of another experiment: its networks decide
+        theirs = count
+    if theirs != count:
+        reason = f"holds {theirs} members, and this run is to have {count}."
+        raise UsageError("init_from", cfg.init_from, reason)
+    with checkpoint.reader(folder) as saved:
+        try:
+            return checkpoint.restore(saved, template)
+        except UsageError as error:
+            reason = f"does not fit: {error}"
+            raise UsageError("init_from", cfg.init_from, reason) from None
