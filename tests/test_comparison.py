@@ -433,7 +433,7 @@ def trained():
 
 
 @pytest.mark.slow
-def test_broken_generators_show(trained):
+def test_broken_generators_show(trained, tmp_path):
     gan, first, state = trained
     rng = np.random.default_rng(0)
 
@@ -443,7 +443,8 @@ def test_broken_generators_show(trained):
     def score(averaged):
         samples = draws.samples(gan, merge(state, ema={"G": averaged}), NUM)
         args = samples, data.load("mnist"), None, extractors.of_digits()
-        return metrics.evaluate(*args, ("fd", "prdc"))["metrics"]
+        found = metrics.evaluate(*args, ("fd", "prdc"), cache=tmp_path)
+        return found["metrics"]
 
     good = score(state.ema["G"])
     broken = {
