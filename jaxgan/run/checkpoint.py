@@ -92,7 +92,7 @@ def save_and_wait(checkpoints: ocp.CheckpointManager, state: TrainState) -> None
 
 def _saved(state):
     if not distributed.alone():  # orbax takes arrays of a single process for a mistake
-        state = jax.tree.map(np.asarray, state)
+        state = jax.tree.map(np.array, state)  # copies: it saves while steps go on
     return ocp.args.StandardSave(state)
 
 

@@ -85,9 +85,9 @@ def loop(
         if n == 0:
             break
         step, pace, seconds = step + n, spent / n, seconds + spent
+        own = distributed.here(state)
         for hook in hooks:
-            own = distributed.here(state), distributed.here(metrics)
-            now = Now(step, *own, seconds)
+            now = Now(step, own, distributed.here(metrics), seconds)
             if hook.due(step, steps) and hook.run(now):
                 metrics, seconds = zeros(), 0.0
     return state

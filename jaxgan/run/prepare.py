@@ -74,7 +74,8 @@ def devices(cfg) -> tuple[config.Config, parallel.Mesh]:
     mesh = parallel.mesh(parallel.devices("tpu" if cfg.tpu else cfg.platform))
     own = settings.ITS_OWN | {"inception_weights"}
     values = {n: x for n, x in settings.to_dict(cfg).items() if n not in own}
-    hosts.same(provenance.versions() | values)
+    begins = {"init_from": cfg.init_from is not None}
+    hosts.same(provenance.versions() | values | begins)
     return cfg, mesh
 
 
