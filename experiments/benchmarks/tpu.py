@@ -66,7 +66,7 @@ class Figures(NamedTuple):
     """Of a compiled step, on one device."""
 
     flops: float
-    """As XLA counts them."""
+    """As XLA counts them, a loop's body once."""
     bytes_accessed: float
     """Bytes that operations read and write, as XLA counts them: also those that never
     leave the chip, so time by them is an upper bound of what memory takes."""
