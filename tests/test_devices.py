@@ -1,13 +1,14 @@
 """Every recipe on 1, 2, 4 and 8 devices, and in parts, is what it is on one at once."""
 
 import functools
+import re
 
 import jax
 import numpy as np
 import optax
 import pytest
 from jax import random
-from small_recipes import ALONE, KEY, RECIPES, ROWS, WHOLE, gan, model, net
+from small_recipes import ALONE, BATCH, KEY, RECIPES, ROWS, WHOLE, gan, model, net
 
 from jaxgan import axis, parallel
 from jaxgan.models import Net, mlp
@@ -95,6 +96,21 @@ def test_accumulation_divides_what_devices_hold():
     text = compiled.lower(start, ROWS, KEY).compile().as_text()
     assert "all-reduce" in text
     assert "all-gather" not in text and "all-to-all" not in text
+
+
+@pytest.mark.parametrize("parts", (1, 2))
+def test_what_is_made_of_noise_alone_is_divided_too(parts):
+    """By itself XLA has each device make all of it: G's step under `cond`, and G's
+    gradient in parts."""
+    name = "n_critic, WGAN-GP" if parts == 1 else "gan"
+    devices = parallel.mesh(jax.devices()[:4])
+    whole, share = parallel.replicated(devices), parallel.divided(devices)
+    step = parallel.over(parallel.accumulated(model(name).step, parts), devices)
+    compiled = jax.jit(step, in_shardings=(whole, share, whole))
+    start = jax.eval_shape(model(name).init, KEY, ROWS)
+    text = compiled.lower(start, ROWS, KEY).compile().as_text()
+    rows = {int(n) for n in re.findall(r"f32\[(\d+),8\]\S* dot\(", text)}
+    assert BATCH // parts // 4 in rows and BATCH // parts not in rows
 
 
 def in_four_parts(name):

@@ -31,13 +31,6 @@ each = pytest.mark.parametrize("name", RECIPES)
 MORE = {"unrolled": 4, "consensus": 2, "SRGAN": 1}
 """All-reduces beside one for each network: two steps within G's loss and the way back
 through them; the gradient of gradients; G's in the steps before there is a GAN."""
-REPEATED = pytest.param(
-    "n_critic, WGAN-GP",
-    marks=pytest.mark.xfail(
-        strict=True,
-        reason="G's step, on noise alone and under `cond`, is repeated by each device",
-    ),
-)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -62,9 +55,7 @@ def averaged(found):
     return [c for c in reduced if max(c.elements) > 1]
 
 
-@pytest.mark.parametrize(
-    "name", [REPEATED if n == REPEATED.values[0] else n for n in RECIPES]
-)
+@each
 def test_all_gradients_are_averaged_over_devices(name):
     """As many numbers as each array of weights has are in some all-reduce."""
     state, found = small(name)
