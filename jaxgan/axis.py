@@ -12,7 +12,7 @@ for the whole. Only `parallel` names an axis, or asks for parts.
 import contextlib
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -40,6 +40,7 @@ class Parts(NamedTuple):
 
 _name: ContextVar[str | None] = ContextVar("jaxgan_axis", default=None)
 _devices: ContextVar[int] = ContextVar("jaxgan_devices", default=1)
+_sharding: ContextVar[Any] = ContextVar("jaxgan_sharding", default=None)
 _parts: ContextVar[Parts | None] = ContextVar("jaxgan_parts", default=None)
 
 
@@ -56,10 +57,10 @@ def mapped(axis_name: str):
 
 
 @contextlib.contextmanager
-def divided(devices: int):
+def divided(devices: int, sharding=None):
     """Declares, while a function is traced, over how many devices `jit` divides its
-    batch."""
-    with _set(_devices, devices):
+    batch, and by which sharding: noise is divided so too, and what is made of it."""
+    with _set(_devices, devices), _set(_sharding, sharding):
         yield
 
 
@@ -204,10 +205,19 @@ def draw(sampler, key, shape, *args, **kwargs):
     here = _here()
     if not name() and not here:
         cut = window.here() and len(shape) == 4
-        return (window.noise if cut else _plain)(sampler, key, shape, *args, **kwargs)
+        drawn = (window.noise if cut else _plain)(sampler, key, shape, *args, **kwargs)
+        return jax.tree.map(_spread, drawn)
     drawn = sampler(key, (whole(shape[0]), *shape[1:]), *args, **kwargs)
-    drawn = jax.tree.map(share, drawn)
+    drawn = jax.tree.map(lambda x: share(_spread(x)), drawn)
     return jax.tree.map(lambda x: _part(x, here), drawn) if here else drawn
+
+
+def _spread(x):
+    """The same, each device with its share under `jit`: of noise alone XLA would not
+    know, and have every device do the work of all."""
+    if _sharding.get() is None or len(x) % devices():
+        return x
+    return lax.with_sharding_constraint(x, _sharding.get())
 
 
 def _plain(sampler, key, shape, *args, **kwargs):

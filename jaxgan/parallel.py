@@ -114,7 +114,7 @@ def over(step, mesh: Mesh):
     """The step, told that `jit` divides its batch over a mesh's devices."""
 
     def program(state, batch, key):
-        with axis.divided(mesh.size):
+        with axis.divided(mesh.size, divided(mesh)):
             return step(state, batch, key)
 
     return program

@@ -1,162 +1,19 @@
 """Every recipe on 1, 2, 4 and 8 devices, and in parts, is what it is on one at once."""
 
 import functools
+import re
 
 import jax
 import numpy as np
 import optax
 import pytest
 from jax import random
+from small_recipes import ALONE, BATCH, KEY, RECIPES, ROWS, WHOLE, gan, model, net
 
-from jaxgan import augment, axis, losses, parallel, recipes, tasks
-from jaxgan import regularizers as reg
-from jaxgan.games import extragradient
-from jaxgan.models import (
-    Net,
-    cyclegan,
-    dcgan,
-    flax_net,
-    mlp,
-    packed,
-    pix2pix,
-    spade,
-    spectral,
-    srgan,
-)
-from jaxgan.phases import carry, game, together, update
+from jaxgan import axis, parallel
+from jaxgan.models import Net, mlp
+from jaxgan.phases import carry, game, update
 from jaxgan.types import Mean, UsageError
-
-KEY = random.key(0)
-SIDE, BATCH = 8, 16
-SGD = {"g_tx": optax.sgd(0.02), "d_tx": optax.sgd(0.02)}
-
-
-def images(seed, channels=3):
-    rng = np.random.default_rng(seed)
-    return np.tanh(rng.normal(size=(BATCH, SIDE, SIDE, channels))).astype("float32")
-
-
-ROWS = {
-    "image": images(0),
-    "input": images(1),
-    "label": np.arange(BATCH, dtype="int32") % 3,
-    "map": np.random.default_rng(2).integers(0, 3, (BATCH, SIDE, SIDE), "int32"),
-}
-
-
-def net(name, module):
-    return flax_net(name, module)
-
-
-def mlps(num_classes=0):
-    G = mlp.Generator((SIDE, SIDE, 3), (8,), num_classes)
-    return net("G", G), net("D", mlp.Discriminator((8,), num_classes))
-
-
-def dcgans(num_classes=0, outputs=0):
-    """With BatchNorm."""
-    G = dcgan.Generator((SIDE, SIDE, 3), 2, num_classes)
-    D = dcgan.Discriminator(2, 0 if outputs else num_classes, outputs=outputs)
-    return net("G", G), net("D", D)
-
-
-def spectrally():
-    G, D = mlps(3)
-    return G, spectral.normalized(D)
-
-
-def gan(nets, **options):
-    return recipes.gan(*nets, latent_dim=4, **SGD | options)
-
-
-def packs():
-    G, D = mlps()
-    return G, packed(D, 2)
-
-
-def unet(norm):
-    return net("G", pix2pix.UNet(3, 2, stages=2, norm=norm))
-
-
-def patchgan(name="D", norm="instance"):
-    return net(name, pix2pix.PatchGAN(2, 16, norm))
-
-
-def cycle():
-    G, F = (net(n, cyclegan.PixelGenerator(3, 4)) for n in "GF")
-    judges = patchgan("D_a", "none"), patchgan("D_b", "none")
-    return recipes.cyclegan(G, F, *judges, shape=(SIDE, SIDE, 3), pool=20, **SGD)
-
-
-def painter():
-    G = spectral.normalized(net("G", spade.Generator(3, 2, 2)))
-    D = spectral.normalized(net("D", pix2pix.MultiScale(1, 2, 16)))
-    E = net("E", spade.Encoder(4, 2))
-    return recipes.spade(G, D, tasks.of_maps(3), latent_dim=4, encoder=E, **SGD)
-
-
-def enlarger():
-    G = net("G", srgan.SRResNet(3, 2, 1, 2))
-    D = net("D", srgan.Discriminator(2, 4))
-    return recipes.srgan(G, D, tasks.super_resolution(2), pretrain=2, **SGD)
-
-
-PENALTY = reg.total(reg.r1(0.5), reg.dragan(0.5), reg.lecam_penalty(0.5, 0.9, 1))
-RISING = augment.adaptive(augment.color, target=-1.0, images=2000)
-RECIPES = {
-    "gan": lambda: gan(mlps()),
-    "conditional, BatchNorm": lambda: gan(dcgans(3), num_classes=3),
-    "packed, own fakes": lambda: gan(packs(), share_fakes=False),
-    "n_critic, WGAN-GP": lambda: gan(
-        mlps(), loss=losses.wasserstein, penalty=reg.wgan_gp(10.0), n_critic=2
-    ),
-    "R3GAN": lambda: gan(
-        mlps(),
-        loss=losses.relativistic_logistic,
-        penalty=reg.total(reg.r1(1.0), reg.r2(1.0)),
-        augment=augment.diff_augment(augment.translation),
-    ),
-    "spectral norm": lambda: gan(spectrally(), num_classes=3),
-    "extragradient": lambda: gan(
-        mlps(), play=lambda d, g: extragradient(together(d, g))
-    ),
-    "relativistic average": lambda: gan(
-        mlps(), loss=losses.relativistic_average_logistic
-    ),
-    "penalties, ADA": lambda: gan(mlps(), penalty=PENALTY, augment=RISING),
-    "AC-GAN": lambda: recipes.acgan(
-        *dcgans(3, outputs=3), latent_dim=4, num_classes=3, **SGD
-    ),
-    "InfoGAN": lambda: recipes.infogan(
-        *dcgans(outputs=5), noise=4, categories=3, continuous=2, **SGD
-    ),
-    "unrolled": lambda: recipes.unrolled(*mlps(), latent_dim=4, steps=2, **SGD),
-    "consensus": lambda: recipes.consensus(*mlps(), latent_dim=4, weight=1.0, **SGD),
-    "pix2pix": lambda: recipes.pix2pix(
-        unet("batch"), patchgan(), tasks.paired(), weight=1.0, **SGD
-    ),
-    "inpainting, no norm": lambda: recipes.pix2pix(
-        unet("none"),
-        patchgan(norm="none"),
-        tasks.inpainting(tasks.free_form()),
-        weight=1.0,
-        **SGD,
-    ),
-    "CycleGAN": cycle,
-    "SPADE": painter,
-    "SRGAN": enlarger,
-}
-MIXES = {  # examples meet in these, so a part is not the whole
-    *("conditional, BatchNorm", "relativistic average"),
-    *("penalties, ADA", "AC-GAN", "InfoGAN", "pix2pix", "SRGAN"),
-}
-ALONE = ("unrolled", "consensus")
-WHOLE = [n for n in RECIPES if n not in MIXES and n not in ALONE]
-
-
-@functools.cache
-def model(name):
-    return RECIPES[name]()
 
 
 def after(step, state, steps=5):
@@ -239,6 +96,21 @@ def test_accumulation_divides_what_devices_hold():
     text = compiled.lower(start, ROWS, KEY).compile().as_text()
     assert "all-reduce" in text
     assert "all-gather" not in text and "all-to-all" not in text
+
+
+@pytest.mark.parametrize("parts", (1, 2))
+def test_what_is_made_of_noise_alone_is_divided_too(parts):
+    """By itself XLA has each device make all of it: G's step under `cond`, and G's
+    gradient in parts."""
+    name = "n_critic, WGAN-GP" if parts == 1 else "gan"
+    devices = parallel.mesh(jax.devices()[:4])
+    whole, share = parallel.replicated(devices), parallel.divided(devices)
+    step = parallel.over(parallel.accumulated(model(name).step, parts), devices)
+    compiled = jax.jit(step, in_shardings=(whole, share, whole))
+    start = jax.eval_shape(model(name).init, KEY, ROWS)
+    text = compiled.lower(start, ROWS, KEY).compile().as_text()
+    rows = {int(n) for n in re.findall(r"f32\[(\d+),8\]\S* dot\(", text)}
+    assert BATCH // parts // 4 in rows and BATCH // parts not in rows
 
 
 def in_four_parts(name):

@@ -1,4 +1,4 @@
-"""What `benchmark.py` and `benchmark_data.py` are made of.
+"""What `benchmark.py`, `benchmark_data.py` and `benchmark_tpu.py` are made of.
 
 - `cases`: the GANs that are timed, and the data that they train on.
 - `jaxgan_side`, `torch_side`: each case on either side, and how its steps are run.
@@ -15,4 +15,9 @@ Of `benchmark_data.py`:
 - `feed_turn`: what both sides feed alike, and what they say of a turn.
 - `jaxgan_feed`, `torch_feed`: how either side feeds a folder.
 - `feed_race`, `feed_report`: the processes and their turns, and the figures.
+
+Of `benchmark_tpu.py`:
+
+- `tpu`: how a step is compiled for TPUs without one, and what is read from it.
+- `tpu_networks`: the GANs, of published sizes.
 """
