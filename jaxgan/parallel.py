@@ -113,8 +113,10 @@ def check_batch_size(batch_size: int, num_devices: int) -> None:
 def over(step, mesh: Mesh):
     """The step, told that `jit` divides its batch over a mesh's devices."""
 
+    sharding = divided(mesh) if mesh.size > 1 else None
+
     def program(state, batch, key):
-        with axis.divided(mesh.size, divided(mesh)):
+        with axis.divided(mesh.size, sharding):
             return step(state, batch, key)
 
     return program
