@@ -14,6 +14,8 @@ With one process all of this is what it is without. Where processes are to agree
 calls the same function in the same order.
 """
 
+import functools
+
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
@@ -24,7 +26,7 @@ from jaxgan.types import UsageError
 
 __all__ = [
     *("alone", "broadcast", "everywhere", "from_each", "gathered", "here", "least"),
-    *("local", "primary", "rows_here", "shared_rows"),
+    *("local", "meet", "primary", "rows_here", "shared_rows"),
 ]
 
 
@@ -48,7 +50,8 @@ def everywhere(tree, mesh: Mesh):
     """Arrays that are the same in every process, as copies on each device of a mesh.
 
     Args:
-        tree: arrays of this process; that the others have the same is not looked at.
+        tree: arrays of this process, whole; that the others have the same is not
+            looked at.
         mesh: over the devices of all processes.
     """
     whole = parallel.replicated(mesh)
@@ -72,11 +75,26 @@ def here(tree):
 
     def own(x):
         parts = [shard.data for shard in x.addressable_shards]
-        devices = parallel.mesh([part.device for part in parts])
-        sharding = parallel.replicated(devices)
+        sharding = _whole(tuple(part.device for part in parts))
         return jax.make_array_from_single_device_arrays(x.shape, sharding, parts)
 
     return jax.tree.map(own, tree)
+
+
+@functools.cache
+def _whole(devices):
+    return parallel.replicated(parallel.mesh(devices))
+
+
+def meet(mesh: Mesh) -> None:
+    """All processes tell one another of all devices of a mesh.
+
+    What they need for that is made here, where none is late: of CPUs, half a minute is
+    all that one waits for another, such as for one that compiles longer.
+    """
+    if not alone():
+        least = jax.jit(lambda n: n.min(), out_shardings=parallel.replicated(mesh))
+        jax.block_until_ready(least(shared_number(0, mesh)))
 
 
 def from_each(batch, mesh: Mesh):
@@ -153,8 +171,9 @@ def broadcast(data: bytes | None) -> bytes:
     if alone():
         return data or b""
     data = data if data is not None and primary() else b""
-    size = int(multihost_utils.broadcast_one_to_all(np.int32(len(data))))
-    padded = np.zeros(size, np.uint8)
+    size = np.array(divmod(len(data), 2**30), np.int32)  # a state may have 2 GiB
+    high, low = multihost_utils.broadcast_one_to_all(size).tolist()
+    padded = np.zeros(high * 2**30 + low, np.uint8)
     padded[: len(data)] = np.frombuffer(data, np.uint8)
     return np.asarray(multihost_utils.broadcast_one_to_all(padded)).tobytes()
 

@@ -16,7 +16,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from jaxgan import distributed, parallel
+from jaxgan import distributed, parallel, run
 from jaxgan.run import hosts
 from jaxgan.types import UsageError
 
@@ -160,6 +160,42 @@ def test_none_outlives_one_that_is_killed(victim, tmp_path):
 
 
 @pytest.mark.slow
+def test_weights_that_are_not_finite_at_first_stop_all(tmp_path):
+    before = (
+        "import jax; from jaxgan.run import program; one = program.start",
+        "nan = lambda x: x * float('nan')",
+        "def start(*args):",
+        "    this = one(*args)",
+        "    def init():",
+        "        state = this.init()",
+        "        return state._replace(params=jax.tree.map(nan, state.params))",
+        "    return this._replace(init=init)",
+        "program.start = start",
+    )
+    said = ended(
+        processes := together(2, MLP, tmp_path / "w", before="\n".join(before))
+    )
+    assert [one.returncode for one in processes] == [1, 1], said
+    assert all("diverged by step 0: weights are not finite" in one for one in said)
+
+
+@pytest.mark.slow
+def test_an_error_of_one_ends_the_others(tmp_path):
+    before = (
+        "from jaxgan.run import hooks",
+        "def save(*args): raise RuntimeError('no such disk')",
+        "hooks.save_png = save",
+    )
+    said = ended(
+        processes := together(2, MLP, tmp_path / "w", before="\n".join(before))
+    )
+    assert all(one.returncode for one in processes), said
+    last = [one.strip().splitlines()[-1] for one in said]
+    assert last[0].startswith("Process 0 of 2 stopped, and stops the others (RuntimeE")
+    assert last[1].startswith("Process 1 of 2 ") and "another" in last[1]
+
+
+@pytest.mark.slow
 def test_one_that_is_asked_to_stop_stops_all_at_one_step(tmp_path):
     long = *MLP, "--steps=1000000", "--sample-every=1000000"
     processes = together(2, long, tmp_path / "w")
@@ -296,7 +332,15 @@ def test_no_cluster_is_found_here():
     (process,) = processes = [begin(argv)]
     (said,) = ended(processes)
     assert process.returncode == 2
-    assert said.startswith("--coordinator-address auto: this process could not join")
+    last = said.strip().splitlines()[-1]
+    assert last.startswith("--coordinator-address auto: this process could not join")
+
+
+def test_how_processes_start_is_for_the_command_line(tmp_path):
+    cfg = run.config.Config(num_processes=2, workdir=str(tmp_path / "w"))
+    with pytest.raises(UsageError, match="num_processes 2 is for the command line"):
+        run.train(cfg, None)
+    assert not (tmp_path / "w").exists()
 
 
 def test_of_one_process_all_stays_as_it_is():
@@ -308,6 +352,6 @@ def test_of_one_process_all_stays_as_it_is():
     assert distributed.rows_here(mesh, 16).tolist() == list(range(16))
     assert distributed.shared_number(3, mesh) == 3
     assert distributed.gathered(b"x") == [b"x"] and distributed.least(3) == 3
-    for run in (hosts.every, hosts.first):
+    for way in (hosts.every, hosts.first):
         with pytest.raises(UsageError, match="accumulate 2 parts do not divide"):
-            run(lambda: parallel.check_parts(1, 2))
+            way(lambda: parallel.check_parts(1, 2))

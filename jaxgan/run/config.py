@@ -64,9 +64,9 @@ class Config:
     """Train with other processes, each started by the same command: HOST:PORT of
     process 0; auto finds it, and the next two, on TPU pods, SLURM and Open MPI."""
     num_processes: Annotated[int | None, FREE, Range(1)] = None
-    """How many processes there are."""
+    """How many processes there are, if that is HOST:PORT."""
     process_id: Annotated[int | None, FREE, Range(0)] = None
-    """Which of them this is, from 0."""
+    """Which of them this is, from 0, likewise."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """What networks compute in; weights and losses are float32 either way."""
     log_every: Annotated[Count, FREE] = 50

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import traceback
@@ -32,6 +33,7 @@ SAY = "import sys; sys.stdin.read() or print(sys.argv[1], file=sys.stderr)"
 well."""
 
 _watch: subprocess.Popen | None = None
+_name = "This process"
 
 
 def start(address: str | None, num_processes: int | None, process_id: int | None):
@@ -58,13 +60,17 @@ def start(address: str | None, num_processes: int | None, process_id: int | None
     else:
         _check(address, num_processes, process_id)
         where = {"coordinator_address": address, **both}
+    _say_if_killed(f"Process {process_id} of {num_processes}" if where else None)
+    print(f"Waiting for the other processes ({address}) ...", file=sys.stderr)
     try:
         jax.distributed.initialize(**where, heartbeat_timeout_seconds=HEARTBEAT)
     except (ValueError, RuntimeError) as error:
+        _well()
         why = str(error).splitlines()[0]
         reason = f": this process could not join the others: {why}"
         raise UsageError("coordinator_address", address, reason) from None
-    _say_if_killed()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # JAX's own would only take note
+    atexit.register(_left)
 
 
 def _check(address, num_processes, process_id):
@@ -81,12 +87,13 @@ def _check(address, num_processes, process_id):
         raise UsageError("process_id", process_id, reason)
 
 
-def _say_if_killed():
+def _say_if_killed(name):
     """JAX ends a process of which another has died by a signal, with a stack trace of
     its own; then, the last line says why."""
-    global _watch
+    global _watch, _name
+    _name = name or _name
     text = (
-        f"{_name()} was ended from outside, most likely since another process of the "
+        f"{_name} was ended from outside, most likely since another process of the "
         "run died or could not be reached; the last lines of the others say more. The "
         "same commands continue the run from its newest checkpoint."
     )
@@ -95,9 +102,8 @@ def _say_if_killed():
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        start_new_session=True,
+        start_new_session=True,  # a Ctrl-C is not for it
     )
-    atexit.register(_left)
 
 
 def _left():
@@ -113,25 +119,21 @@ def _well():
         _watch = None
 
 
-def _name():
-    return f"Process {jax.process_index()} of {jax.process_count()}"
-
-
 @contextlib.contextmanager
 def ending():
-    """Around a program: where a process fails alone it ends at once, and with it the
-    others; an orderly end would wait for them, and they for it."""
+    """Around a program of several processes: where one fails alone it ends at once, and
+    with it the others; an orderly end would wait for them, and they for it."""
     try:
         yield
     except BaseException as error:
-        if _watch is None or _of_all(error):
+        if not jax.distributed.is_initialized() or _of_all(error):
             raise
         code = error.code if isinstance(error, SystemExit) else 1
         if not isinstance(error, SystemExit):
             traceback.print_exc()
             why = (str(error).splitlines() or [""])[0]
             text = (
-                f"{_name()} stopped, and stops the others ({type(error).__name__}: "
+                f"{_name} stopped, and stops the others ({type(error).__name__}: "
                 f"{why}). If another one ended before, its last lines say why."
             )
             print(text, file=sys.stderr)

@@ -87,7 +87,8 @@ def loop(
         step, pace, seconds = step + n, spent / n, seconds + spent
         own = distributed.here(state)
         for hook in hooks:
-            now = Now(step, own, distributed.here(metrics), seconds)
-            if hook.due(step, steps) and hook.run(now):
+            if not hook.due(step, steps):
+                continue
+            if hook.run(Now(step, own, distributed.here(metrics), seconds)):
                 metrics, seconds = zeros(), 0.0
     return state

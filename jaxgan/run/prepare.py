@@ -1,8 +1,12 @@
 """A run before it begins: what is in its workdir, and all that must fit."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
+
+import jax
+import numpy as np
 
 from jaxgan import distributed, parallel
 from jaxgan.data import Dataset, centred, feed
@@ -23,14 +27,14 @@ from jaxgan.run import (
 )
 from jaxgan.types import TrainState, UsageError
 
-__all__ = ["Prepared", "There", "devices", "donor", "prepared", "there"]
+__all__ = ["Prepared", "There", "devices", "donor", "known", "prepared", "there"]
 
 
 class There(NamedTuple):
     """What the workdir holds, as process 0 sees it."""
 
-    cfg: config.Config
-    """The options, with what a run in it did that is older than some of them."""
+    values: dict
+    """Of options that a run in it is older than, what it did."""
     older: list[str]
     """Those options."""
     held_out: int | None
@@ -71,12 +75,32 @@ def devices(cfg) -> tuple[config.Config, parallel.Mesh]:
     """The options, checked, the same in every process, and all devices."""
     cfg = settings.expanded(cfg)
     config.check(cfg)
+    for name in settings.PROCESS:
+        if (value := getattr(cfg, name)) is not None:
+            reason = "is for the command line; call jax.distributed.initialize first."
+            raise UsageError(name, value, reason)
     mesh = parallel.mesh(parallel.devices("tpu" if cfg.tpu else cfg.platform))
     own = settings.ITS_OWN | {"inception_weights"}
     values = {n: x for n, x in settings.to_dict(cfg).items() if n not in own}
-    begins = {"init_from": cfg.init_from is not None}
+    begins = {"init_from": "named" if cfg.init_from else "not named"}
     hosts.same(provenance.versions() | values | begins)
+    distributed.meet(mesh)
     return cfg, mesh
+
+
+def known(dataset: Dataset) -> dict:
+    """What processes that train on the same data have in common."""
+    if distributed.alone():
+        return {}
+    first = [group.fetch(np.arange(min(4, group.size))) for group in dataset.groups]
+    pixels = [np.asarray(x).tobytes() for x in jax.tree.leaves(first)]
+    return {
+        "data": dataset.name,
+        "images": dataset.size,
+        "shape": dataset.shape,
+        "classes": dataset.class_names,
+        "first images": hashlib.sha256(b"".join(pixels)).hexdigest()[:8],
+    }
 
 
 def there(path: Path, cfg: config.Config, experiment: str) -> There:
@@ -85,22 +109,30 @@ def there(path: Path, cfg: config.Config, experiment: str) -> There:
     Raises:
         UsageError: it is damaged, or of another experiment.
     """
-    adopted = workdir.adopted(path, cfg)
+    old, older = workdir.adopted(path, cfg)
+    values = {name: settings.of(old, name) for name in older}
     began = (path / "config.json").exists()
     held_out = workdir.read(path, type(cfg), experiment).held_out if began else None
     step = max(checkpoint.steps(path / checkpoint.NEWEST), default=0)
-    return There(*adopted, held_out, step, workdir.last_made_by(path))
+    return There(values, older, held_out, step, workdir.last_made_by(path))
 
 
 def prepared(
-    there: There, path: Path, mesh, build: Callable, data, measures, sources
+    cfg: config.Config,
+    there: There,
+    path: Path,
+    mesh,
+    build: Callable,
+    data,
+    measures,
+    sources,
 ) -> Prepared:
     """All that a run needs, before anything is compiled or changed.
 
     Raises:
         UsageError: an option cannot be met.
     """
-    cfg, here = there.cfg, distributed.local(mesh)
+    here = distributed.local(mesh)
     who = members.members(cfg)
     parallel.check_batch_size(cfg.batch_size, mesh.size)
     if data is None:

@@ -36,6 +36,7 @@ from jaxgan.run import (
     workdir,
 )
 from jaxgan.run.loop import Now, loop
+from jaxgan.types import printable
 
 __all__ = ["Interrupted", "train"]
 
@@ -56,7 +57,8 @@ def train(
     """Trains, or continues, a GAN.
 
     After `jax.distributed.initialize` each process calls this alike: process 0 reads
-    and writes the workdir, every one loads the data and feeds its own part of a batch.
+    and writes the workdir, every one is given or loads all of the data, and feeds its
+    own part of each batch. `with hosts.ending():` around it, an error of one ends all.
 
     Args:
         cfg: the options.
@@ -80,14 +82,14 @@ def train(
     cfg, mesh = prepare.devices(cfg)
     path = Path(cfg.workdir or workdir.default(experiment))
     there = hosts.first(lambda: prepare.there(path, cfg, experiment))
-    args = there, path, mesh, build, data, measures, sources
+    cfg = settings.changed(cfg, **there.values)
+    args = cfg, there, path, mesh, build, data, measures, sources
     run = hosts.every(lambda: prepare.prepared(*args))
     donor = prepare.donor(run)
     seen = run.dataset
     known = seen.shape, seen.class_names, seen.levels, run.held_out
     this = workdir.Run(experiment, run.cfg, *known)
-    shown = {"images": run.whole.size, "shape": seen.shape, "classes": seen.class_names}
-    hosts.same({"data": run.whole.name, **shown})
+    hosts.same(prepare.known(run.whole))
     made_by = provenance.made_by(mesh.devices.flat)
     elsewhere = provenance.moved(there.made_by, made_by)
     if elsewhere and 0 < there.step < cfg.steps:
@@ -128,10 +130,10 @@ def _train(run: prepare.Prepared, donor, source, stack):
     steps, zeros = program.program(*args)
     state, metrics = steps(state, zeros(), source.at(begin)[0], 0)
     written = _written(run, sinks, saved, check, log)
-    if begin == 0 and writes:
+    if begin == 0:
         written[0].run(Now(0, distributed.here(state), metrics, 0.0))
-        for judge in run.judges:  # what is there is of a run whose checkpoints are gone
-            checkpoint.forget_best(judge.folder)
+        for judge in run.judges if writes else ():
+            checkpoint.forget_best(judge.folder)  # of a run whose checkpoints are gone
     log(f"Compiled in {time.perf_counter() - began:.1f} s. Training from step {begin}.")
     shown = progress.bar(cfg.steps, unit="step", initial=begin)
     stack.callback(shown.close)
@@ -178,7 +180,8 @@ def _said_how_it_ended(state, steps, path, log):
 
 def _told(text):
     """Of a process that writes no log."""
-    print(f"[process {jax.process_index()}] {text}", file=sys.stderr)
+    text = f"[process {jax.process_index()}] {printable(text)}"
+    print(text, file=sys.stderr)
 
 
 def _among():
