@@ -28,9 +28,14 @@ __all__ = ["agree", "ending", "every", "first", "same", "shared", "start"]
 HEARTBEAT = 60
 """Seconds without a sign of life after which a process is taken to be dead."""
 
-SAY = "import sys; sys.stdin.read() or print(sys.argv[1], file=sys.stderr)"
-"""Of a child that outlives its parent: it says so, unless it was told that all is
-well."""
+SAY = """
+import sys
+told = sys.stdin.read()
+if told != "well":
+    print(told or sys.argv[1], file=sys.stderr)
+"""
+"""Of a child that outlives its parent, and has the last word: what it was told, or that
+its parent was killed; nothing where all is well."""
 
 _watch: subprocess.Popen | None = None
 _name = "This process"
@@ -112,6 +117,16 @@ def _left():
     _well()
 
 
+def _last(text):
+    """Says it after all that JAX's own threads may say."""
+    if not _watch:
+        print(text, file=sys.stderr)
+        return
+    assert _watch.stdin
+    _watch.stdin.write(text.encode(errors="backslashreplace"))
+    _watch.stdin.flush()
+
+
 def _well():
     global _watch
     if _watch:
@@ -136,10 +151,11 @@ def ending():
                 f"{_name} stopped, and stops the others ({type(error).__name__}: "
                 f"{why}). If another one ended before, its last lines say why."
             )
-            print(text, file=sys.stderr)
+            _last(text)
+        else:
+            _well()
         sys.stdout.flush()
         sys.stderr.flush()
-        _well()
         os._exit(code if isinstance(code, int) else 1)
 
 
