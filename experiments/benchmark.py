@@ -1,74 +1,98 @@
-"""How fast jaxgan trains beside PyTorch, on this machine's CPU.
+"""How fast jaxgan trains beside PyTorch, on this machine.
 
     python experiments/benchmark.py
     python experiments/benchmark.py --models mlp ring --json -
     python experiments/benchmark.py --models plain r1 wgan_gp
+    python experiments/benchmark.py --platform gpu --dtype bfloat16
+    python experiments/benchmark.py --show runs/benchmark/2026-11-27-cpu-float32.json
 
 Both sides do the same job: the same layers from the same weights, batch, Adam and
 sequential update of D and G with shared fakes (`benchmarks/torch_twin.py`; that it is
-the same is tested); every step gathers a batch from uint8 images in memory and draws
-its noise. Each side runs as its users run it: PyTorch eager, jaxgan many steps in a
-dispatch, with its averaged generator and its metrics on top. They take turns
-(`benchmarks/race.py`), and the median of the rounds' ratios counts.
+the same is tested); every step gathers a batch from integers on the device and draws
+its noise. jaxgan runs as its users run it, many steps in a dispatch, with its averaged
+generator and its metrics on top; PyTorch in three modes (`benchmarks/torch_side.py`),
+the fastest of which counts. They take turns (`benchmarks/race.py`), and the median of
+the rounds' ratios counts.
 
-GFLOP/s are those of the step's matrix products and convolutions, 3·F_G + 8·F_D an
-image (F: one forward pass), against a 2048³ matrix product measured in the same run.
-They are counted as if each convolution were computed directly, on both sides; jaxgan
-does some with fewer multiplications, and its GFLOP/s are higher for it.
+The share of the peak is that of the step's matrix products and convolutions, counted
+as if each convolution were computed directly (`benchmarks/flops.py`); the peak is the
+best product of two matrices in the same run, 2048³ on a CPU and 8192³ on a GPU.
 """
 
 import dataclasses
+import datetime
+import json
 import sys
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
-from benchmarks import race, report, shell
+import tyro
+from benchmarks import race, report, shell, sweep
 from benchmarks.cases import CASES, PENALIZED
+from benchmarks.race import Setting
+
+Modes = Literal["eager", "channels_last", "compiled"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     """Time jaxgan against the same GANs in PyTorch, in alternation."""
 
-    models: tuple[Literal[*CASES], ...] = tuple(n for n in CASES if n not in PENALIZED)
-    """DCGAN of two stages and width 64; what dcgan_mnist.py trains, of three stages and
-    width 32; MLP GAN on MNIST; MLP GAN on a ring of 2-D Gaussians; pix2pix and CycleGAN
-    of the papers' widths, at 64x64, an image a step as there. "plain", "r1" and
-    "wgan_gp" are the second of these with a D without BatchNorm, and each penalty:
-    together they give its price, interleaved like the two sides."""
+    models: tuple[Literal[*CASES], ...] | None = None
+    """Which, see `benchmarks/cases.py`; by default, all for the platform. "plain", "r1"
+    and "wgan_gp" differ in D's penalty: together they give its price."""
+    modes: tuple[Modes, ...] = Setting().modes
+    """PyTorch's: as most write it, with images in the layout that its convolutions like
+    and Adam in one kernel, and so through torch.compile."""
+    platform: Literal["cpu", "gpu"] = "cpu"
+    """Of both sides."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What layers compute in; PyTorch's by autocast."""
     rounds: int = 9
-    """How many turns each side takes."""
+    """How many turns each takes."""
     steps: int | None = None
     """Steps of a turn; default, enough for about half a second."""
+    sweep: int = 0
+    """Also time so many seeds of the ring's GAN, as one program and one by one."""
     json: str | None = None
-    """Also write all numbers to this file; "-" for standard output."""
+    """Where to write all numbers; "-" for standard output; by default a file of the
+    date and the platform in runs/benchmark."""
+    show: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
+    """Print the tables of such a file, in Markdown; run nothing."""
 
 
 def benchmark(options: Options) -> dict:
     """Runs the races.
 
     Returns:
-        Plain values: versions, cores, the peak, `report.summary` by model's name, and
-        `report.prices`.
+        Plain values: date, device, versions, `report.summary` by model's name,
+        `report.prices`, and what `sweep.race` found.
 
     Raises:
         UsageError: see `shell.check`.
     """
-    shell.check(options, {"rounds": 1, "steps": 1})
+    if options.show:
+        return json.loads(Path(options.show).read_text())
+    shell.check(options, {"rounds": 1, "steps": 1, "sweep": 0})
     shell.warn_if_busy("times are too long, PyTorch's more than ours")
-    peaks, raced = [], {}
-    with race.launched(race.jaxgan) as jaxgan, race.launched(race.torch) as torch:
-        sides = {"jaxgan": jaxgan, "torch": torch}
-        for names in groups(options.models):
-            print(", ".join(CASES[n].title for n in names), "...", file=sys.stderr)
-            peaks += [ask("matmul") for ask in sides.values()]
-            raced |= race.race(names, sides, options.rounds, options.steps)
-        peaks += [ask("matmul") for ask in sides.values()]
-    peak = max(peaks)
-    return shell.made_on() | {
-        "peak_gflops": peak,
-        "models": {n: report.summary(CASES[n], *r, peak) for n, r in raced.items()},
+    here = [n for n, case in CASES.items() if options.platform in case.platforms]
+    setting = Setting(
+        options.platform, options.dtype, options.modes, options.rounds, options.steps
+    )
+    raced: dict[str, race.Raced] = {}
+    for group in groups(options.models or tuple(here)):
+        print(", ".join(CASES[n].title for n in group), "...", file=sys.stderr)
+        raced |= race.race(group, setting)
+    found = shell.made_on(options.platform) | {
+        "dtype": options.dtype,
+        "modes": options.modes,
+        "models": {name: report.summary(name, of) for name, of in raced.items()},
         "prices": report.prices(raced),
     }
+    if options.sweep:
+        print(f"{options.sweep} seeds of {CASES['ring'].title} ...", file=sys.stderr)
+        found["sweep"] = sweep.race(options.sweep, setting)
+    return found
 
 
 def groups(names: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -78,5 +102,13 @@ def groups(names: tuple[str, ...]) -> list[tuple[str, ...]]:
     return [*alone, penalized] if penalized else alone
 
 
+def kept(options: Options) -> Options:
+    """With a file for the numbers."""
+    if options.json is not None or options.show is not None:
+        return options
+    name = f"{datetime.date.today()}-{options.platform}-{options.dtype}.json"
+    return dataclasses.replace(options, json=f"runs/benchmark/{name}")
+
+
 if __name__ == "__main__":
-    shell.main(Options, benchmark, report.table)
+    shell.main(Options, benchmark, report.table, kept)

@@ -1,6 +1,7 @@
 """`benchmark.py`: what is timed, the turns, the figures, and one short race."""
 # ruff: noqa: E402
 
+import itertools
 import json
 import os
 import runpy
@@ -11,25 +12,31 @@ import jax
 import numpy as np
 import pytest
 
+from jaxgan.ops.conv import conv
 from jaxgan.types import UsageError
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 sys.path.append(str(EXPERIMENTS))
 
 import benchmark
-from benchmarks import cases, jaxgan_side, race, report
+from benchmarks import cases, flops, jaxgan_side, race, report
+from benchmarks.race import Raced, Setting
 
-SECONDS = {"jaxgan": 0.002, "torch": 0.005}
+SECONDS = {"jaxgan": 0.002, "eager": 0.005}
 
 
-def asked(side, log):
+def asked(name, side, log):
     """A side that takes the same time for every step, and says what it was asked."""
 
     def ask(verb, *args):
-        log.append((side, verb, *args))
+        log.append((name, side, verb, *args))
+        if verb == "matmul":
+            return 100.0
         if verb == "start":
-            return f"weights of {args[0]}"
-        return SECONDS[side] * args[1], 0.5, 0.25
+            first = {"cold": 2.0, "warm": 1.0}
+            known = {"weights": f"weights of {name}", "flops": 10**7}
+            return known | {"first": first, "memory": 2**20}
+        return SECONDS[side] * args[0], 0.5, 0.25
 
     return ask
 
@@ -41,86 +48,157 @@ def small(monkeypatch):
         monkeypatch.setitem(cases.CASES, name, case._replace(data=lambda: np.zeros(3)))
 
 
-def test_sides_take_turns_from_the_same_weights(small):
+def raced(names, **setting):
     log: list = []
-    sides = {side: asked(side, log) for side in SECONDS}
-    found = race.race(("plain", "r1"), sides, rounds=2, steps=16)
-    started = [entry for entry in log if entry[1] == "start"]
-    assert [entry[0] for entry in started] == ["jaxgan", "torch"] * 2
-    assert [entry[4] for entry in started if entry[0] == "jaxgan"] == [None, None]
-    assert [entry[4] for entry in started if entry[0] == "torch"] == [
+    asks = {name: {side: asked(name, side, log) for side in SECONDS} for name in names}
+    return race.raced(asks, Setting(**setting)), log
+
+
+def test_sides_take_turns_from_the_same_weights(small):
+    found, log = raced(("plain", "r1"), rounds=2, steps=16)
+    started = [entry for entry in log if entry[2] == "start"]
+    assert [entry[1] for entry in started] == ["jaxgan", "eager"] * 2
+    assert [entry[4] for entry in started if entry[1] == "jaxgan"] == [None, None]
+    assert [entry[4] for entry in started if entry[1] == "eager"] == [
         "weights of plain",
         "weights of r1",
     ]
-    timed = [(e[2], e[0]) for e in log if e[1] == "run" and e[3] == 16]
-    first = [(name, side) for name in ("plain", "r1") for side in SECONDS]
+    timed = [(e[0], e[1], e[4]) for e in log if e[2] == "run" and e[3] == 16]
+    ways = [("jaxgan", options) for options in race.ENTRANTS.values()] + [("eager", {})]
+    first = [(name, *way) for name in ("plain", "r1") for way in ways]
     assert timed == first + first[::-1]
-    ms, losses = found["r1"]
-    assert ms == {"jaxgan": pytest.approx([2, 2]), "torch": pytest.approx([5, 5])}
-    assert losses == {"jaxgan": [0.5, 0.25], "torch": [0.5, 0.25]}
+    known = found["r1"]
+    assert known.ms["jaxgan"] == pytest.approx([2, 2])
+    assert known.ms["eager"] == pytest.approx([5, 5])
+    assert known.losses["eager"] == [0.5, 0.25]
+    assert known.first["eager"] == {"cold": 2.0, "warm": 1.0}
+    assert known.memory == dict.fromkeys(SECONDS, 2**20) and known.flops == 10**7
 
 
 def test_a_turn_takes_half_a_second_of_the_slowest(small):
-    log: list = []
-    race.race(("ring",), {side: asked(side, log) for side in SECONDS}, rounds=1)
-    assert max(entry[3] for entry in log if entry[1] == "run") == 100
+    _, log = raced(("ring",), rounds=1)
+    assert max(entry[3] for entry in log if entry[2] == "run") == 100
 
 
-def test_figures_are_medians_over_rounds():
-    case = cases.CASES["ring"]
-    ms = {"jaxgan": [1.0, 2.0, 4.0], "torch": [3.0, 2.0, 16.0]}
-    row = report.summary(case, ms, {"jaxgan": [1, 2], "torch": [3, 4]}, peak=100.0)
+def test_points_are_not_streamed(small):
+    found, _ = raced(("ring", "mlp"), rounds=1, steps=1)
+    assert "streamed" in found["mlp"].ms and "streamed" not in found["ring"].ms
+
+
+def found_of(ms, operations=10**7):
+    losses = {key: [1.0, 2.0] for key in ms}
+    first = {key: {"cold": 9.0, "warm": 3.0} for key in ms}
+    peaks = {"jaxgan": 90.0, "eager": 100.0}
+    return Raced(ms, losses, first, dict.fromkeys(ms, 2**30), operations, peaks)
+
+
+def test_figures_are_medians_over_rounds_of_the_fastest_mode():
+    ms = {
+        "jaxgan": [1.0, 2.0, 4.0],
+        "dispatch of 1": [3.0, 3.0, 3.0],
+        "eager": [3.0, 2.0, 16.0],
+        "compiled": [9.0, 9.0, 9.0],
+    }
+    row = report.summary("ring", found_of(ms))
+    assert row["best"] == "eager"
     assert row["ratio_of_rounds"] == [3, 1, 4] and row["ratio"] == 3
-    assert row["jaxgan"]["ms"] == 2 and row["torch"]["ms"] == 3
-    assert row["jaxgan"]["gflops"] == pytest.approx(case.flops / 2e-3 / 1e9)
-    assert row["jaxgan"]["share_of_peak"] == pytest.approx(case.flops / 2e-3 / 1e11)
+    assert row["ratios"] == {"eager": 3, "compiled": 4.5}
+    assert row["ms"]["jaxgan"] == 2 and row["ms"]["compiled"] == 9
+    assert row["share_of_peak"]["jaxgan"] == pytest.approx(1e7 / 2e-3 / 1e11)
+    swept = {"members": 4, "title": "MLPs", "ratio": 2.5}
     text = report.table(
         {
             "versions": {"jax": "1"},
-            "cores": 2,
-            "peak_gflops": 100.0,
+            "date": "2026-01-01",
+            "device": "a CPU",
+            "dtype": "float32",
+            "modes": ("eager", "compiled"),
             "models": {"ring": row},
-            "prices": {"r1": {"jaxgan": 1.5}},
+            "prices": {"r1": {"jaxgan": 1.5, "eager": 2, "compiled": 3}},
+            "sweep": swept | {"compiled": {"together": 5.0, "alone": 2.0}},
         }
     )
-    assert "3.00x (1.00-4.00), bar 2.0x" in text
-    assert "A step with r1 takes as long as without: jaxgan 1.50x" in text
+    assert "| 2 | 3 | 9 | 3.00× (1.00–4.00) | 5% |" in text
+    assert "| MLP GAN, 2-D ring | 1.50 | – | – |" in text
+    assert "9.0 / 3.0 s; 1024 MiB" in text
+    assert "without, times: jaxgan 1.50, eager 2.00, compiled 3.00." in text
+    assert "4 seeds of MLPs as one program: 2.50× as fast" in text
 
 
 def test_a_penalty_s_price_is_against_the_same_round():
     raced = {
-        "plain": ({"jaxgan": [1.0, 2.0, 10.0]}, {}),
-        "r1": ({"jaxgan": [2.0, 3.0, 12.0]}, {}),
+        "plain": found_of({"jaxgan": [1.0, 2.0, 10.0]}),
+        "r1": found_of({"jaxgan": [2.0, 3.0, 12.0]}),
     }
     assert report.prices(raced) == {"r1": {"jaxgan": 1.5}}
     assert report.prices({"r1": raced["r1"]}) == {}
+
+
+def shapes_of(name):
+    """A case's GAN, and its step's arguments as shapes."""
+    case = cases.CASES[name]
+    gan = case.build(jaxgan_side.Side("float32"))
+    size = {"ring": (2,), "dcgan64": (64, 64, 3)}.get(name, (28, 28, 1))
+    if name in ("pix2pix", "cyclegan"):
+        size = (64, 64, 3)
+    image = jax.ShapeDtypeStruct((case.batch, *size), "float32")
+    fields = ("input", "image") if name in ("pix2pix", "cyclegan") else ("image",)
+    batch, key = dict.fromkeys(fields, image), jax.random.key(0)
+    return gan, (jax.eval_shape(gan.init, key, batch), batch, key)
+
+
+def dense(*widths):
+    return sum(2 * a * b for a, b in itertools.pairwise(widths))
+
+
+def convolution(positions, c_in, c_out):
+    """4x4; of a transposed one, positions of its input."""
+    return 2 * positions * 4 * 4 * c_in * c_out
+
+
+def test_flops_of_a_step_are_counted():
+    """3·F_G + 8·F_D an image, F of one forward pass; D's first layer needs no gradient
+    in its input where D learns, nor G's, ever."""
+    z, n = dense(100, 16 * 128), 64
+    g = convolution(16, 128, 64) + convolution(49, 64, 32) + convolution(196, 32, 1)
+    last = dense(16 * 128, 1)
+    inner = convolution(49, 32, 64) + convolution(16, 64, 128) + last
+    first = convolution(196, 1, 32)
+    gan, args = shapes_of("digits")
+    want = n * (2 * z + 3 * g + 8 * inner + (8 - 2) * first)
+    assert flops.counted(gan.step, *args) == pytest.approx(want, rel=0.002)
 
 
 def test_flops_are_those_that_xla_counts():
     """Of MLPs, which have little besides products."""
     G, D = jaxgan_side.models.mlp.Generator(), jaxgan_side.models.mlp.Discriminator()
     z, x = np.zeros((64, 100), np.float32), np.zeros((64, 28, 28, 1), np.float32)
-    counted = []
     for net, given in ((G, z), (D, x)):
         params = net.init(jax.random.key(0), given)
-        lowered = jax.jit(net.apply).lower(params, given)
-        counted.append(lowered.cost_analysis()["flops"] / 64)
-    flops = cases.step_flops(64, *counted)
-    assert cases.CASES["mlp"].flops == pytest.approx(flops, rel=0.01)
+        xla = jax.jit(net.apply).lower(params, given).cost_analysis()["flops"]
+        ours = flops.counted(net.apply, params, given)
+        assert ours == pytest.approx(xla, rel=0.01)
+
+
+def test_flops_of_loops_and_of_many_kernels_are_counted():
+    """A scan's as often as it turns; convolutions of several networks each."""
+
+    def scanned(x):
+        return jax.lax.scan(lambda x, _: (x @ x, None), x, length=5)[0]
+
+    assert flops.counted(scanned, np.zeros((4, 4), "float32")) == 5 * 2 * 4**3
+    x, w = np.zeros((3, 2, 8, 8, 4), "float32"), np.zeros((3, 3, 3, 4, 5), "float32")
+    one = 2 * 2 * 8 * 8 * 3 * 3 * 4 * 5
+    assert flops.counted(jax.vmap(conv), x, w) == 3 * one
+    both = jax.vmap(jax.grad(lambda x, w: (conv(x, w) ** 2).sum(), (0, 1)))
+    assert flops.counted(both, x, w) == 3 * 3 * one
 
 
 @pytest.mark.parametrize("name", cases.CASES)
 def test_every_case_is_a_gan_whose_losses_have_names(name):
-    case = cases.CASES[name]
-    gan = case.build(jaxgan_side)
-    pair = (64, 64, 3)
-    size = {"ring": (2,), "pix2pix": pair, "cyclegan": pair}.get(name, (28, 28, 1))
-    image = jax.ShapeDtypeStruct((case.batch, *size), "float32")
-    batch = dict.fromkeys(case.fields, image)
-    key = jax.random.key(0)
-    state = jax.eval_shape(gan.init, key, batch)
-    after, metrics = jax.eval_shape(gan.step, state, batch, key)
-    assert jax.tree.structure(after) == jax.tree.structure(state)
+    gan, args = shapes_of(name)
+    after, metrics = jax.eval_shape(gan.step, *args)
+    assert jax.tree.structure(after) == jax.tree.structure(args[0])
     assert {"d_loss", "g_loss"} <= set(metrics)
     assert ("d_penalty" in metrics) == (name in cases.PENALIZED[1:])
 
@@ -151,13 +229,37 @@ def one_core():
 
 @pytest.mark.slow
 def test_a_short_race_from_the_shell(one_core, tmp_path, monkeypatch, capsys):
-    """Both sides in their processes; from equal weights, their losses are alike."""
-    options = ["--models", "ring", "--rounds", "1", "--steps", "1"]
-    out = tmp_path / "times.json"
-    monkeypatch.setattr(sys, "argv", ["benchmark.py", *options, "--json", str(out)])
+    """All sides in their processes; from equal weights, their losses are alike."""
+    options = ["--models", "ring", "--rounds", "1", "--steps", "1", "--sweep", "2"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", *options])
     runpy.run_path(str(EXPERIMENTS / "benchmark.py"), run_name="__main__")
-    assert "MLP GAN, 2-D ring" in capsys.readouterr().out
-    row = json.loads(out.read_text())["models"]["ring"]
-    assert row["jaxgan"]["ms"] > 0 and row["torch"]["ms"] > 0
-    ours, theirs = row["jaxgan"]["last_losses"], row["torch"]["last_losses"]
-    np.testing.assert_allclose(ours, theirs, rtol=0.1)
+    printed = capsys.readouterr().out
+    assert "MLP GAN, 2-D ring" in printed
+    (out,) = (tmp_path / "runs" / "benchmark").glob("*-cpu-float32.json")
+    results = json.loads(out.read_text())
+    row = results["models"]["ring"]
+    assert all(ms > 0 for ms in row["ms"].values())
+    ours, *others = row["last_losses"].values()
+    for other in others:
+        np.testing.assert_allclose(ours, other, rtol=0.1)
+    assert results["sweep"]["members"] == 2 and results["sweep"]["ratio"] > 0
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", "--show", str(out)])
+    runpy.run_path(str(EXPERIMENTS / "benchmark.py"), run_name="__main__")
+    assert capsys.readouterr().out == printed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["digits", "pix2pix", "cyclegan"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_jaxgan_s_side_trains_in_every_way(one_core, monkeypatch, name, dtype):
+    case = cases.CASES[name]
+    rows = {k: x[:64] for k, x in case.data().items()}
+    run = jaxgan_side.Side(dtype).start(case, rows, None)
+    try:
+        for options in race.ENTRANTS.values():
+            seconds, *losses = run.run(3, **options)
+            assert seconds > 0 and np.isfinite(losses).all()
+        assert int(run.state.step) == 3 * len(race.ENTRANTS)
+    finally:
+        run.close()

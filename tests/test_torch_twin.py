@@ -155,15 +155,18 @@ def same_steps(networks, optimizers, called=None, penalty=None):
             assert went > 0 and off <= 1e-10 * went, (name, n)
 
 
-def check_translator(model, step, optimizers):
+def check_translator(model, step, functions, optimizers):
     """Three steps of both, from the same weights, without noise."""
     rng = np.random.default_rng(0)
     pairs = rng.uniform(-1, 1, (3, 2, 12, 12, 6))
     batches = [{"input": x[..., :3], "image": x[..., 3:]} for x in pairs]
     state = start(model, batches[0], rng)
-    nets = {name: twins.weights(tree) for name, tree in state.params.items()}
+    nets = {
+        name: twins.Net(functions[name[0]], twins.weights(tree))
+        for name, tree in state.params.items()
+    }
     opts = {
-        name: ADAM[1]([x for net in of for x in twins.leaves(nets[net])])
+        name: ADAM[1]([x for net in of for x in nets[net].parameters()])
         for name, of in optimizers.items()
     }
     ours = jax.jit(model.step)
@@ -176,9 +179,9 @@ def check_translator(model, step, optimizers):
         theirs = step(nets, opts, a, b)
         for name, their in zip(("d_loss", "g_loss"), theirs, strict=True):
             np.testing.assert_allclose(metrics[name].value(), their.item(), 1e-5)
-    for name, tree in nets.items():
+    for name, net in nets.items():
         first = twins.leaves(twins.weights(state.params[name]))
-        for x, y in zip(first, twins.leaves(tree), strict=True):
+        for x, y in zip(first, net.parameters(), strict=True):
             np.testing.assert_allclose(x.detach(), y.detach(), atol=1e-7)
 
 
@@ -186,14 +189,9 @@ def test_steps_of_pix2pix_are_pytorchs():
     G = flax_net("G", pix2pix.UNet(3, 4, dropout=0.0, dtype="float64"))
     D = flax_net("D", pix2pix.PatchGAN(4, 16, dtype="float64"))
     model = recipes.pix2pix(G, D, tasks.paired(), g_tx=ADAM[0], d_tx=ADAM[0])
-    one_halving = partial(twins.patchgan, halvings=1)
-
-    def step(nets, opts, a, b):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(twins, "patchgan", one_halving)
-            return twins.pix2pix_step(nets, opts, a, b, dropout=0.0)
-
-    check_translator(model, step, {"G": ["G"], "D": ["D"]})
+    functions = {"G": twins.unet, "D": partial(twins.patchgan, halvings=1)}
+    step = partial(twins.pix2pix_step, dropout=0.0)
+    check_translator(model, step, functions, {"G": ["G"], "D": ["D"]})
 
 
 def test_steps_of_cyclegan_are_pytorchs():
@@ -202,12 +200,11 @@ def test_steps_of_cyclegan_are_pytorchs():
     nets = [flax_net(n, G) for n in "GF"] + [flax_net(n, D) for n in ("D_a", "D_b")]
     txs = {"g_tx": ADAM[0], "d_tx": ADAM[0], "pool": 0}
     model = recipes.cyclegan(*nets, shape=(12, 12, 3), **txs)
-    one_halving = partial(twins.patchgan, halvings=1)
+    resnet, one_halving = twins.resnet, partial(twins.patchgan, halvings=1)
 
     def step(nets, opts, a, b):
         pools = {"a": twins.Pool(0), "b": twins.Pool(0)}
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(twins, "patchgan", one_halving)
-            return twins.cyclegan_step(nets, opts, pools, a, b)
+        return twins.cyclegan_step(nets, opts, pools, a, b)
 
-    check_translator(model, step, {"G": ["G", "F"], "D": ["D_a", "D_b"]})
+    functions = {"G": resnet, "F": resnet, "D": one_halving}
+    check_translator(model, step, functions, {"G": ["G", "F"], "D": ["D_a", "D_b"]})

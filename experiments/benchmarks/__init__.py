@@ -2,10 +2,12 @@
 
 - `cases`: the GANs that are timed, and the data that they train on.
 - `jaxgan_side`, `torch_side`: each case on either side, and how its steps are run.
+- `flops`: how many FLOPs a step has.
 - `torch_twin`, `torch_translators`: jaxgan's networks and steps in PyTorch.
 - `machine`: cores, the speed of a matrix product, CPU seconds.
 - `process`: a side in a process of its own.
 - `race`: the turns that sides take.
+- `sweep`, `jaxgan_sweep`: many seeds as one program, against one after another.
 - `shell`: what the command lines share.
 - `report`: the figures, as plain values and as a table.
 

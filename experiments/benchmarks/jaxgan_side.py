@@ -8,8 +8,9 @@ import optax
 from flax import linen as nn
 from jax import random
 
-from benchmarks import machine
-from jaxgan import models, recipes, regularizers, tasks
+from benchmarks import flops, machine
+from jaxgan import data, models, parallel, recipes, regularizers, tasks
+from jaxgan.data import feed
 from jaxgan.run.program import looped
 
 TX = optax.adam(2e-4, b1=0.5)
@@ -20,80 +21,140 @@ PENALTIES = {
 }
 
 
-def dcgan(width, base, norm=True, penalty=None):
-    nets = models.dcgan.networks((28, 28, 1), width, base=base, norm=(True, norm))
-    return _gan(*nets, latent_dim=100, penalty=PENALTIES[penalty])
+class Side:
+    """Builds models of the cases; their layers compute in `dtype`."""
+
+    def __init__(self, dtype: str):
+        self.dtype = jnp.dtype(dtype)
+
+    def dcgan(self, size, channels, width, base, norm=True, penalty=None):
+        shape, norms = (size, size, channels), (True, norm)
+        G, D = models.dcgan.networks(
+            shape, width, dtype=self.dtype, base=base, norm=norms
+        )
+        return self._gan(G, D, latent_dim=100, penalty=PENALTIES[penalty])
+
+    def mlp(self):
+        G = models.mlp.Generator(dtype=self.dtype)
+        return self._gan(G, models.mlp.Discriminator(dtype=self.dtype), latent_dim=100)
+
+    def ring(self):
+        sizes = {"hidden": (128, 128), "act": nn.relu, "dtype": self.dtype}
+        G = models.mlp.Generator(shape=(2,), output=lambda x: x, **sizes)
+        return self._gan(G, models.mlp.Discriminator(**sizes), latent_dim=2)
+
+    def _gan(self, G, D, **options):
+        nets = models.flax_net("G", G), models.flax_net("D", D)
+        return recipes.gan(*nets, g_tx=TX, d_tx=TX, **options)
+
+    def pix2pix(self):
+        G = models.flax_net("G", models.pix2pix.UNet(dtype=self.dtype))
+        D = models.flax_net("D", models.pix2pix.PatchGAN(dtype=self.dtype))
+        return recipes.pix2pix(G, D, tasks.paired(), g_tx=TX, d_tx=TX)
+
+    def cyclegan(self):
+        G = models.cyclegan.ResNetGenerator(blocks=6, dtype=self.dtype)
+        D = models.pix2pix.PatchGAN(dtype=self.dtype)
+        nets = [models.flax_net(name, G) for name in ("G", "F")]
+        nets += [models.flax_net(name, D) for name in ("D_a", "D_b")]
+        return recipes.cyclegan(*nets, shape=(64, 64, 3), g_tx=TX, d_tx=TX)
+
+    def start(self, case, rows, weights):
+        """Begins a case anew.
+
+        Args:
+            case: a `cases.Case`.
+            rows: what its `data` returned.
+            weights: None; jaxgan's side makes the weights.
+
+        Returns:
+            A `Run`.
+        """
+        return Run(case.build(self), case, rows)
+
+    def matmul(self) -> float:
+        """GFLOP/s of a product of matrices in `dtype`."""
+        product, n = jax.jit(lambda a: a @ a), machine.side(jax.default_backend())
+        a = random.normal(random.key(0), (n, n), self.dtype)
+        return machine.gflops(lambda: product(a).block_until_ready(), n)
+
+    def forget(self) -> None:
+        """Programs that this process has compiled; files of them stay."""
+        jax.clear_caches()
 
 
-def mlp():
-    return _gan(models.mlp.Generator(), models.mlp.Discriminator(), latent_dim=100)
+class Run:
+    """A case that is being trained."""
 
+    def __init__(self, gan, case, rows):
+        self.key = random.key(0)
+        self.feeds = feeds(rows, case)
+        self.state = jax.jit(gan.init)(self.key, self._batch("resident", 0))
+        self.weights = jax.device_get(self.state.params)
+        self.programs = {name: self._program(gan, name) for name in self.feeds}
+        batch = self._batch("resident", 0)
+        self.metrics = jax.eval_shape(gan.step, self.state, batch, self.key)[1]
+        self.flops = flops.counted(gan.step, self.state, batch, self.key)
+        self.taken = 0
 
-def ring():
-    sizes = {"hidden": (128, 128), "act": nn.relu}
-    G = models.mlp.Generator(shape=(2,), output=lambda x: x, **sizes)
-    return _gan(G, models.mlp.Discriminator(**sizes), latent_dim=2)
+    def _batch(self, name, step):
+        source = self.feeds[name]
+        return source.batch(source.at(step)[0], step, self.key, 0)
 
+    def _program(self, gan, name):
+        def batch(arrays, step, key):
+            return self.feeds[name].batch(arrays, step, key, 0)
 
-def _gan(G, D, **options):
-    nets = models.flax_net("G", G), models.flax_net("D", D)
-    return recipes.gan(*nets, g_tx=TX, d_tx=TX, **options)
+        loop = looped(gan.step, batch, self.key, random.key(1))
+        return jax.jit(loop, donate_argnums=(0, 1))
 
+    def run(self, steps, dispatch=None, fed="resident"):
+        """Trains on.
 
-def pix2pix():
-    G = models.flax_net("G", models.pix2pix.UNet())
-    D = models.flax_net("D", models.pix2pix.PatchGAN())
-    return recipes.pix2pix(G, D, tasks.paired(), g_tx=TX, d_tx=TX)
+        Args:
+            steps: how many.
+            dispatch: steps in a dispatch, at most; None for as many as there are data.
+            fed: how data come: "resident", all on the device, or "streamed" to it.
 
-
-def cyclegan():
-    G, D = models.cyclegan.ResNetGenerator(blocks=6), models.pix2pix.PatchGAN()
-    nets = [models.flax_net(name, G) for name in ("G", "F")]
-    nets += [models.flax_net(name, D) for name in ("D_a", "D_b")]
-    return recipes.cyclegan(*nets, shape=(64, 64, 3), g_tx=TX, d_tx=TX)
-
-
-def start(gan, case, data, weights):
-    """Begins a case anew.
-
-    Args:
-        gan: what `case.build` made of it here.
-        case: a `cases.Case`.
-        data: what its `data` returned.
-        weights: None; jaxgan's side makes the weights.
-
-    Returns:
-        The weights by network, and `run(steps) -> (seconds, D's, G's mean loss)`.
-    """
-
-    def batch(arrays, step, key):
-        real = arrays[random.randint(key, (case.batch,), 0, len(arrays))]
-        if real.dtype == jnp.uint8:
-            real = real.astype(jnp.float32) / 127.5 - 1
-        parts = jnp.split(real, len(case.fields), axis=-1)
-        return dict(zip(case.fields, parts, strict=True))
-
-    key, data = random.key(0), jax.device_put(data)
-    first = batch(data, 0, key)
-    state = gan.init(key, first)
-    metrics = jax.eval_shape(gan.step, state, first, key)[1]
-    loop = looped(gan.step, batch, key, random.key(1))
-    program = jax.jit(loop, donate_argnums=(0, 1))
-    weights = jax.device_get(state.params)
-
-    def run(steps):
-        nonlocal state
-        totals = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics)
-        began = time.perf_counter()
-        state, totals = jax.block_until_ready(program(state, totals, data, steps))
+        Returns:
+            Seconds, and the means of D's and of G's loss.
+        """
+        totals = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), self.metrics)
+        began, left = time.perf_counter(), steps
+        while left:
+            arrays, end = self.feeds[fed].at(self.taken)
+            n = min(left, dispatch or left, (end or self.taken + left) - self.taken)
+            program = self.programs[fed]
+            self.state, totals = program(self.state, totals, arrays, n)
+            self.taken, left = self.taken + n, left - n
+        jax.block_until_ready((self.state, totals))
         seconds = time.perf_counter() - began
         return seconds, totals["d_loss"].value(), totals["g_loss"].value()
 
-    return weights, run
+    def memory(self) -> int:
+        """Bytes: of the GPU, the most that was in use; of a CPU, of this process."""
+        return (jax.devices()[0].memory_stats() or {}).get(
+            "peak_bytes_in_use", machine.peak_memory()
+        )
+
+    def close(self):
+        for source in self.feeds.values():
+            source.close()
 
 
-def matmul() -> float:
-    """GFLOP/s of a 2048³ float32 matrix product."""
-    product = jax.jit(lambda a: a @ a)
-    a = random.normal(random.key(0), (2048, 2048))
-    return machine.gflops(lambda: product(a).block_until_ready())
+def feeds(rows, case):
+    """Ways of bringing data to the device, by name; points are all there."""
+    batch = case.batch
+    if case.points:
+        points = jnp.asarray(rows["image"])
+
+        def some(arrays, step, key, seed):
+            return {"image": arrays[random.randint(key, (batch,), 0, len(arrays))]}
+
+        return {"resident": feed.Feed(lambda step: (points, None), some, lambda: None)}
+    named = {{"label": "labels"}.get(k, k): v for k, v in rows.items() if k != "image"}
+    dataset, mesh = data.from_arrays(rows["image"], **named), parallel.mesh()
+    return {
+        "resident": feed.resident(dataset, batch, feed.Change(), mesh),
+        "streamed": feed.streamed(dataset, (0,), batch, feed.Change(), mesh),
+    }

@@ -1,7 +1,11 @@
-"""This machine's CPU: cores, how fast a matrix product is, and what a process takes."""
+"""This machine: cores, how fast a matrix product is, and what a process takes."""
 
 import multiprocessing
 import os
+import platform
+import resource
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +18,29 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def gflops(product: Callable[[], object]) -> float:
-    """GFLOP/s of a 2048³ matrix product, the best of four."""
+def cpu() -> str:
+    """Its maker's name for it."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.exists() else []
+    models = [line.partition(":")[2] for line in lines if line.startswith("model name")]
+    return models[0].strip() if models else platform.processor() or platform.machine()
+
+
+def gpu() -> str:
+    """The first one's name."""
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True
+    ).stdout.splitlines()[0]
+
+
+def side(device: str) -> int:
+    """Of square matrices whose product shows what a device, "cpu" or not, can do."""
+    return 2048 if device == "cpu" else 8192
+
+
+def gflops(product: Callable[[], object], n: int) -> float:
+    """GFLOP/s of a product of two n x n matrices, the best of four."""
 
     def seconds():
         began = time.perf_counter()
@@ -23,7 +48,13 @@ def gflops(product: Callable[[], object]) -> float:
         return time.perf_counter() - began
 
     product()
-    return 2 * 2048**3 / min(seconds() for _ in range(4)) / 1e9
+    return 2 * n**3 / min(seconds() for _ in range(4)) / 1e9
+
+
+def peak_memory() -> int:
+    """The most bytes that this process ever had in memory."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
 
 
 def cpu_seconds() -> float | None:

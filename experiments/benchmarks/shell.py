@@ -1,5 +1,6 @@
 """What the benchmarks' command lines share."""
 
+import datetime
 import importlib.metadata
 import importlib.util
 import json
@@ -30,13 +31,25 @@ def warn_if_busy(consequence: str) -> None:
         print(f"Other programs are busy: {consequence}.", file=sys.stderr)
 
 
-def made_on() -> dict:
-    """Versions and cores, as plain values."""
+def made_on(platform: str = "cpu") -> dict:
+    """Date, device, versions and cores, as plain values.
+
+    Args:
+        platform: "cpu" or "gpu", of which the device is.
+    """
     versions = {name: importlib.metadata.version(name) for name in ("jax", "torch")}
-    return {"versions": versions, "cores": machine.cores()}
+    device = f"{machine.cores()} cores of {machine.cpu()}"
+    return {
+        "date": str(datetime.date.today()),
+        "device": machine.gpu() if platform == "gpu" else device,
+        "versions": versions,
+        "cores": machine.cores(),
+    }
 
 
-def main(kind: type, benchmark: Callable, table: Callable) -> None:
+def main(
+    kind: type, benchmark: Callable, table: Callable, kept: Callable = lambda o: o
+) -> None:
     """Runs a benchmark as the shell asks.
 
     Args:
@@ -44,12 +57,13 @@ def main(kind: type, benchmark: Callable, table: Callable) -> None:
             standard output, in place of the table.
         benchmark: `options -> results`, plain values.
         table: `results -> str`.
+        kept: `options -> options`, with defaults that depend on others.
     """
     import tyro
 
     from jaxgan.types import UsageError
 
-    options = tyro.cli(kind)
+    options = kept(tyro.cli(kind))
     try:
         results = benchmark(options)
     except UsageError as error:
@@ -60,4 +74,5 @@ def main(kind: type, benchmark: Callable, table: Callable) -> None:
         return
     print(table(results))
     if options.json:
+        Path(options.json).parent.mkdir(parents=True, exist_ok=True)
         Path(options.json).write_text(json.dumps(results, indent=2) + "\n")

@@ -2,7 +2,7 @@
 
 What jaxgan is raced against, and what `tests/test_translators.py` holds jaxgan's
 networks to. Networks are functions of their weights, trees of tensors as jaxgan has
-them, and of images `[B, C, H, W]`, as PyTorch likes them.
+them, and of images `[B, C, H, W]`, as PyTorch likes them; with weights, a `Net`.
 """
 
 import contextlib
@@ -37,6 +37,19 @@ def leaves(tree) -> list[torch.Tensor]:
     if not isinstance(tree, dict):
         return [tree]
     return [x for _, branch in sorted(tree.items()) for x in leaves(branch)]
+
+
+class Net:
+    """A network with its weights, called as the network without them."""
+
+    def __init__(self, function, tree):
+        self.function, self.tree = function, tree
+
+    def __call__(self, *inputs, **options):
+        return self.function(self.tree, *inputs, **options)
+
+    def parameters(self):
+        return leaves(self.tree)
 
 
 def numbered(p, kind):
@@ -125,10 +138,10 @@ def resnet(p, x):
 @contextlib.contextmanager
 def frozen(*nets):
     """Leaves out the gradients of discriminators, as the papers' own code does."""
-    for x in (x for net in nets for x in leaves(net)):
+    for x in (x for net in nets for x in net.parameters()):
         x.requires_grad_(False)
     yield
-    for x in (x for net in nets for x in leaves(net)):
+    for x in (x for net in nets for x in net.parameters()):
         x.requires_grad_(True)
 
 
@@ -136,7 +149,7 @@ def pix2pix_step(nets, opts, given, target, dropout=0.5, weight=100.0):
     """A step of `recipes.pix2pix`: D, then G through the new D, on the same fakes.
 
     Args:
-        nets: weights by name, of G and D.
+        nets: G, `unet`, and D, `patchgan`, by name.
         opts: their optimizers.
         given: `[B, C', H, W]`.
         target: `[B, C, H, W]`.
@@ -147,16 +160,16 @@ def pix2pix_step(nets, opts, given, target, dropout=0.5, weight=100.0):
         D's loss, and G's without the distance.
     """
     G, D = nets["G"], nets["D"]
-    fake = unet(G, given, dropout=dropout)
-    real_logits = patchgan(D, target, given)
-    fake_logits = patchgan(D, fake.detach(), given)
+    fake = G(given, dropout=dropout)
+    real_logits = D(target, given)
+    fake_logits = D(fake.detach(), given)
     ones, zeros = torch.ones_like(real_logits), torch.zeros_like(real_logits)
     d_loss = (bce(real_logits, ones) + bce(fake_logits, zeros)) / 2
     opts["D"].zero_grad()
     d_loss.backward()
     opts["D"].step()
     with frozen(D):
-        g_loss = bce(patchgan(D, fake, given), ones)
+        g_loss = bce(D(fake, given), ones)
         opts["G"].zero_grad()
         (g_loss + weight * F.l1_loss(fake, target)).backward()
     opts["G"].step()
@@ -190,7 +203,7 @@ def cyclegan_step(nets, opts, pools, a, b, cycle=5.0, identity=0.5):
     """A step of `recipes.cyclegan`: both D, then both generators, on the same fakes.
 
     Args:
-        nets: weights by name, of G, F, D_a and D_b.
+        nets: G and F, `resnet`, D_a and D_b, `patchgan`, by name.
         opts: optimizers, "D" of both discriminators, "G" of both generators.
         pools: a `Pool` for "a" and for "b".
         a: images of A, `[B, C, H, W]`.
@@ -202,7 +215,7 @@ def cyclegan_step(nets, opts, pools, a, b, cycle=5.0, identity=0.5):
         The discriminators' loss, and the generators' adversarial one.
     """
     to_b, to_a = nets["G"], nets["F"]
-    fake_b, fake_a = resnet(to_b, a), resnet(to_a, b)
+    fake_b, fake_a = to_b(a), to_a(b)
 
     def towards(logits, value):
         return (logits - value).square().mean() / 2
@@ -210,17 +223,17 @@ def cyclegan_step(nets, opts, pools, a, b, cycle=5.0, identity=0.5):
     d_loss = 0
     for name, real, fake in (("a", a, fake_a), ("b", b, fake_b)):
         D, shown = nets[f"D_{name}"], pools[name].query(fake.detach())
-        d_loss = d_loss + towards(patchgan(D, real), 1) + towards(patchgan(D, shown), 0)
+        d_loss = d_loss + towards(D(real), 1) + towards(D(shown), 0)
     opts["D"].zero_grad()
     d_loss.backward()
     opts["D"].step()
 
     with frozen(nets["D_a"], nets["D_b"]):
-        g_loss = towards(patchgan(nets["D_b"], fake_b), 1)
-        g_loss = g_loss + towards(patchgan(nets["D_a"], fake_a), 1)
-        cycle_loss = F.l1_loss(resnet(to_a, fake_b), a)
-        cycle_loss = cycle_loss + F.l1_loss(resnet(to_b, fake_a), b)
-        identity_loss = F.l1_loss(resnet(to_b, b), b) + F.l1_loss(resnet(to_a, a), a)
+        g_loss = towards(nets["D_b"](fake_b), 1)
+        g_loss = g_loss + towards(nets["D_a"](fake_a), 1)
+        cycle_loss = F.l1_loss(to_a(fake_b), a)
+        cycle_loss = cycle_loss + F.l1_loss(to_b(fake_a), b)
+        identity_loss = F.l1_loss(to_b(b), b) + F.l1_loss(to_a(a), a)
         opts["G"].zero_grad()
         distances = cycle_loss + identity * identity_loss
         (g_loss + cycle * distances).backward()

@@ -3,7 +3,7 @@
 import platform
 from pathlib import Path
 
-from benchmarks.machine import cores
+from benchmarks.machine import cores, cpu
 
 from jaxgan.run import provenance
 
@@ -20,11 +20,4 @@ def made_by() -> dict[str, str | None]:
 
 def machine() -> dict:
     """The CPU, and how many of its cores this process may use."""
-    return {"cpu": _cpu(), "cores": cores(), "system": platform.platform()}
-
-
-def _cpu():
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text().splitlines() if file.exists() else []
-    models = [line.partition(":")[2] for line in lines if line.startswith("model name")]
-    return models[0].strip() if models else platform.processor() or platform.machine()
+    return {"cpu": cpu(), "cores": cores(), "system": platform.platform()}
