@@ -35,6 +35,7 @@ def asked(name, side, log):
         if verb == "start":
             first = {"cold": 2.0, "warm": 1.0}
             known = {"weights": f"weights of {name}", "flops": 10**7}
+            known |= {"losses": (0.5, 0.25)}
             return known | {"first": first, "memory": 2**20}
         return SECONDS[side] * args[0], 0.5, 0.25
 
@@ -70,7 +71,7 @@ def test_sides_take_turns_from_the_same_weights(small):
     known = found["r1"]
     assert known.ms["jaxgan"] == pytest.approx([2, 2])
     assert known.ms["eager"] == pytest.approx([5, 5])
-    assert known.losses["eager"] == [0.5, 0.25]
+    assert known.losses["eager"] == (0.5, 0.25)
     assert known.first["eager"] == {"cold": 2.0, "warm": 1.0}
     assert known.memory == dict.fromkeys(SECONDS, 2**20) and known.flops == 10**7
 
@@ -240,7 +241,7 @@ def test_a_short_race_from_the_shell(one_core, tmp_path, monkeypatch, capsys):
     results = json.loads(out.read_text())
     row = results["models"]["ring"]
     assert all(ms > 0 for ms in row["ms"].values())
-    ours, *others = row["last_losses"].values()
+    ours, *others = row["first_losses"].values()
     for other in others:
         np.testing.assert_allclose(ours, other, rtol=0.1)
     assert results["sweep"]["members"] == 2 and results["sweep"]["ratio"] > 0
@@ -252,14 +253,16 @@ def test_a_short_race_from_the_shell(one_core, tmp_path, monkeypatch, capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits", "pix2pix", "cyclegan"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_jaxgan_s_side_trains_in_every_way(one_core, monkeypatch, name, dtype):
+def test_jaxgan_s_side_trains_in_every_way(name, dtype):
     case = cases.CASES[name]
     rows = {k: x[:64] for k, x in case.data().items()}
-    run = jaxgan_side.Side(dtype).start(case, rows, None)
-    try:
-        for options in race.ENTRANTS.values():
-            seconds, *losses = run.run(3, **options)
-            assert seconds > 0 and np.isfinite(losses).all()
-        assert int(run.state.step) == 3 * len(race.ENTRANTS)
-    finally:
-        run.close()
+    # Flax's BatchNorm means bfloat16 with float32, which "strict" forbids.
+    with jax.numpy_dtype_promotion("standard"):
+        run = jaxgan_side.Side(dtype).start(case, rows, None)
+        try:
+            for options in race.ENTRANTS.values():
+                seconds, *losses = run.run(3, **options)
+                assert seconds > 0 and np.isfinite(losses).all()
+            assert int(run.state.step) == 3 * len(race.ENTRANTS)
+        finally:
+            run.close()

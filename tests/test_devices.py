@@ -2,18 +2,33 @@
 
 import functools
 import re
+import sys
+from pathlib import Path
 
 import jax
 import numpy as np
 import optax
 import pytest
 from jax import random
-from small_recipes import ALONE, BATCH, KEY, RECIPES, ROWS, WHOLE, gan, model, net
 
 from jaxgan import axis, parallel
 from jaxgan.models import Net, mlp
 from jaxgan.phases import carry, game, update
 from jaxgan.types import Mean, UsageError
+
+sys.path.append(str(Path(__file__).parents[1] / "experiments"))
+
+from benchmarks.small_recipes import (
+    ALONE,
+    BATCH,
+    KEY,
+    RECIPES,
+    ROWS,
+    WHOLE,
+    gan,
+    model,
+    net,
+)
 
 
 def after(step, state, steps=5):

@@ -5,6 +5,7 @@ Read from the sources with `ast`, so that nothing need be installed or imported.
 
 import ast
 import graphlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,19 @@ def test_models_know_no_recipe_and_recipes_no_model(module):
 def test_heavy_libraries_are_imported_inside_functions(module):
     top = {m.split(".")[0] for m in _imports(module, top_only=True)}
     assert module in ABOUT_TORCH or not top & HEAVY
+
+
+EVERYWHERE = {
+    *("flax", "jax", "numpy", "optax", "orbax", "PIL", "scipy", "tqdm", "tyro"),
+    "google",  # protobuf, which orbax needs
+}
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("jaxgan")])
+def test_others_than_the_closest_libraries_are_imported_inside_functions(module):
+    """So that jaxgan runs from its checkout where they alone are installed."""
+    top = {m.split(".")[0] for m in _imports(module, top_only=True)}
+    assert top <= EVERYWHERE | {"jaxgan"} | sys.stdlib_module_names
 
 
 def test_there_are_no_circles():

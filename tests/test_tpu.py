@@ -16,13 +16,13 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import pytest
-from small_recipes import BATCH, KEY, MIXES, RECIPES, ROWS, SGD, SIDE, model
 
 from jaxgan import models, recipes
 
 sys.path.append(str(Path(__file__).parents[1] / "experiments"))
 
 from benchmarks import tpu
+from benchmarks.small_recipes import BATCH, KEY, MIXES, RECIPES, ROWS, SGD, SIDE, model
 
 tpu.set_environment()
 pytestmark = pytest.mark.tpu

@@ -153,7 +153,10 @@ def feeds(rows, case):
 
         return {"resident": feed.Feed(lambda step: (points, None), some, lambda: None)}
     named = {{"label": "labels"}.get(k, k): v for k, v in rows.items() if k != "image"}
-    dataset, mesh = data.from_arrays(rows["image"], **named), parallel.mesh()
+    dataset, mesh = (
+        data.from_arrays(rows["image"], **named),
+        parallel.mesh(jax.devices()[:1]),
+    )
     return {
         "resident": feed.resident(dataset, batch, feed.Change(), mesh),
         "streamed": feed.streamed(dataset, (0,), batch, feed.Change(), mesh),

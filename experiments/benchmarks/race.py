@@ -47,8 +47,8 @@ class Raced(NamedTuple):
 
     ms: dict[str, list[float]]
     """Milliseconds a step, of each round."""
-    losses: dict[str, list[float]]
-    """Of D and G, means over the last round."""
+    losses: dict[str, tuple[float, float]]
+    """Of D and G in the first step, which all take from the same weights."""
     first: dict[str, dict[str, float]]
     """Seconds until the first step was done: "cold", and "warm", with what compilers
     have kept on disk."""
@@ -114,13 +114,13 @@ def _started(side, case, rows, weights):
     for when in ("cold", "warm"):
         run = side.start(case, rows, weights)
         began = time.perf_counter()
-        run.run(1)
+        _, *losses = run.run(1)
         first[when] = time.perf_counter() - began
         memory = memory or run.memory()
         if when == "cold":
             run.close()
             side.forget()
-    known = {"weights": run.weights, "flops": run.flops}
+    known = {"weights": run.weights, "flops": run.flops, "losses": losses}
     return known | {"first": first, "memory": memory}, run
 
 
@@ -172,11 +172,11 @@ def raced(asks: dict[str, dict[str, Callable]], setting: Setting) -> dict[str, R
         for name, sides in asks.items()
         for entrant in _entrants(name, sides)
     ]
-    pace = max(_turn(asks, found, *turn, 3, 1) / 3 for turn in turns)
+    pace = max(_turn(asks, *turn, 3, 1) / 3 for turn in turns)
     steps = setting.steps or max(3, int(1e3 * TURN_SECONDS / pace))
     for i in range(setting.rounds):
         for name, entrant in turns[:: -1 if i % 2 else 1]:
-            ms = _turn(asks, found, name, entrant, steps, max(1, steps // 8))
+            ms = _turn(asks, name, entrant, steps, max(1, steps // 8))
             found[name].ms.setdefault(entrant, []).append(ms / steps)
     return found
 
@@ -189,6 +189,7 @@ def _begun(name, sides):
         raced.peaks[side] = ask("matmul")
         known = ask("start", rows, weights)
         raced.first[side], raced.memory[side] = known["first"], known["memory"]
+        raced.losses[side] = known["losses"]
         if side == "jaxgan":
             weights, raced = known["weights"], raced._replace(flops=known["flops"])
     return raced
@@ -201,12 +202,11 @@ def _entrants(name, sides):
     return [*ways, *(side for side in sides if side != "jaxgan")]
 
 
-def _turn(asks, found, name, entrant, steps, before):
+def _turn(asks, name, entrant, steps, before):
     """Milliseconds that so many steps take, after some that wake caches and threads."""
     ask, options = asks[name].get(entrant), {}
     if entrant in ENTRANTS:
         ask, options = asks[name]["jaxgan"], ENTRANTS[entrant]
     ask("run", before, options)
-    seconds, *losses = ask("run", steps, options)
-    found[name].losses[entrant] = losses
+    seconds, *_ = ask("run", steps, options)
     return 1e3 * seconds

@@ -38,7 +38,7 @@ def summary(name: str, raced: Raced) -> dict:
         "ratio_of_rounds": ratios[best],
         "first_seconds": raced.first,
         "memory_bytes": raced.memory,
-        "last_losses": raced.losses,
+        "first_losses": raced.losses,
     }
 
 

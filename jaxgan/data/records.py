@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import google_crc32c
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 from google.protobuf import text_format as text
@@ -83,6 +82,8 @@ def _places(path) -> Iterator[tuple[int, int]]:
 
 def masked(content: bytes) -> int:
     """The CRC-32C of bytes, as TFRecord files have it."""
+    import google_crc32c
+
     crc = google_crc32c.value(content)
     return (((crc >> 15) | (crc << 17)) + _MASK) & 0xFFFFFFFF
 

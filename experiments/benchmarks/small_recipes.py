@@ -1,5 +1,6 @@
 """Every recipe at a tiny size, and batches for it: what devices are tested with."""
 
+import contextvars
 import functools
 
 import numpy as np
@@ -40,8 +41,12 @@ ROWS = {
 }
 
 
+DTYPE = contextvars.ContextVar("DTYPE", default="float32")
+"""What layers of the networks compute in that are being made."""
+
+
 def net(name, module):
-    return flax_net(name, module)
+    return flax_net(name, module.clone(dtype=DTYPE.get()))
 
 
 def mlps(num_classes=0):
@@ -151,5 +156,8 @@ WHOLE = [n for n in RECIPES if n not in MIXES and n not in ALONE]
 
 
 @functools.cache
-def model(name):
-    return RECIPES[name]()
+def model(name, dtype="float32"):
+    """A recipe by name, whose layers compute in `dtype`."""
+    context = contextvars.copy_context()
+    context.run(DTYPE.set, dtype)
+    return context.run(RECIPES[name])
