@@ -87,8 +87,8 @@ def said(name: str, part: dict, parts: dict) -> str:
     if name == "train":
         return f"{part['seconds']} s from the command to the last sample"
     if name == "evaluate":
-        distances = [f"{k} {v}" for k, v in of.items() if k.startswith("f")]
-        return ", ".join(distances) or f"{of}"
+        measured = of["metrics"].items()
+        return ", ".join(f"{k} {v['value']:.3g}" for k, v in measured if "value" in v)
     if name == "numbers":
         far = max(of, key=lambda recipe: of[recipe]["float32"])
         rough = max(of, key=lambda recipe: of[recipe]["bfloat16"])

@@ -122,3 +122,15 @@ def test_sixteen_bits_reach_the_device_whole(made):
     expected = deep[data.indices(1, 0, 16, 20)] / 32767.5 - 1
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert found.dtype == jnp.float32
+
+
+@pytest.mark.parametrize("change", [Change(), Change(flip=True)])
+def test_which_image_is_next_is_computed_once_not_for_each_pixel(change):
+    """XLA fuses what it thinks is cheap into all that reads it."""
+    dataset = data.from_arrays(np.zeros((100, 8, 8, 3), np.uint8))  # 10 x 10: no walk
+    source = feed.resident(dataset, 16, change, parallel.mesh(jax.devices()[:1]))
+    arrays, _ = source.at(0)
+    lowered = jax.jit(source.batch).lower(arrays, 3, random.key(0), 0)
+    text = lowered.compile().as_text()
+    gathers = [part for part in text.split("\n\n") if " gather(" in part]
+    assert gathers and not any("remainder(" in part for part in gathers)

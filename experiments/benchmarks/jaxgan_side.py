@@ -11,7 +11,8 @@ from jax import random
 from benchmarks import flops, machine
 from jaxgan import data, models, parallel, recipes, regularizers, tasks
 from jaxgan.data import feed
-from jaxgan.run.program import looped
+from jaxgan.run import program
+from jaxgan.run.members import Member
 
 TX = optax.adam(2e-4, b1=0.5)
 PENALTIES = {
@@ -84,29 +85,21 @@ class Side:
 
 
 class Run:
-    """A case that is being trained."""
+    """A case that is being trained, by the programs that jaxgan's command line runs."""
 
-    def __init__(self, gan, case, rows):
-        self.key = random.key(0)
-        self.feeds = feeds(rows, case)
-        self.state = jax.jit(gan.init)(self.key, self._batch("resident", 0))
+    def __init__(self, model, case, rows):
+        self.feeds, mesh = feeds(rows, case), one_device()
+        run, shape = (Member(0, {}),), rows["image"].shape[1:]
+        self.state = program.start(lambda _: model, run, shape, mesh).init()
+        self.programs = {
+            name: program.program(lambda _: model, run, source, self.state, mesh)
+            for name, source in self.feeds.items()
+        }
         self.weights = jax.device_get(self.state.params)
-        self.programs = {name: self._program(gan, name) for name in self.feeds}
-        batch = self._batch("resident", 0)
-        self.metrics = jax.eval_shape(gan.step, self.state, batch, self.key)[1]
-        self.flops = flops.counted(gan.step, self.state, batch, self.key)
+        source, key = self.feeds["resident"], random.key(0)
+        batch = jax.eval_shape(source.batch, source.at(0)[0], 0, key, 0)
+        self.flops = flops.counted(model.step, self.state, batch, key)
         self.taken = 0
-
-    def _batch(self, name, step):
-        source = self.feeds[name]
-        return source.batch(source.at(step)[0], step, self.key, 0)
-
-    def _program(self, gan, name):
-        def batch(arrays, step, key):
-            return self.feeds[name].batch(arrays, step, key, 0)
-
-        loop = looped(gan.step, batch, self.key, random.key(1))
-        return jax.jit(loop, donate_argnums=(0, 1))
 
     def run(self, steps, dispatch=None, fed="resident"):
         """Trains on.
@@ -119,13 +112,13 @@ class Run:
         Returns:
             Seconds, and the means of D's and of G's loss.
         """
-        totals = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), self.metrics)
+        advance, zeros = self.programs[fed]
+        totals = zeros()
         began, left = time.perf_counter(), steps
         while left:
             arrays, end = self.feeds[fed].at(self.taken)
             n = min(left, dispatch or left, (end or self.taken + left) - self.taken)
-            program = self.programs[fed]
-            self.state, totals = program(self.state, totals, arrays, n)
+            self.state, totals = advance(self.state, totals, arrays, n)
             self.taken, left = self.taken + n, left - n
         jax.block_until_ready((self.state, totals))
         seconds = time.perf_counter() - began
@@ -142,6 +135,10 @@ class Run:
             source.close()
 
 
+def one_device():
+    return parallel.mesh(jax.devices()[:1])
+
+
 def feeds(rows, case):
     """Ways of bringing data to the device, by name; points are all there."""
     batch = case.batch
@@ -155,7 +152,7 @@ def feeds(rows, case):
     named = {{"label": "labels"}.get(k, k): v for k, v in rows.items() if k != "image"}
     dataset, mesh = (
         data.from_arrays(rows["image"], **named),
-        parallel.mesh(jax.devices()[:1]),
+        one_device(),
     )
     return {
         "resident": feed.resident(dataset, batch, feed.Change(), mesh),

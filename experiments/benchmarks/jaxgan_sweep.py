@@ -6,7 +6,6 @@ from functools import partial
 import jax
 
 from benchmarks import jaxgan_side
-from jaxgan import parallel
 from jaxgan.run import program
 from jaxgan.run.members import Member
 
@@ -34,7 +33,7 @@ class Sweep:
 
 class _Trained:
     def __init__(self, model, source, shape, members):
-        mesh = parallel.mesh(jax.devices()[:1])
+        mesh = jaxgan_side.one_device()
         self.state = program.start(lambda _: model, members, shape, mesh).init()
         self.steps, self.zeros = program.program(
             lambda _: model, members, source, self.state, mesh

@@ -56,7 +56,9 @@ def indices(seed, step, batch_size: int, size: int, xp=np):
         return _feistel(x, key, np.uint32(a), np.uint32(b))
 
     item = permute(item)
-    if a * b > size:
+    # Traced, the loop is there though it never turns: what is behind it is computed
+    # once, not anew for each pixel of an image.
+    if a * b > size or xp is not np:
         walk = _python_while if xp is np else lax.while_loop
         item = walk(
             lambda x: (x >= n).any(),
