@@ -32,6 +32,13 @@ def free_port():
         return one.getsockname()[1]
 
 
+def environment(devices):
+    """With so many virtual devices, and the quick compilations of all tests."""
+    flags = [x for x in os.environ["XLA_FLAGS"].split() if "device_count" not in x]
+    flags.append(f"--xla_force_host_platform_device_count={devices}")
+    return os.environ | {"XLA_FLAGS": " ".join(flags), "JAX_PLATFORMS": "cpu"}
+
+
 def begin(argv, devices=1, before="", prefix=()):
     """A process that runs an experiment, with so many virtual devices of its own."""
     lines = (
@@ -41,11 +48,9 @@ def begin(argv, devices=1, before="", prefix=()):
         "runpy.run_path(sys.argv[0], run_name='__main__')",
     )
     code = "\n".join(lines)
-    count = f"--xla_force_host_platform_device_count={devices}"
-    env = os.environ | {"XLA_FLAGS": count, "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-c", code]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command, env=env, **pipes)
+    return subprocess.Popen(command, env=environment(devices), **pipes)
 
 
 def together(n, argv, workdir, **options):
@@ -302,8 +307,7 @@ LIBRARY = """
 
 @pytest.mark.slow
 def test_steps_and_agreements_of_two_processes_by_hand():
-    port, count = free_port(), "--xla_force_host_platform_device_count=2"
-    env = os.environ | {"XLA_FLAGS": count, "JAX_PLATFORMS": "cpu"}
+    port, env = free_port(), environment(2)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     command = [sys.executable, "-c", textwrap.dedent(LIBRARY), str(port)]
     ran([subprocess.Popen([*command, str(k)], env=env, **pipes) for k in (0, 1)])

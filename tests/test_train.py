@@ -7,8 +7,11 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
+import command_line
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -138,6 +141,34 @@ def test_a_continued_run_is_the_uninterrupted_one_bit_for_bit(options):
     pick = lambda cfg: [tuple(r[k] for k in keys) for r in rows(cfg)]  # noqa: E731
     assert pick(options("parts"))[-1] == pick(whole)[-1]
     assert [r["step"] for r in rows(parts)] == [2, 3, 4, 6, 7]
+
+
+def test_a_run_of_eight_devices_goes_on_with_fewer(options, tmp_path, monkeypatch):
+    """By SGD: Adam's steps would hide gradients of a wrong scale."""
+    sgd = partial(build, tx=optax.sgd(0.1))
+    saved = go(options("eight", steps=3), sgd)
+    for n in (1, 2, 4):
+        shutil.copytree(tmp_path / "eight", tmp_path / str(n))
+    expected = go(options("eight", steps=9), sgd)
+    far = jax.tree.map(lambda a, b: abs(a - b).max(), saved.params, expected.params)
+    assert min(jax.tree.leaves(far)) > 5e-3
+    for n in (4, 2, 1):
+        few = jax.devices()[:n]
+        monkeypatch.setattr(parallel, "devices", lambda platform="auto", few=few: few)
+        _, restored = train(options(str(n), steps=3), sgd, "test")
+        assert {len(x.devices()) for x in jax.tree.leaves(restored)} == {n}
+        assert_same(jax.device_get(restored), saved)
+        found = go(options(str(n), steps=9), sgd)
+        log = (tmp_path / str(n) / "log.txt").read_text()
+        assert log.count("Continuing from the checkpoint of step 3.") == 2
+        near = partial(np.testing.assert_allclose, rtol=0, atol=1e-5)
+        jax.tree.map(near, found, expected)
+    out = tmp_path / "eight.npz"
+    this = SimpleNamespace(__name__="test", PRESET=Config(), build=sgd)
+    args = "sample", "--workdir", tmp_path / "eight", "--num", 3, "--npz", out
+    assert command_line.run(this, *args, "--out", tmp_path / "eight.png") == 0
+    with np.load(out) as file:
+        assert file["images"].shape == (3, 28, 28, 1)
 
 
 def test_the_number_of_steps_in_a_dispatch_changes_no_bit(options, monkeypatch):

@@ -28,17 +28,19 @@ SIDE, BATCH = 8, 16
 SGD = {"g_tx": optax.sgd(0.02), "d_tx": optax.sgd(0.02)}
 
 
-def images(seed, channels=3):
-    rng = np.random.default_rng(seed)
-    return np.tanh(rng.normal(size=(BATCH, SIDE, SIDE, channels))).astype("float32")
+def rows(n):
+    """Whatever a recipe reads, of n examples."""
+    rng = [np.random.default_rng(seed) for seed in range(3)]
+    image, given = (np.tanh(r.normal(size=(n, SIDE, SIDE, 3))) for r in rng[:2])
+    return {
+        "image": image.astype("float32"),
+        "input": given.astype("float32"),
+        "label": np.arange(n, dtype="int32") % 3,
+        "map": rng[2].integers(0, 3, (n, SIDE, SIDE), "int32"),
+    }
 
 
-ROWS = {
-    "image": images(0),
-    "input": images(1),
-    "label": np.arange(BATCH, dtype="int32") % 3,
-    "map": np.random.default_rng(2).integers(0, 3, (BATCH, SIDE, SIDE), "int32"),
-}
+ROWS = rows(BATCH)
 
 
 DTYPE = contextvars.ContextVar("DTYPE", default="float32")
