@@ -572,6 +572,8 @@ def test_a_run_continued_on_fewer_cores_says_so(options):
     file.write_text(json.dumps(values))
     train(options("elsewhere", steps=3), build)  # of which there is nothing to do
     assert log.read_text().count("goes on elsewhere") == 1
+    train(options("elsewhere", steps=4), build)
+    assert log.read_text().count("goes on elsewhere") == 2
 
 
 def test_a_run_from_before_accumulation_takes_it_up(options):

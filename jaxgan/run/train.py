@@ -92,9 +92,11 @@ def train(
     hosts.same(prepare.known(run.whole))
     made_by = provenance.made_by(mesh.devices.flat)
     elsewhere = provenance.moved(there.made_by, made_by)
-    if elsewhere and 0 < there.step < cfg.steps:
+    done = there.step >= cfg.steps and bool(there.made_by)
+    if elsewhere and there.step and not done:
         run = run._replace(notes=(*run.notes, elsewhere))
-    hosts.first(lambda: workdir.open_run(path, this, made_by, there.step))
+    by = there.made_by if done else made_by  # of the last step that was taken
+    hosts.first(lambda: workdir.open_run(path, this, by, there.step))
     with contextlib.ExitStack() as stack:
         seeds = tuple(member.seed for member in run.members)
         source = feed.feed(run.whole, seeds, cfg.batch_size, run.change, run.mesh)
