@@ -229,6 +229,7 @@ def main(options: Options) -> None:
     frames[0].save(
         f"{file}.gif", save_all=True, append_images=frames[1:], duration=120, loop=0
     )
+    print(f"Pictures are in {file}.png and {file}.gif.", file=sys.stderr)
 
 
 if __name__ == "__main__":

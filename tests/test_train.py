@@ -237,12 +237,16 @@ def test_interrupting_saves_and_the_same_command_continues(options):
         f"try: t.train(t.Config(**{vars(killed)!r}), t.build, 'test')\n"
         "except Interrupted: sys.exit(130)"
     )
-    process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
     metrics = Path(killed.workdir) / "metrics.jsonl"
     while process.poll() is None and not (metrics.exists() and metrics.read_text()):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
+    told = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert told.index("Stopping after this step") < told.index("Stopped and saved")
     saved = max(int(p.name) for p in (Path(killed.workdir) / "checkpoints").iterdir())
     assert 2 <= saved < 60
     assert_same(go(killed), expected)

@@ -237,10 +237,10 @@ def _over_white(images: Images) -> Images:
 def table(result: dict) -> str:
     """The figures of a report for people."""
     columns = next(iter(result["metrics"].values()))
-    lines = [f"{'':20}" + "".join(f"{column:>10}" for column in columns)]
+    lines = [f"{'':20}" + "".join(f" {column:>10}" for column in columns)]
     for name, row in result["metrics"].items():
         shown = ("" if v is None else f"{v:.4g}" for v in row.values())
-        lines.append(f"{name:20}" + "".join(f"{v:>10}" for v in shown))
+        lines.append(f"{name:20}" + "".join(f" {v:>10}" for v in shown))
     counts = ", ".join(f"{n} {label}" for label, n in result["counts"].items())
     lines.append(
         f"By {result['extractor']['name']}, against {result['reference']}: {counts}."

@@ -110,9 +110,9 @@ def log(
         extra = {"images_per_s": speed, "kimg": now.step * batch_size / 1000}
         for sink in sinks:
             sink.scalars(now.step, means | extra)
-        losses = {n: np.mean(m) for n, m in means.items() if "loss" in n}
-        text = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
-        shown.set_postfix_str(f"{speed:.0f} images/s  {text}")
+        losses = {n: m for n, m in means.items() if "loss" in n or n == "distance"}
+        said = [f"{name} {np.mean(m):.3f}" for name, m in losses.items()]
+        shown.set_postfix_str("  ".join((f"{speed:.0f} images/s", *said)))
         return True
 
     return Hook(every, write)

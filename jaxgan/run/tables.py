@@ -47,4 +47,4 @@ def table(result: dict) -> str:
 
 
 def _line(name, columns):
-    return f"{name:20}" + "".join(f"{column:>10}" for column in columns)
+    return f"{name:20}" + "".join(f" {column:>10}" for column in columns)

@@ -217,13 +217,21 @@ def _sinks(cfg, path, start, stack):
 
 @contextlib.contextmanager
 def _stop_on_signal():
-    """An event that SIGINT or SIGTERM sets; a second SIGINT stops at once."""
+    """An event that SIGINT or SIGTERM sets; a second SIGINT stops at once.
+
+    The first is answered, since a step that is being compiled is waited for."""
     stop = threading.Event()
 
     def handle(number, frame):
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
+        with contextlib.suppress(RuntimeError, OSError):  # amid a print, or unread
+            print(
+                "Stopping after this step; again: at once, without saving.",
+                file=sys.stderr,
+                flush=True,
+            )
 
     # Only the main thread may; elsewhere (a notebook's executor) signals stay theirs.
     if threading.current_thread() is not threading.main_thread():
