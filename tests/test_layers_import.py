@@ -31,8 +31,8 @@ HEAVY = {
     "matplotlib",
 }
 ABOUT_TORCH = {
-    f"experiments.benchmarks.{name}"
-    for name in ("torch_feed", "torch_side", "torch_translators", "torch_twin")
+    f"experiments.benchmarks.torch_{name}"
+    for name in ("feed", "side", "srgan", "translators", "twin")
 }
 
 

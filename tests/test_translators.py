@@ -12,6 +12,7 @@ from jax import random
 from torch_weights import from_torch, nchw
 
 sys.path.append(str(Path(__file__).parents[1] / "experiments"))
+from benchmarks import torch_srgan
 from benchmarks import torch_translators as twins
 from benchmarks.torch_translators import conv, weights
 
@@ -28,23 +29,6 @@ def test_slopes_of_prelu_begin_as_torch_s():
     np.testing.assert_allclose(slopes, [torch.nn.PReLU().weight.item()] * 5)
 
 
-def torch_srresnet(p, x, blocks, ups):
-    convs = iter([p[f"Conv_{i}"] for i in range(3 + 2 * blocks + ups)])
-    slopes = iter([p[f"PReLU_{i}"] for i in range(1 + blocks + ups)])
-
-    def prelu(x):
-        return F.prelu(x, next(slopes)["negative_slope"].reshape(1))
-
-    first = x = prelu(conv(next(convs), x, padding=4))
-    for _ in range(blocks):
-        y = prelu(conv(next(convs), x, padding=1))
-        x = x + conv(next(convs), y, padding=1)
-    x = first + conv(next(convs), x, padding=1)
-    for _ in range(ups):
-        x = prelu(F.pixel_shuffle(conv(next(convs), x, padding=1), 2))
-    return torch.tanh(conv(next(convs), x, padding=4))
-
-
 def torch_pixel(p, x, blocks, norm=lambda x: x, given=None):
     layers = iter([p[f"Conv_{i}"] for i in range(2 + 2 * blocks)])
 
@@ -56,19 +40,6 @@ def torch_pixel(p, x, blocks, norm=lambda x: x, given=None):
         x = x + hidden(F.relu(hidden(x)))
     x = conv(next(layers), x)
     return torch.tanh(x) if given is None else given + x
-
-
-def torch_srgan_critic(p, x):
-    for i in range(8):
-        x = conv(p[f"Conv_{i}"], x, stride=1 + i % 2, padding=1)
-        if i:
-            b = p[f"BatchNorm_{i - 1}"]
-            x = F.batch_norm(x, None, None, b["scale"], b["bias"], training=True)
-        x = F.leaky_relu(x, 0.2)
-    x = x.permute(0, 2, 3, 1).flatten(1)
-    dense = [p["Dense_0"], p["Dense_1"]]
-    x = F.leaky_relu(F.linear(x, dense[0]["kernel"], dense[0]["bias"]), 0.2)
-    return F.linear(x, dense[1]["kernel"], dense[1]["bias"])[:, 0]
 
 
 def torch_spade(p, x, label_map):
@@ -165,12 +136,12 @@ NETWORKS = {
     "srresnet": (
         srgan.SRResNet(3, 4, 2, 4),
         (images(0, 3, 4, 3),),
-        lambda p, x: torch_srresnet(p, x, 2, 2),
+        torch_srgan.srresnet,
     ),
     "srgan's D": (
         srgan.Discriminator(2, 4),
         (images(0, 18, 17, 3, 5),),
-        torch_srgan_critic,
+        torch_srgan.critic,
     ),
     "spade": (
         spade.SPADE(6),

@@ -117,4 +117,10 @@ CASES = {
         data=noise("input", "image"),
         build=lambda side: side.cyclegan(),
     ),
+    "srgan": Case(
+        "SRGAN, to 64x64, 4 blocks of width 32",
+        batch=16,
+        data=noise("image", n=256),
+        build=lambda side: side.srgan(),
+    ),
 } | {name: _penalized(name) for name in PENALIZED}

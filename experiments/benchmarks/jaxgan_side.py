@@ -44,20 +44,29 @@ class Side:
         return self._gan(G, models.mlp.Discriminator(**sizes), latent_dim=2)
 
     def _gan(self, G, D, **options):
-        nets = models.flax_net("G", G), models.flax_net("D", D)
-        return recipes.gan(*nets, g_tx=TX, d_tx=TX, **options)
+        return recipes.gan(*self._nets(G=G, D=D), g_tx=TX, d_tx=TX, **options)
 
     def pix2pix(self):
-        G = models.flax_net("G", models.pix2pix.UNet(dtype=self.dtype))
-        D = models.flax_net("D", models.pix2pix.PatchGAN(dtype=self.dtype))
-        return recipes.pix2pix(G, D, tasks.paired(), g_tx=TX, d_tx=TX)
+        G = models.pix2pix.UNet(dtype=self.dtype)
+        D = models.pix2pix.PatchGAN(dtype=self.dtype)
+        nets = self._nets(G=G, D=D)
+        return recipes.pix2pix(*nets, tasks.paired(), g_tx=TX, d_tx=TX)
 
     def cyclegan(self):
         G = models.cyclegan.ResNetGenerator(blocks=6, dtype=self.dtype)
         D = models.pix2pix.PatchGAN(dtype=self.dtype)
-        nets = [models.flax_net(name, G) for name in ("G", "F")]
-        nets += [models.flax_net(name, D) for name in ("D_a", "D_b")]
+        nets = self._nets(G=G, F=G, D_a=D, D_b=D)
         return recipes.cyclegan(*nets, shape=(64, 64, 3), g_tx=TX, d_tx=TX)
+
+    def srgan(self):
+        """In its second stage, after pre-training."""
+        G = models.srgan.SRResNet(3, 32, 4, 4, self.dtype)
+        D = models.srgan.Discriminator(16, 256, dtype=self.dtype)
+        nets, task = self._nets(G=G, D=D), tasks.super_resolution(4)
+        return recipes.srgan(*nets, task, g_tx=TX, d_tx=TX, pretrain=0)
+
+    def _nets(self, **modules):
+        return [models.flax_net(name, module) for name, module in modules.items()]
 
     def start(self, case, rows, weights):
         """Begins a case anew.

@@ -9,12 +9,13 @@ In one of three modes:
 """
 
 import contextlib
+import functools
 import time
 
 import torch
 from torch import nn
 
-from benchmarks import machine, torch_translators, torch_twin
+from benchmarks import machine, torch_srgan, torch_translators, torch_twin
 from benchmarks.torch_translators import Net
 
 MODES = ("eager", "channels_last", "compiled")
@@ -67,35 +68,50 @@ class Side:
         return build
 
     def pix2pix(self):
-        def build(weights):
-            of = {"G": torch_translators.unet, "D": torch_translators.patchgan}
-            nets = self._nets(weights, of)
-            opts = {name: self._adam(net.parameters()) for name, net in nets.items()}
+        of = {"G": torch_translators.unet, "D": torch_translators.patchgan}
 
-            def step(batch):
-                given, target = batch["input"], batch["image"]
-                return torch_translators.pix2pix_step(nets, opts, given, target)
+        def step(nets, opts, batch):
+            given, target = batch["input"], batch["image"]
+            return torch_translators.pix2pix_step(nets, opts, given, target)
 
-            return step
-
-        return build
+        return self._of(of, step)
 
     def cyclegan(self):
+        to, D = torch_translators.resnet, torch_translators.patchgan
+        of = {"G": to, "F": to, "D_a": D, "D_b": D}
+        pools = {"a": torch_translators.Pool(), "b": torch_translators.Pool()}
+
+        def step(nets, opts, batch):
+            a, b = batch["input"], batch["image"]
+            return torch_translators.cyclegan_step(nets, opts, pools, a, b)
+
+        return self._of(of, step, {"G": ("G", "F"), "D": ("D_a", "D_b")})
+
+    def srgan(self):
+        of = {"G": torch_srgan.srresnet, "D": torch_srgan.critic}
+
+        def step(nets, opts, batch):
+            return torch_srgan.srgan_step(nets, opts, batch["image"])
+
+        return self._of(of, step)
+
+    def _of(self, functions, step, owners=None):
+        """A GAN of networks that are functions of their weights.
+
+        Args:
+            functions: the networks, by name.
+            step: `(nets, opts, batch) -> losses`.
+            owners: by an optimizer's name, the networks that it trains; by default
+                each has its own.
+        """
+
         def build(weights):
-            to, D = torch_translators.resnet, torch_translators.patchgan
-            nets = self._nets(weights, {"G": to, "F": to, "D_a": D, "D_b": D})
-            params = {name: net.parameters() for name, net in nets.items()}
+            nets = self._nets(weights, functions)
             opts = {
-                "G": self._adam(params["G"] + params["F"]),
-                "D": self._adam(params["D_a"] + params["D_b"]),
+                name: self._adam([x for n in of for x in nets[n].parameters()])
+                for name, of in (owners or {n: (n,) for n in nets}).items()
             }
-            pools = {"a": torch_translators.Pool(), "b": torch_translators.Pool()}
-
-            def step(batch):
-                a, b = batch["input"], batch["image"]
-                return torch_translators.cyclegan_step(nets, opts, pools, a, b)
-
-            return step
+            return functools.partial(step, nets, opts)
 
         return build
 
