@@ -3,8 +3,9 @@
 - `cases`: the GANs that are timed, and the data that they train on.
 - `jaxgan_side`, `torch_side`: each case on either side, and how its steps are run.
 - `flops`: how many FLOPs a step has.
-- `torch_twin`, `torch_translators`, `torch_srgan`: jaxgan's networks and steps in
-  PyTorch.
+- `torch_twin`, `torch_translators`, `torch_srgan`, `torch_sngan`: jaxgan's networks and
+  steps in PyTorch.
+- `torch_spectral`: jaxgan's spectral normalization in PyTorch.
 - `machine`: cores, the speed of a matrix product, CPU seconds.
 - `process`: a side in a process of its own.
 - `race`: the turns that sides take.

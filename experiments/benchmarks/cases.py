@@ -123,4 +123,10 @@ CASES = {
         data=noise("image", n=256),
         build=lambda side: side.srgan(),
     ),
+    "sngan": Case(
+        "SNGAN, 32x32, ResNets of width 64, 32",
+        batch=64,
+        data=noise("image", n=1024, side=32),
+        build=lambda side: side.sngan(),
+    ),
 } | {name: _penalized(name) for name in PENALIZED}

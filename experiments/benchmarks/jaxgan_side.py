@@ -9,8 +9,9 @@ from flax import linen as nn
 from jax import random
 
 from benchmarks import flops, machine
-from jaxgan import data, models, parallel, recipes, regularizers, tasks
+from jaxgan import data, losses, models, parallel, recipes, regularizers, tasks
 from jaxgan.data import feed
+from jaxgan.models import spectral
 from jaxgan.run.program import looped
 
 TX = optax.adam(2e-4, b1=0.5)
@@ -64,6 +65,12 @@ class Side:
         D = models.srgan.Discriminator(16, 256, dtype=self.dtype)
         nets, task = self._nets(G=G, D=D), tasks.super_resolution(4)
         return recipes.srgan(*nets, task, g_tx=TX, d_tx=TX, pretrain=0)
+
+    def sngan(self):
+        G, D = models.resnet.networks((32, 32, 3), 64, 32, dtype=self.dtype)
+        G, D = self._nets(G=G, D=D)
+        options = {"latent_dim": 128, "loss": losses.hinge, "g_tx": TX, "d_tx": TX}
+        return recipes.gan(G, spectral.normalized(D), **options)
 
     def _nets(self, **modules):
         return [models.flax_net(name, module) for name, module in modules.items()]

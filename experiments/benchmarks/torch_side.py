@@ -15,7 +15,14 @@ import time
 import torch
 from torch import nn
 
-from benchmarks import machine, torch_srgan, torch_translators, torch_twin
+from benchmarks import (
+    machine,
+    torch_sngan,
+    torch_spectral,
+    torch_srgan,
+    torch_translators,
+    torch_twin,
+)
 from benchmarks.torch_translators import Net
 
 MODES = ("eager", "channels_last", "compiled")
@@ -95,7 +102,17 @@ class Side:
 
         return self._of(of, step)
 
-    def _of(self, functions, step, owners=None):
+    def sngan(self):
+        of = {"G": torch_sngan.generator, "D": torch_sngan.discriminator}
+
+        def step(nets, opts, batch):
+            real = batch["image"]
+            z = torch.randn(len(real), 128, device=self.device)
+            return torch_sngan.sngan_step(nets, opts, real, z)
+
+        return self._of(of, step, spectral="D")
+
+    def _of(self, functions, step, owners=None, spectral=()):
         """A GAN of networks that are functions of their weights.
 
         Args:
@@ -103,10 +120,16 @@ class Side:
             step: `(nets, opts, batch) -> losses`.
             owners: by an optimizer's name, the networks that it trains; by default
                 each has its own.
+            spectral: the names of networks with spectral normalization.
         """
 
         def build(weights):
             nets = self._nets(weights, functions)
+            normalize = self._network(torch_spectral.normalized)
+            for name in spectral:
+                function, tree = nets[name].function, nets[name].tree
+                of = function, tree, torch_spectral.vectors(tree), normalize
+                nets[name] = torch_spectral.Normalized(*of)
             opts = {
                 name: self._adam([x for n in of for x in nets[n].parameters()])
                 for name, of in (owners or {n: (n,) for n in nets}).items()
