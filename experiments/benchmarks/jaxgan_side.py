@@ -105,7 +105,10 @@ class Run:
     def __init__(self, gan, case, rows):
         self.key = random.key(0)
         self.feeds = feeds(rows, case)
-        self.state = jax.jit(gan.init)(self.key, self._batch("resident", 0))
+        # Placed as steps return it, or the second dispatch would compile once more.
+        self.placed = parallel.replicated(parallel.mesh())
+        state = jax.jit(gan.init)(self.key, self._batch("resident", 0))
+        self.state = jax.device_put(state, self.placed)
         self.weights = jax.device_get(self.state.params)
         self.programs = {name: self._program(gan, name) for name in self.feeds}
         batch = self._batch("resident", 0)
@@ -135,7 +138,8 @@ class Run:
         Returns:
             Seconds, and the means of D's and of G's loss.
         """
-        totals = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), self.metrics)
+        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), self.metrics)
+        totals = jax.device_put(zeros, self.placed)
         began, left = time.perf_counter(), steps
         while left:
             arrays, end = self.feeds[fed].at(self.taken)
