@@ -144,6 +144,8 @@ def shapes_of(name):
     image = jax.ShapeDtypeStruct((case.batch, *size), "float32")
     fields = ("input", "image") if name in ("pix2pix", "cyclegan") else ("image",)
     batch, key = dict.fromkeys(fields, image), jax.random.key(0)
+    if name == "acgan":
+        batch["label"] = jax.ShapeDtypeStruct((case.batch,), "int32")
     return gan, (jax.eval_shape(gan.init, key, batch), batch, key)
 
 

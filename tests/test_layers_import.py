@@ -32,7 +32,16 @@ HEAVY = {
 }
 ABOUT_TORCH = {
     f"experiments.benchmarks.torch_{name}"
-    for name in ("feed", "side", "sngan", "spectral", "srgan", "translators", "twin")
+    for name in (
+        "feed",
+        "heads",
+        "side",
+        "sngan",
+        "spectral",
+        "srgan",
+        "translators",
+        "twin",
+    )
 }
 
 

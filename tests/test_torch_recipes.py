@@ -17,12 +17,13 @@ from torch_steps import (
     start,
 )
 
-from jaxgan import losses, recipes, tasks
-from jaxgan.models import flax_net, resnet, spectral, srgan
+from jaxgan import augment, losses, recipes, tasks
+from jaxgan.models import dcgan, flax_net, resnet, spectral, srgan
+from jaxgan.recipes.infogan import codes
 
 sys.path.append(str(Path(__file__).parents[1] / "experiments"))
 
-from benchmarks import torch_sngan, torch_srgan
+from benchmarks import torch_heads, torch_sngan, torch_srgan, torch_twin
 from benchmarks.torch_spectral import Normalized
 from benchmarks.torch_translators import Net, weights
 
@@ -109,3 +110,58 @@ def test_steps_of_sngan_are_pytorchs(known_noise):  # noqa: F811
     batches = [{"image": x} for x in images(STEPS, 4, 32, 32, 3)]
     of = {"G": torch_sngan.generator, "D": torch_sngan.discriminator}
     check(model, batches, of, step)
+
+
+def check_modules(model, batches, twins, step):
+    """The same of two modules, G and a D of two heads."""
+    state = start(model, batches[0], np.random.default_rng(0))
+    twins = dict(zip("GD", (twin.double() for twin in twins), strict=True))
+
+    def tensors(name):
+        params = state.params[name]
+        params = torch_heads.joined(params) if name == "D" else params
+        return torch_twin.from_flax(params, twins[name])
+
+    first = {name: tensors(name) for name in "GD"}
+    for name, twin in twins.items():
+        twin.load_state_dict(first[name], strict=False)
+    opts = {name: ADAM[1](twin.parameters()) for name, twin in twins.items()}
+    state = same_losses(model, state, batches, lambda b: step(twins, opts, b))
+    for name, twin in twins.items():
+        theirs = {n: x.detach() for n, x in twin.named_parameters()}
+        same_weights(tensors(name), theirs, first[name])
+
+
+def test_steps_of_acgan_are_pytorchs(known_noise):  # noqa: F811
+    G, _ = dcgan.networks((28, 28, 1), 4, 10, "float64")
+    _, D = dcgan.networks((28, 28, 1), 4, dtype="float64")
+    G, D = flax_net("G", G), flax_net("D", D.clone(outputs=10))
+    model = recipes.acgan(G, D, latent_dim=5, num_classes=10, **TXS)
+
+    def step(nets, opts, batch):
+        real, label = batch["image"], batch["label"].long()
+        return torch_heads.acgan_step(nets, opts, real, label, z(8, 5))
+
+    batches = [
+        {"image": x, "label": np.arange(8) % 5 + i}
+        for i, x in enumerate(images(STEPS, 8, 28, 28, 1))
+    ]
+    check_modules(model, batches, torch_heads.dcgan(15, 10, 4), step)
+
+
+def test_steps_of_infogan_are_pytorchs(known_noise):  # noqa: F811
+    """Q sees slanted fakes."""
+    G, D = dcgan.networks((28, 28, 1), 4, dtype="float64")
+    G, D = G.clone(hidden=6), D.clone(hidden=6, outputs=12)
+    seen = augment.diff_augment(augment.affine)
+    nets = flax_net("G", G), flax_net("D", D)
+    model = recipes.infogan(*nets, noise=5, augment=seen, **TXS)
+    latents = torch.tensor(np.array(codes(5)(random.key(0), 8)))
+    by = torch.tensor(drawn(random.uniform, (8, 3, 1, 1), minval=-1.0)).reshape(8, 3)
+
+    def step(nets, opts, batch):
+        slants = by.expand(2, 2, 8, 3)
+        return torch_heads.infogan_step(nets, opts, batch["image"], latents, slants)
+
+    batches = [{"image": x} for x in images(STEPS, 8, 28, 28, 1)]
+    check_modules(model, batches, torch_heads.dcgan(17, 12, 4, 6), step)

@@ -33,10 +33,15 @@ class Case(NamedTuple):
 
 def mnist() -> Rows:
     """Its images, uint8 `[60000, 28, 28, 1]`."""
+    return {"image": labelled_mnist()["image"]}
+
+
+def labelled_mnist() -> Rows:
+    """The same, and their labels."""
     from jaxgan import data
 
     dataset = data.load("mnist")
-    return {"image": dataset.fetch(np.arange(dataset.size))["image"]}
+    return dataset.fetch(np.arange(dataset.size))
 
 
 def ring() -> Rows:
@@ -128,5 +133,17 @@ CASES = {
         batch=64,
         data=noise("image", n=1024, side=32),
         build=lambda side: side.sngan(),
+    ),
+    "acgan": Case(
+        "AC-GAN, 28x28, width 32",
+        batch=64,
+        data=labelled_mnist,
+        build=lambda side: side.acgan(),
+    ),
+    "infogan": Case(
+        "InfoGAN, 28x28, width 32",
+        batch=64,
+        data=mnist,
+        build=lambda side: side.infogan(),
     ),
 } | {name: _penalized(name) for name in PENALIZED}

@@ -9,7 +9,16 @@ from flax import linen as nn
 from jax import random
 
 from benchmarks import flops, machine
-from jaxgan import data, losses, models, parallel, recipes, regularizers, tasks
+from jaxgan import (
+    augment,
+    data,
+    losses,
+    models,
+    parallel,
+    recipes,
+    regularizers,
+    tasks,
+)
 from jaxgan.data import feed
 from jaxgan.models import spectral
 from jaxgan.run.program import looped
@@ -71,6 +80,23 @@ class Side:
         G, D = self._nets(G=G, D=D)
         options = {"latent_dim": 128, "loss": losses.hinge, "g_tx": TX, "d_tx": TX}
         return recipes.gan(G, spectral.normalized(D), **options)
+
+    def acgan(self):
+        """`acgan_mnist.py`'s."""
+        shape, options = (28, 28, 1), {"dtype": self.dtype}
+        G, _ = models.dcgan.networks(shape, 32, 10, **options)
+        _, D = models.dcgan.networks(shape, 32, **options)
+        nets = self._nets(G=G, D=D.clone(outputs=10))
+        of = {"latent_dim": 100, "num_classes": 10}
+        return recipes.acgan(*nets, **of, g_tx=TX, d_tx=TX)
+
+    def infogan(self):
+        """`infogan_mnist.py`'s."""
+        G, D = models.dcgan.networks((28, 28, 1), 32, dtype=self.dtype)
+        D = D.clone(hidden=1024, outputs=12)
+        nets = self._nets(G=G.clone(hidden=1024), D=D)
+        seen = augment.diff_augment(augment.affine)
+        return recipes.infogan(*nets, g_tx=TX, d_tx=TX, augment=seen)
 
     def _nets(self, **modules):
         return [models.flax_net(name, module) for name, module in modules.items()]

@@ -9,26 +9,16 @@ In one of three modes:
 """
 
 import contextlib
-import functools
 import time
 
 import torch
-from torch import nn
 
-from benchmarks import (
-    machine,
-    torch_sngan,
-    torch_spectral,
-    torch_srgan,
-    torch_translators,
-    torch_twin,
-)
-from benchmarks.torch_translators import Net
+from benchmarks import machine, torch_cases
 
 MODES = ("eager", "channels_last", "compiled")
 
 
-class Side:
+class Side(torch_cases.Cases):
     """Builds `weights -> step(batch)` of the cases.
 
     Args:
@@ -43,129 +33,6 @@ class Side:
         torch.backends.cudnn.benchmark = True
         torch.set_float32_matmul_precision("high")  # of a GPU; JAX's default there
         torch.backends.cudnn.allow_tf32 = True
-
-    def dcgan(self, size, channels, width, base, norm=True, penalty=None):
-        nets = torch_twin.dcgan(size, channels, width, 100, base, norm)
-        return self._gan(*nets, latent_dim=100, penalty=penalty)
-
-    def mlp(self):
-        return self._gan(*torch_twin.mlp(), latent_dim=100)
-
-    def ring(self):
-        sizes = {"g_hidden": (128, 128), "d_hidden": (128, 128), "latent_dim": 2}
-        nets = torch_twin.mlp((2,), **sizes, act=nn.ReLU, output=nn.Identity)
-        return self._gan(*nets, latent_dim=2)
-
-    def _gan(self, g, d, latent_dim, penalty=None):
-        def build(weights):
-            for name, net in (("G", g), ("D", d)):
-                tensors = torch_twin.from_flax(weights[name], net)
-                net.load_state_dict(tensors, strict=False)
-                net.to(self.device, memory_format=self._layout)
-            g_opt, d_opt = self._adam(g.parameters()), self._adam(d.parameters())
-            G, D = self._network(g), d if penalty else self._network(d)
-
-            def step(batch):
-                real = batch["image"]
-                z = torch.randn(len(real), latent_dim, device=self.device)
-                return torch_twin.step(G, D, g_opt, d_opt, real, z, penalty)
-
-            return step
-
-        return build
-
-    def pix2pix(self):
-        of = {"G": torch_translators.unet, "D": torch_translators.patchgan}
-
-        def step(nets, opts, batch):
-            given, target = batch["input"], batch["image"]
-            return torch_translators.pix2pix_step(nets, opts, given, target)
-
-        return self._of(of, step)
-
-    def cyclegan(self):
-        to, D = torch_translators.resnet, torch_translators.patchgan
-        of = {"G": to, "F": to, "D_a": D, "D_b": D}
-        pools = {"a": torch_translators.Pool(), "b": torch_translators.Pool()}
-
-        def step(nets, opts, batch):
-            a, b = batch["input"], batch["image"]
-            return torch_translators.cyclegan_step(nets, opts, pools, a, b)
-
-        return self._of(of, step, {"G": ("G", "F"), "D": ("D_a", "D_b")})
-
-    def srgan(self):
-        of = {"G": torch_srgan.srresnet, "D": torch_srgan.critic}
-
-        def step(nets, opts, batch):
-            return torch_srgan.srgan_step(nets, opts, batch["image"])
-
-        return self._of(of, step)
-
-    def sngan(self):
-        of = {"G": torch_sngan.generator, "D": torch_sngan.discriminator}
-
-        def step(nets, opts, batch):
-            real = batch["image"]
-            z = torch.randn(len(real), 128, device=self.device)
-            return torch_sngan.sngan_step(nets, opts, real, z)
-
-        return self._of(of, step, spectral="D")
-
-    def _of(self, functions, step, owners=None, spectral=()):
-        """A GAN of networks that are functions of their weights.
-
-        Args:
-            functions: the networks, by name.
-            step: `(nets, opts, batch) -> losses`.
-            owners: by an optimizer's name, the networks that it trains; by default
-                each has its own.
-            spectral: the names of networks with spectral normalization.
-        """
-
-        def build(weights):
-            nets = self._nets(weights, functions)
-            normalize = self._network(torch_spectral.normalized)
-            for name in spectral:
-                function, tree = nets[name].function, nets[name].tree
-                of = function, tree, torch_spectral.vectors(tree), normalize
-                nets[name] = torch_spectral.Normalized(*of)
-            opts = {
-                name: self._adam([x for n in of for x in nets[n].parameters()])
-                for name, of in (owners or {n: (n,) for n in nets}).items()
-            }
-            return functools.partial(step, nets, opts)
-
-        return build
-
-    @property
-    def _layout(self):
-        eager = self.mode == "eager"
-        return torch.contiguous_format if eager else torch.channels_last
-
-    def _network(self, function):
-        return torch.compile(function) if self.mode == "compiled" else function
-
-    def _nets(self, weights, functions):
-        """Networks that are functions of their weights, by name."""
-        made = {f: self._network(f) for f in functions.values()}
-        return {
-            name: Net(made[functions[name]], self._placed(torch_translators.weights(x)))
-            for name, x in weights.items()
-        }
-
-    def _placed(self, tree):
-        if isinstance(tree, dict):
-            return {name: self._placed(x) for name, x in tree.items()}
-        return self._put(tree.detach()).requires_grad_()
-
-    def _put(self, x):
-        x = x.to(self.device)
-        return x.contiguous(memory_format=self._layout) if x.ndim == 4 else x
-
-    def _adam(self, parameters):
-        fused = self.mode != "eager"
-        return torch.optim.Adam(parameters, 2e-4, betas=(0.5, 0.999), fused=fused)
 
     def start(self, case, rows, weights):
         """Begins a case anew.
