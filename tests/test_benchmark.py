@@ -138,7 +138,7 @@ def shapes_of(name):
     """A case's GAN, and its step's arguments as shapes."""
     case = cases.CASES[name]
     gan = case.build(jaxgan_side.Side("float32"))
-    of_64 = ("dcgan64", "pix2pix", "cyclegan", "srgan")
+    of_64 = ("dcgan64", "pix2pix", "cyclegan", "srgan", "spade")
     size = {"ring": (2,), "sngan": (32, 32, 3)} | dict.fromkeys(of_64, (64, 64, 3))
     size = size.get(name, (28, 28, 1))
     image = jax.ShapeDtypeStruct((case.batch, *size), "float32")
@@ -146,6 +146,8 @@ def shapes_of(name):
     batch, key = dict.fromkeys(fields, image), jax.random.key(0)
     if name == "acgan":
         batch["label"] = jax.ShapeDtypeStruct((case.batch,), "int32")
+    if name == "spade":
+        batch["map"] = jax.ShapeDtypeStruct((case.batch, 64, 64), "uint8")
     return gan, (jax.eval_shape(gan.init, key, batch), batch, key)
 
 
@@ -258,7 +260,7 @@ def test_a_short_race_from_the_shell(one_core, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["digits", "pix2pix", "cyclegan"])
+@pytest.mark.parametrize("name", ["digits", "pix2pix", "cyclegan", "acgan", "spade"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_jaxgan_s_side_trains_in_every_way(one_core, monkeypatch, name, dtype):
     case = cases.CASES[name]

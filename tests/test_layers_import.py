@@ -33,14 +33,8 @@ HEAVY = {
 ABOUT_TORCH = {
     f"experiments.benchmarks.torch_{name}"
     for name in (
-        "feed",
-        "heads",
-        "side",
-        "sngan",
-        "spectral",
-        "srgan",
-        "translators",
-        "twin",
+        *("cases", "feed", "heads", "side", "sngan", "spade", "spectral"),
+        *("srgan", "translators", "twin"),
     )
 }
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jax import random
 from torch_steps import (
     ADAM,
@@ -18,12 +19,12 @@ from torch_steps import (
 )
 
 from jaxgan import augment, losses, recipes, tasks
-from jaxgan.models import dcgan, flax_net, resnet, spectral, srgan
+from jaxgan.models import dcgan, flax_net, pix2pix, resnet, spade, spectral, srgan
 from jaxgan.recipes.infogan import codes
 
 sys.path.append(str(Path(__file__).parents[1] / "experiments"))
 
-from benchmarks import torch_heads, torch_sngan, torch_srgan, torch_twin
+from benchmarks import torch_heads, torch_sngan, torch_spade, torch_srgan, torch_twin
 from benchmarks.torch_spectral import Normalized
 from benchmarks.torch_translators import Net, weights
 
@@ -165,3 +166,24 @@ def test_steps_of_infogan_are_pytorchs(known_noise):  # noqa: F811
 
     batches = [{"image": x} for x in images(STEPS, 8, 28, 28, 1)]
     check_modules(model, batches, torch_heads.dcgan(17, 12, 4, 6), step)
+
+
+def test_steps_of_spade_are_pytorchs(known_noise):  # noqa: F811
+    G = flax_net("G", spade.Generator(3, 2, 5, dtype="float64"))
+    D = flax_net("D", pix2pix.MultiScale(2, 3, 16, dtype="float64"))
+    E = flax_net("E", spade.Encoder(6, 2, dtype="float64"))
+    G, D, task = spectral.normalized(G), spectral.normalized(D), tasks.of_maps(4)
+    options = TXS | {"latent_dim": 6, "encoder": E, "feature_matching": 2.0}
+    model = recipes.spade(G, D, task, **options)
+
+    def step(nets, opts, batch):
+        label_map = F.one_hot(batch["map"].long(), 4).movedim(-1, 1).double()
+        of = batch["image"], label_map, z(2, 6)
+        return torch_spade.spade_step(nets, opts, *of)
+
+    maps = np.random.default_rng(1).integers(0, 4, (STEPS, 2, 16, 16))
+    pairs = zip(images(STEPS, 2, 16, 16, 3), maps, strict=True)
+    batches = [{"image": x, "map": label_map} for x, label_map in pairs]
+    of = {"G": torch_spade.generator, "D": torch_spade.multiscale}
+    owners = {"G": ("G", "E"), "D": ("D",)}
+    check(model, batches, of | {"E": torch_spade.encoder}, step, owners)

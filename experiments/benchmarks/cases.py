@@ -63,6 +63,12 @@ def noise(*fields: str, n: int = 64, side: int = 64) -> Callable[[], Rows]:
     return made
 
 
+def mapped() -> Rows:
+    """Images of noise, and maps of 11 classes, uint8 `[64, 64, 64]`."""
+    maps = np.random.default_rng(1).integers(0, 11, (64, 64, 64), np.uint8)
+    return noise("image")() | {"map": maps}
+
+
 # --- the cases
 
 
@@ -145,5 +151,11 @@ CASES = {
         batch=64,
         data=mnist,
         build=lambda side: side.infogan(),
+    ),
+    "spade": Case(
+        "SPADE, 64x64, width 16",
+        batch=4,
+        data=mapped,
+        build=lambda side: side.spade(),
     ),
 } | {name: _penalized(name) for name in PENALIZED}

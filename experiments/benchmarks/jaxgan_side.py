@@ -98,6 +98,16 @@ class Side:
         seen = augment.diff_augment(augment.affine)
         return recipes.infogan(*nets, g_tx=TX, d_tx=TX, augment=seen)
 
+    def spade(self):
+        """`spade.py`'s."""
+        G = models.spade.Generator(3, 16, 16, dtype=self.dtype)
+        D = models.pix2pix.MultiScale(2, 32, 16, dtype=self.dtype)
+        E = models.spade.Encoder(64, 16, dtype=self.dtype)
+        G, D, E = self._nets(G=G, D=D, E=E)
+        nets = spectral.normalized(G), spectral.normalized(D), tasks.of_maps(11)
+        options = {"latent_dim": 64, "encoder": E, "feature_matching": 2.0}
+        return recipes.spade(*nets, **options, g_tx=TX, d_tx=TX)
+
     def _nets(self, **modules):
         return [models.flax_net(name, module) for name, module in modules.items()]
 

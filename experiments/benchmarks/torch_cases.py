@@ -3,11 +3,13 @@
 import functools
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from benchmarks import (
     torch_heads,
     torch_sngan,
+    torch_spade,
     torch_spectral,
     torch_srgan,
     torch_translators,
@@ -124,6 +126,19 @@ class Cases:
             return torch_sngan.sngan_step(nets, opts, real, z)
 
         return self._of(of, step, spectral="D")
+
+    def spade(self):
+        of = {"G": torch_spade.generator, "D": torch_spade.multiscale}
+        of |= {"E": torch_spade.encoder}
+
+        def step(nets, opts, batch):
+            label_map = F.one_hot(batch["map"].long(), 11).movedim(-1, 1).float()
+            z = torch.randn(len(label_map), 64, device=self.device)
+            of = batch["image"], self._put(label_map), z
+            return torch_spade.spade_step(nets, opts, *of)
+
+        owners = {"G": ("G", "E"), "D": ("D",)}
+        return self._of(of, step, owners, spectral=("G", "D"))
 
     def _of(self, functions, step, owners=None, spectral=()):
         """A GAN of networks that are functions of their weights.

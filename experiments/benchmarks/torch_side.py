@@ -80,7 +80,7 @@ class Side(torch_cases.Cases):
         index = torch.randint(len(rows["image"]), (size,), device=self.device)
         some = {name: x[index] for name, x in rows.items()}
         return {
-            name: self._put(x.float() / 127.5 - 1) if x.dtype == torch.uint8 else x
+            name: self._put(x.float() / 127.5 - 1) if x.ndim == 4 else x
             for name, x in some.items()
         }
 
