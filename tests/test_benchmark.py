@@ -139,7 +139,8 @@ def shapes_of(name):
     case = cases.CASES[name]
     gan = case.build(jaxgan_side.Side("float32"))
     of_64 = ("dcgan64", "pix2pix", "cyclegan", "srgan", "spade")
-    size = {"ring": (2,), "sngan": (32, 32, 3)} | dict.fromkeys(of_64, (64, 64, 3))
+    size = dict.fromkeys(("ring", "consensus", "unrolled"), (2,))
+    size |= {"sngan": (32, 32, 3)} | dict.fromkeys(of_64, (64, 64, 3))
     size = size.get(name, (28, 28, 1))
     image = jax.ShapeDtypeStruct((case.batch, *size), "float32")
     fields = ("input", "image") if name in ("pix2pix", "cyclegan") else ("image",)

@@ -33,7 +33,7 @@ HEAVY = {
 ABOUT_TORCH = {
     f"experiments.benchmarks.torch_{name}"
     for name in (
-        *("cases", "feed", "heads", "side", "sngan", "spade", "spectral"),
+        *("cases", "feed", "games", "heads", "side", "sngan", "spade", "spectral"),
         *("srgan", "translators", "twin"),
     )
 }

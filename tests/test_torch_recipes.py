@@ -3,10 +3,13 @@
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
+import optax
 import torch
 import torch.nn.functional as F
 from jax import random
+from torch import nn
 from torch_steps import (
     ADAM,
     drawn,
@@ -19,12 +22,19 @@ from torch_steps import (
 )
 
 from jaxgan import augment, losses, recipes, tasks
-from jaxgan.models import dcgan, flax_net, pix2pix, resnet, spade, spectral, srgan
+from jaxgan.models import dcgan, flax_net, mlp, pix2pix, resnet, spade, spectral, srgan
 from jaxgan.recipes.infogan import codes
 
 sys.path.append(str(Path(__file__).parents[1] / "experiments"))
 
-from benchmarks import torch_heads, torch_sngan, torch_spade, torch_srgan, torch_twin
+from benchmarks import (
+    torch_games,
+    torch_heads,
+    torch_sngan,
+    torch_spade,
+    torch_srgan,
+    torch_twin,
+)
 from benchmarks.torch_spectral import Normalized
 from benchmarks.torch_translators import Net, weights
 
@@ -113,21 +123,26 @@ def test_steps_of_sngan_are_pytorchs(known_noise):  # noqa: F811
     check(model, batches, of, step)
 
 
-def check_modules(model, batches, twins, step):
-    """The same of two modules, G and a D of two heads."""
+def check_modules(model, batches, twins, step, done=lambda nets: None):
+    """The same of two modules, G and D; `done` has the last word on them."""
     state = start(model, batches[0], np.random.default_rng(0))
     twins = dict(zip("GD", (twin.double() for twin in twins), strict=True))
 
     def tensors(name):
         params = state.params[name]
-        params = torch_heads.joined(params) if name == "D" else params
+        if f"Dense_{len(linear(twins[name]))}" in params:
+            params = torch_heads.joined(params)
         return torch_twin.from_flax(params, twins[name])
+
+    def linear(twin):
+        return [layer for layer in twin if isinstance(layer, nn.Linear)]
 
     first = {name: tensors(name) for name in "GD"}
     for name, twin in twins.items():
         twin.load_state_dict(first[name], strict=False)
     opts = {name: ADAM[1](twin.parameters()) for name, twin in twins.items()}
     state = same_losses(model, state, batches, lambda b: step(twins, opts, b))
+    done(twins)
     for name, twin in twins.items():
         theirs = {n: x.detach() for n, x in twin.named_parameters()}
         same_weights(tensors(name), theirs, first[name])
@@ -187,3 +202,41 @@ def test_steps_of_spade_are_pytorchs(known_noise):  # noqa: F811
     of = {"G": torch_spade.generator, "D": torch_spade.multiscale}
     owners = {"G": ("G", "E"), "D": ("D",)}
     check(model, batches, of | {"E": torch_spade.encoder}, step, owners)
+
+
+def mlps():
+    sizes = {"hidden": (6, 6), "act": jax.nn.relu, "dtype": "float64"}
+    G = mlp.Generator(shape=(2,), output=lambda x: x, **sizes)
+    nets = flax_net("G", G), flax_net("D", mlp.Discriminator(**sizes))
+    sizes = {"g_hidden": (6, 6), "d_hidden": (6, 6), "latent_dim": 2}
+    twins = torch_twin.mlp((2,), **sizes, act=nn.ReLU, output=nn.Identity)
+    return nets, twins, [{"image": x} for x in images(STEPS, 16, 2)]
+
+
+def test_steps_of_consensus_are_pytorchs(known_noise):  # noqa: F811
+    nets, twins, batches = mlps()
+    model = recipes.consensus(*nets, latent_dim=2, weight=0.1, **TXS)
+
+    def step(nets, opts, batch):
+        return torch_games.consensus_step(nets, opts, batch["image"], z(16, 2))
+
+    check_modules(model, batches, twins, step)
+
+
+def test_steps_of_the_unrolled_gan_are_pytorchs(known_noise):  # noqa: F811
+    nets, twins, batches = mlps()
+    d_tx = optax.adam(2e-4, b1=0.5, eps_root=1e-8)
+    model = recipes.unrolled(*nets, latent_dim=2, g_tx=ADAM[0], d_tx=d_tx)
+    D = None
+
+    def step(nets, opts, batch):
+        nonlocal D
+        D = D or torch_games.learner(nets["D"])
+        real, noise = batch["image"], z(16, 2).expand(7, 16, 2)
+        *losses, D = torch_games.unrolled_step(nets, D, opts["G"], real, noise)
+        return losses
+
+    def done(nets):
+        nn.utils.vector_to_parameters(D.weights.detach(), nets["D"].parameters())
+
+    check_modules(model, batches, twins, step, done)

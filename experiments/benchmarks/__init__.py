@@ -4,8 +4,8 @@
 - `jaxgan_side`, `torch_side`: either side, and how its steps are run; `torch_cases`:
   PyTorch's cases.
 - `flops`: how many FLOPs a step has.
-- `torch_twin`, `torch_heads`, `torch_sngan`, `torch_spade`, `torch_srgan`,
-  `torch_translators`: jaxgan's networks and steps in PyTorch.
+- `torch_twin`, `torch_games`, `torch_heads`, `torch_sngan`, `torch_spade`,
+  `torch_srgan`, `torch_translators`: jaxgan's networks and steps in PyTorch.
 - `torch_spectral`: jaxgan's spectral normalization in PyTorch.
 - `machine`: cores, the speed of a matrix product, CPU seconds.
 - `process`: a side in a process of its own.

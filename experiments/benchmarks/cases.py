@@ -158,4 +158,18 @@ CASES = {
         data=mapped,
         build=lambda side: side.spade(),
     ),
+    "consensus": Case(
+        "Consensus optimization, 2-D ring",
+        batch=256,
+        data=ring,
+        build=lambda side: side.consensus(),
+        points=True,
+    ),
+    "unrolled": Case(
+        "Unrolled GAN, 5 steps ahead, 2-D ring",
+        batch=256,
+        data=ring,
+        build=lambda side: side.unrolled(),
+        points=True,
+    ),
 } | {name: _penalized(name) for name in PENALIZED}

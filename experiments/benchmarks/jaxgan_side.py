@@ -49,9 +49,25 @@ class Side:
         return self._gan(G, models.mlp.Discriminator(dtype=self.dtype), latent_dim=100)
 
     def ring(self):
+        return self._gan(*self._of_ring(), latent_dim=2)
+
+    def _of_ring(self):
         sizes = {"hidden": (128, 128), "act": nn.relu, "dtype": self.dtype}
         G = models.mlp.Generator(shape=(2,), output=lambda x: x, **sizes)
-        return self._gan(G, models.mlp.Discriminator(**sizes), latent_dim=2)
+        return G, models.mlp.Discriminator(**sizes)
+
+    def consensus(self):
+        """With `mixture_2d.py`'s weight."""
+        G, D = self._of_ring()
+        options = {"latent_dim": 2, "weight": 0.1, "g_tx": TX, "d_tx": TX}
+        return recipes.consensus(*self._nets(G=G, D=D), **options)
+
+    def unrolled(self):
+        """Of five steps ahead."""
+        G, D = self._of_ring()
+        d_tx = optax.adam(2e-4, b1=0.5, eps_root=1e-8)
+        options = {"latent_dim": 2, "g_tx": TX, "d_tx": d_tx}
+        return recipes.unrolled(*self._nets(G=G, D=D), **options)
 
     def _gan(self, G, D, **options):
         return recipes.gan(*self._nets(G=G, D=D), g_tx=TX, d_tx=TX, **options)

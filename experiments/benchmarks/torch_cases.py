@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmarks import (
+    torch_games,
     torch_heads,
     torch_sngan,
     torch_spade,
@@ -35,9 +36,43 @@ class Cases:
         return self._gan(*torch_twin.mlp(), latent_dim=100)
 
     def ring(self):
+        return self._gan(*self._of_ring(), latent_dim=2)
+
+    def _of_ring(self):
         sizes = {"g_hidden": (128, 128), "d_hidden": (128, 128), "latent_dim": 2}
-        nets = torch_twin.mlp((2,), **sizes, act=nn.ReLU, output=nn.Identity)
-        return self._gan(*nets, latent_dim=2)
+        return torch_twin.mlp((2,), **sizes, act=nn.ReLU, output=nn.Identity)
+
+    def consensus(self):
+        field = self._whole(torch_games.field)
+
+        def step(nets, opts, batch):
+            real = batch["image"]
+            z = torch.randn(len(real), 2, device=self.device)
+            return torch_games.consensus_step(nets, opts, real, z, field=field)
+
+        return self._modules(*self._of_ring(), step, compiled=())
+
+    def unrolled(self):
+        g, d = self._of_ring()
+
+        def build(weights):
+            self._load(weights, G=g, D=d)
+            nets, opt = {"G": g, "D": d}, self._adam(g.parameters())
+            update = self._whole(torch_games.d_update)
+            objective = self._whole(torch_games.g_objective)
+            D = torch_games.learner(d)
+
+            def step(batch):
+                nonlocal D
+                real = batch["image"]
+                zs = torch.randn(5 + 2, len(real), 2, device=self.device)
+                of = nets, D, opt, real, zs, update, objective
+                *losses, D = torch_games.unrolled_step(*of)
+                return losses
+
+            return step
+
+        return build
 
     def _gan(self, g, d, latent_dim, penalty=None):
         def step(nets, opts, batch):
@@ -46,9 +81,11 @@ class Cases:
             of = nets["G"], nets["D"], opts["G"], opts["D"]
             return torch_twin.step(*of, real, z, penalty)
 
-        return self._modules(g, d, step, twice=penalty is not None)
+        # torch.compile cannot differentiate d twice.
+        compiled = ("G",) if penalty else ("G", "D")
+        return self._modules(g, d, step, compiled=compiled)
 
-    def _modules(self, g, d, step, d_weights=lambda x: x, twice=False):
+    def _modules(self, g, d, step, d_weights=lambda x: x, compiled=("G", "D")):
         """A GAN of two modules; `step` as `_of` has it.
 
         Args:
@@ -56,20 +93,23 @@ class Cases:
             d: the discriminator.
             step: `(nets, opts, batch) -> losses`.
             d_weights: what d takes of jaxgan's weights.
-            twice: whether the step differentiates d twice.
+            compiled: what is compiled, if the mode compiles.
         """
 
         def build(weights):
-            given = {"G": weights["G"], "D": d_weights(weights["D"])}
-            for name, net in (("G", g), ("D", d)):
-                tensors = torch_twin.from_flax(given[name], net)
-                net.load_state_dict(tensors, strict=False)
-                net.to(self.device, memory_format=self._layout)
+            self._load(weights | {"D": d_weights(weights["D"])}, G=g, D=d)
             opts = {"G": self._adam(g.parameters()), "D": self._adam(d.parameters())}
-            nets = {"G": self._network(g), "D": d if twice else self._network(d)}
+            nets = {"G": g, "D": d}
+            nets |= {name: self._network(nets[name]) for name in compiled}
             return functools.partial(step, nets, opts)
 
         return build
+
+    def _load(self, weights, **modules):
+        for name, module in modules.items():
+            tensors = torch_twin.from_flax(weights[name], module)
+            module.load_state_dict(tensors, strict=False)
+            module.to(self.device, memory_format=self._layout)
 
     def acgan(self):
         def step(nets, opts, batch):
@@ -125,7 +165,7 @@ class Cases:
             z = torch.randn(len(real), 128, device=self.device)
             return torch_sngan.sngan_step(nets, opts, real, z)
 
-        return self._of(of, step, spectral="D")
+        return self._of(of, step, spectral=("D",))
 
     def spade(self):
         of = {"G": torch_spade.generator, "D": torch_spade.multiscale}
@@ -173,6 +213,13 @@ class Cases:
 
     def _network(self, function):
         return torch.compile(function) if self.mode == "compiled" else function
+
+    def _whole(self, function):
+        """Compiled with the gradients that the function takes itself."""
+        if self.mode != "compiled":
+            return function
+        torch._dynamo.config.trace_autograd_ops = True
+        return torch.compile(function, fullgraph=True)
 
     def _nets(self, weights, functions):
         """Networks that are functions of their weights, by name."""

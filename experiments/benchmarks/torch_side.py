@@ -5,7 +5,8 @@ In one of three modes:
 - "eager": as most write it.
 - "channels_last": with that layout of images, and Adam's update as one kernel.
 - "compiled": the same, with networks through `torch.compile`. It cannot differentiate
-  twice (pytorch#91469), so that a D with a penalty stays as it is.
+  twice (pytorch#91469), so that a D with a penalty stays as it is; where a recipe is
+  all about gradients, losses are compiled with the gradients in them (`torch_games`).
 """
 
 import contextlib
