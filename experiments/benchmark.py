@@ -7,12 +7,12 @@
     python experiments/benchmark.py --show runs/benchmark/2026-11-27-cpu-float32.json
 
 Both sides do the same job: the same layers from the same weights, batch, Adam and
-sequential update of D and G with shared fakes (`benchmarks/torch_twin.py`; that it is
-the same is tested); every step gathers a batch from integers on the device and draws
-its noise. jaxgan runs as its users run it, many steps in a dispatch, with its averaged
-generator and its metrics on top; PyTorch in three modes (`benchmarks/torch_side.py`),
-the fastest of which counts. They take turns (`benchmarks/race.py`), and the median of
-the rounds' ratios counts.
+updates of D and G, with shared fakes where the recipe shares them
+(`benchmarks/torch_cases.py`; that it is the same is tested); every step gathers a batch
+from integers on the device and draws its noise. jaxgan runs as its users run it, many
+steps in a dispatch, with its averaged generator and its metrics on top; PyTorch in
+three modes (`benchmarks/torch_side.py`), the fastest of which counts. They take turns
+(`benchmarks/race.py`), and the median of the rounds' ratios counts.
 
 The share of the peak is that of the step's matrix products and convolutions, counted
 as if each convolution were computed directly (`benchmarks/flops.py`); the peak is the

@@ -15,7 +15,7 @@ from jaxgan.run.presets import classic
 VANILLA = run.changed(
     classic.Config(),
     data="stacked_mnist",
-    steps=8000,
+    steps=4000,
     d_norm="none",
     g_norm="none",
     g_lr=5e-4,

@@ -139,12 +139,17 @@ def shapes_of(name):
     """A case's GAN, and its step's arguments as shapes."""
     case = cases.CASES[name]
     gan = case.build(jaxgan_side.Side("float32"))
-    size = {"ring": (2,), "dcgan64": (64, 64, 3)}.get(name, (28, 28, 1))
-    if name in ("pix2pix", "cyclegan"):
-        size = (64, 64, 3)
+    of_64 = ("dcgan64", "pix2pix", "cyclegan", "srgan", "spade")
+    size = dict.fromkeys(("ring", "consensus", "unrolled"), (2,))
+    size |= {"sngan": (32, 32, 3)} | dict.fromkeys(of_64, (64, 64, 3))
+    size = size.get(name, (28, 28, 1))
     image = jax.ShapeDtypeStruct((case.batch, *size), "float32")
     fields = ("input", "image") if name in ("pix2pix", "cyclegan") else ("image",)
     batch, key = dict.fromkeys(fields, image), jax.random.key(0)
+    if name == "acgan":
+        batch["label"] = jax.ShapeDtypeStruct((case.batch,), "int32")
+    if name == "spade":
+        batch["map"] = jax.ShapeDtypeStruct((case.batch, 64, 64), "uint8")
     return gan, (jax.eval_shape(gan.init, key, batch), batch, key)
 
 
@@ -181,8 +186,14 @@ def test_flops_are_those_that_xla_counts():
         assert ours == pytest.approx(xla, rel=0.01)
 
 
-def test_flops_of_loops_and_of_many_kernels_are_counted():
-    """A scan's as often as it turns; convolutions of several networks each."""
+def test_flops_of_loops_branches_and_of_many_kernels_are_counted():
+    """A scan's as often as it turns; of branches the longest; convolutions of several
+    networks each."""
+
+    def branched(x):
+        return jax.lax.cond(x[0, 0] > 0, lambda x: x @ x, lambda x: (x @ x) @ x, x)
+
+    assert flops.counted(branched, np.zeros((4, 4), "float32")) == 2 * 2 * 4**3
 
     def scanned(x):
         return jax.lax.scan(lambda x, _: (x @ x, None), x, length=5)[0]
@@ -251,7 +262,7 @@ def test_a_short_race_from_the_shell(one_core, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["digits", "pix2pix", "cyclegan"])
+@pytest.mark.parametrize("name", ["digits", "pix2pix", "cyclegan", "acgan", "spade"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_jaxgan_s_side_trains_in_every_way(name, dtype):
     case = cases.CASES[name]

@@ -32,8 +32,11 @@ HEAVY = {
     "matplotlib",
 }
 ABOUT_TORCH = {
-    f"experiments.benchmarks.{name}"
-    for name in ("torch_feed", "torch_side", "torch_translators", "torch_twin")
+    f"experiments.benchmarks.torch_{name}"
+    for name in (
+        *("cases", "feed", "games", "heads", "side", "sngan", "spade", "spectral"),
+        *("srgan", "translators", "twin"),
+    )
 }
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import jax
 import numpy as np
-import optax
 import pytest
 import torch
+from torch_steps import ADAM, SGD, float64, one_torch_thread, start  # noqa: F401
 
 from jaxgan import recipes, tasks
 from jaxgan import regularizers as reg
@@ -21,24 +21,6 @@ from benchmarks import torch_translators as twins
 from benchmarks import torch_twin
 
 STEPS, BATCH, LATENT = 10, 16, 10
-
-
-@pytest.fixture(autouse=True)
-def float64():
-    """In float32, ten steps of a GAN part at a ReLU whose input is nearly 0."""
-    jax.config.update("jax_enable_x64", True)
-    # Flax's BatchNorm compares its dtype with float32, which "strict" forbids.
-    with jax.numpy_dtype_promotion("standard"):
-        yield
-    jax.config.update("jax_enable_x64", False)
-
-
-@pytest.fixture(autouse=True)
-def one_torch_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def dcgans(base=4, norm=True):
@@ -61,13 +43,6 @@ def mlps():
     return pair, torch_twin.mlp(**hidden, latent_dim=LATENT)
 
 
-SGD = (optax.sgd(0.005), partial(torch.optim.SGD, lr=0.005))
-ADAM = (
-    optax.adam(2e-4, b1=0.5),
-    partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999)),
-)
-
-
 def with_noise(G: Net) -> Net:
     """G, but its noise is what the test puts in its stats, not what the recipe drew."""
 
@@ -81,20 +56,6 @@ def with_noise(G: Net) -> Net:
         return out, {"net": new, "z": stats["z"]}
 
     return Net(G.name, init, apply)
-
-
-def start(gan, batch, rng):
-    """A state shaped as `gan.init` makes it, with random weights, biases too."""
-
-    def zeros(x):
-        return np.zeros(x.shape, float if x.dtype == np.float32 else x.dtype)
-
-    def weights(x):
-        return rng.normal(size=x.shape) / np.sqrt(np.prod(x.shape[:-1]))
-
-    shapes = jax.eval_shape(gan.init, jax.random.key(0), batch)
-    state = jax.tree.map(zeros, shapes)
-    return state._replace(params=jax.tree.map(weights, state.params))
 
 
 @pytest.mark.parametrize("optimizers", [SGD, ADAM], ids=["sgd", "adam"])

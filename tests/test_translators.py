@@ -12,6 +12,7 @@ from jax import random
 from torch_weights import from_torch, nchw
 
 sys.path.append(str(Path(__file__).parents[1] / "experiments"))
+from benchmarks import torch_spade, torch_srgan
 from benchmarks import torch_translators as twins
 from benchmarks.torch_translators import conv, weights
 
@@ -28,23 +29,6 @@ def test_slopes_of_prelu_begin_as_torch_s():
     np.testing.assert_allclose(slopes, [torch.nn.PReLU().weight.item()] * 5)
 
 
-def torch_srresnet(p, x, blocks, ups):
-    convs = iter([p[f"Conv_{i}"] for i in range(3 + 2 * blocks + ups)])
-    slopes = iter([p[f"PReLU_{i}"] for i in range(1 + blocks + ups)])
-
-    def prelu(x):
-        return F.prelu(x, next(slopes)["negative_slope"].reshape(1))
-
-    first = x = prelu(conv(next(convs), x, padding=4))
-    for _ in range(blocks):
-        y = prelu(conv(next(convs), x, padding=1))
-        x = x + conv(next(convs), y, padding=1)
-    x = first + conv(next(convs), x, padding=1)
-    for _ in range(ups):
-        x = prelu(F.pixel_shuffle(conv(next(convs), x, padding=1), 2))
-    return torch.tanh(conv(next(convs), x, padding=4))
-
-
 def torch_pixel(p, x, blocks, norm=lambda x: x, given=None):
     layers = iter([p[f"Conv_{i}"] for i in range(2 + 2 * blocks)])
 
@@ -56,61 +40,6 @@ def torch_pixel(p, x, blocks, norm=lambda x: x, given=None):
         x = x + hidden(F.relu(hidden(x)))
     x = conv(next(layers), x)
     return torch.tanh(x) if given is None else given + x
-
-
-def torch_srgan_critic(p, x):
-    for i in range(8):
-        x = conv(p[f"Conv_{i}"], x, stride=1 + i % 2, padding=1)
-        if i:
-            b = p[f"BatchNorm_{i - 1}"]
-            x = F.batch_norm(x, None, None, b["scale"], b["bias"], training=True)
-        x = F.leaky_relu(x, 0.2)
-    x = x.permute(0, 2, 3, 1).flatten(1)
-    dense = [p["Dense_0"], p["Dense_1"]]
-    x = F.leaky_relu(F.linear(x, dense[0]["kernel"], dense[0]["bias"]), 0.2)
-    return F.linear(x, dense[1]["kernel"], dense[1]["bias"])[:, 0]
-
-
-def torch_spade(p, x, label_map):
-    seen = F.interpolate(label_map, size=x.shape[2:], mode="nearest")
-    seen = F.relu(conv(p["Conv_0"], seen, padding=1))
-    scale, shift = (conv(p[f"Conv_{i}"], seen, padding=1) for i in (1, 2))
-    return F.group_norm(x, 1) * (1 + scale) + shift
-
-
-def torch_spade_block(p, x, label_map):
-    y = x
-    for i in (0, 1):
-        y = F.leaky_relu(torch_spade(p[f"SPADE_{i}"], y, label_map), 0.2)
-        y = conv(p[f"Conv_{i}"], y, padding=1)
-    if "Conv_2" in p:
-        x = conv(p["Conv_2"], torch_spade(p["SPADE_2"], x, label_map))
-    return x + y
-
-
-def torch_spade_generator(p, z, label_map, sizes):
-    (h, w), *larger = sizes
-    x = F.linear(z, p["Dense_0"]["kernel"], p["Dense_0"]["bias"])
-    x = x.view(len(z), h, w, -1).permute(0, 3, 1, 2)
-    x = torch_spade_block(p["SPADEBlock_0"], x, label_map)
-    for i, (h, w) in enumerate(larger, 1):
-        x = F.interpolate(x, scale_factor=2, mode="nearest")[..., :h, :w]
-        x = torch_spade_block(p[f"SPADEBlock_{i}"], x, label_map)
-    return torch.tanh(conv(p["Conv_0"], F.leaky_relu(x, 0.2), padding=1))
-
-
-def torch_encoder(p, x):
-    for i in range(sum(n.startswith("Conv_") for n in p)):
-        x = F.leaky_relu(x, 0.2) if i else x
-        h, w = x.shape[2:]
-        # "SAME": an even side wants its one pixel of padding at the end.
-        x = F.pad(x, (w % 2, 1, h % 2, 1))
-        x = conv(p[f"Conv_{i}"], x, stride=2)
-        if i:
-            after = p[f"GroupNorm_{i - 1}"]
-            x = F.group_norm(x, 1, after["scale"], after["bias"])
-    x = F.leaky_relu(x, 0.2).permute(0, 2, 3, 1).flatten(1)
-    return [F.linear(x, p[n]["kernel"], p[n]["bias"]) for n in ("Dense_0", "Dense_1")]
 
 
 def images(i, h, w, c, n=2):
@@ -165,29 +94,29 @@ NETWORKS = {
     "srresnet": (
         srgan.SRResNet(3, 4, 2, 4),
         (images(0, 3, 4, 3),),
-        lambda p, x: torch_srresnet(p, x, 2, 2),
+        torch_srgan.srresnet,
     ),
     "srgan's D": (
         srgan.Discriminator(2, 4),
         (images(0, 18, 17, 3, 5),),
-        torch_srgan_critic,
+        torch_srgan.critic,
     ),
     "spade": (
         spade.SPADE(6),
         (images(0, 8, 7, 4), maps(16, 14)),
-        torch_spade,
+        torch_spade.spade,
     ),
     "spade block": (
         spade.SPADEBlock(6, 5),
         (images(0, 8, 7, 4), maps(16, 14)),
-        torch_spade_block,
+        torch_spade.block,
     ),
     "spade generator": (
         spade.Generator(3, 2, 5),
         (Z, maps(7, 8)),
-        lambda p, z, m: torch_spade_generator(p, z, m, [(4, 4), (7, 8)]),
+        torch_spade.generator,
     ),
-    "encoder": (spade.Encoder(3, 4), (images(0, 13, 16, 3),), torch_encoder),
+    "encoder": (spade.Encoder(3, 4), (images(0, 13, 16, 3),), torch_spade.encoder),
 }
 
 

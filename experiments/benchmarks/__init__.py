@@ -1,9 +1,12 @@
 """What `benchmark.py`, `benchmark_data.py` and `benchmark_tpu.py` are made of.
 
 - `cases`: the GANs that are timed, and the data that they train on.
-- `jaxgan_side`, `torch_side`: each case on either side, and how its steps are run.
+- `jaxgan_side`, `torch_side`: either side, and how its steps are run; `torch_cases`:
+  PyTorch's cases.
 - `flops`: how many FLOPs a step has.
-- `torch_twin`, `torch_translators`: jaxgan's networks and steps in PyTorch.
+- `torch_twin`, `torch_games`, `torch_heads`, `torch_sngan`, `torch_spade`,
+  `torch_srgan`, `torch_translators`: jaxgan's networks and steps in PyTorch.
+- `torch_spectral`: jaxgan's spectral normalization in PyTorch.
 - `machine`: cores, the speed of a matrix product, CPU seconds.
 - `process`: a side in a process of its own.
 - `race`: the turns that sides take.

@@ -33,10 +33,15 @@ class Case(NamedTuple):
 
 def mnist() -> Rows:
     """Its images, uint8 `[60000, 28, 28, 1]`."""
+    return {"image": labelled_mnist()["image"]}
+
+
+def labelled_mnist() -> Rows:
+    """The same, and their labels."""
     from jaxgan import data
 
     dataset = data.load("mnist")
-    return {"image": dataset.fetch(np.arange(dataset.size))["image"]}
+    return dataset.fetch(np.arange(dataset.size))
 
 
 def ring() -> Rows:
@@ -56,6 +61,12 @@ def noise(*fields: str, n: int = 64, side: int = 64) -> Callable[[], Rows]:
         return {name: rng.integers(0, 256, shape, np.uint8) for name in fields}
 
     return made
+
+
+def mapped() -> Rows:
+    """Images of noise, and maps of 11 classes, uint8 `[64, 64, 64]`."""
+    maps = np.random.default_rng(1).integers(0, 11, (64, 64, 64), np.uint8)
+    return noise("image")() | {"map": maps}
 
 
 # --- the cases
@@ -116,5 +127,49 @@ CASES = {
         batch=1,
         data=noise("input", "image"),
         build=lambda side: side.cyclegan(),
+    ),
+    "srgan": Case(
+        "SRGAN, to 64x64, 4 blocks of width 32",
+        batch=16,
+        data=noise("image", n=256),
+        build=lambda side: side.srgan(),
+    ),
+    "sngan": Case(
+        "SNGAN, 32x32, ResNets of width 64, 32",
+        batch=64,
+        data=noise("image", n=1024, side=32),
+        build=lambda side: side.sngan(),
+    ),
+    "acgan": Case(
+        "AC-GAN, 28x28, width 32",
+        batch=64,
+        data=labelled_mnist,
+        build=lambda side: side.acgan(),
+    ),
+    "infogan": Case(
+        "InfoGAN, 28x28, width 32",
+        batch=64,
+        data=mnist,
+        build=lambda side: side.infogan(),
+    ),
+    "spade": Case(
+        "SPADE, 64x64, width 16",
+        batch=4,
+        data=mapped,
+        build=lambda side: side.spade(),
+    ),
+    "consensus": Case(
+        "Consensus optimization, 2-D ring",
+        batch=256,
+        data=ring,
+        build=lambda side: side.consensus(),
+        points=True,
+    ),
+    "unrolled": Case(
+        "Unrolled GAN, 5 steps ahead, 2-D ring",
+        batch=256,
+        data=ring,
+        build=lambda side: side.unrolled(),
+        points=True,
     ),
 } | {name: _penalized(name) for name in PENALIZED}

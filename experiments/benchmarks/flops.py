@@ -12,6 +12,7 @@ def counted(step: Callable, *args) -> int:
 
     Convolutions count as if each were computed directly, however it is; nothing else
     counts than they and products of matrices, nor do those whose results are not used.
+    Of a conditional's branches the one with the most counts.
 
     Args:
         step: any function that JAX can trace.
@@ -40,6 +41,8 @@ def _of_equation(equation):
             return _convolution(ins[0], ins[1])
         case "jaxgan_conv_w":
             return _convolution(ins[1], out)
+        case "cond":
+            return max(_of(branch.jaxpr) for branch in params["branches"])
     inner = jax.tree.leaves(list(params.values()), is_leaf=lambda x: hasattr(x, "eqns"))
     times = params["length"] if equation.primitive.name == "scan" else 1
     return times * sum(_of(x) for x in inner if hasattr(x, "eqns"))

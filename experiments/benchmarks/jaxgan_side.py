@@ -9,8 +9,18 @@ from flax import linen as nn
 from jax import random
 
 from benchmarks import flops, machine
-from jaxgan import data, models, parallel, recipes, regularizers, tasks
+from jaxgan import (
+    augment,
+    data,
+    losses,
+    models,
+    parallel,
+    recipes,
+    regularizers,
+    tasks,
+)
 from jaxgan.data import feed
+from jaxgan.models import spectral
 from jaxgan.run import program
 from jaxgan.run.members import Member
 
@@ -40,25 +50,83 @@ class Side:
         return self._gan(G, models.mlp.Discriminator(dtype=self.dtype), latent_dim=100)
 
     def ring(self):
+        return self._gan(*self._of_ring(), latent_dim=2)
+
+    def _of_ring(self):
         sizes = {"hidden": (128, 128), "act": nn.relu, "dtype": self.dtype}
         G = models.mlp.Generator(shape=(2,), output=lambda x: x, **sizes)
-        return self._gan(G, models.mlp.Discriminator(**sizes), latent_dim=2)
+        return G, models.mlp.Discriminator(**sizes)
+
+    def consensus(self):
+        """With `mixture_2d.py`'s weight."""
+        G, D = self._of_ring()
+        options = {"latent_dim": 2, "weight": 0.1, "g_tx": TX, "d_tx": TX}
+        return recipes.consensus(*self._nets(G=G, D=D), **options)
+
+    def unrolled(self):
+        """Of five steps ahead."""
+        G, D = self._of_ring()
+        d_tx = optax.adam(2e-4, b1=0.5, eps_root=1e-8)
+        options = {"latent_dim": 2, "g_tx": TX, "d_tx": d_tx}
+        return recipes.unrolled(*self._nets(G=G, D=D), **options)
 
     def _gan(self, G, D, **options):
-        nets = models.flax_net("G", G), models.flax_net("D", D)
-        return recipes.gan(*nets, g_tx=TX, d_tx=TX, **options)
+        return recipes.gan(*self._nets(G=G, D=D), g_tx=TX, d_tx=TX, **options)
 
     def pix2pix(self):
-        G = models.flax_net("G", models.pix2pix.UNet(dtype=self.dtype))
-        D = models.flax_net("D", models.pix2pix.PatchGAN(dtype=self.dtype))
-        return recipes.pix2pix(G, D, tasks.paired(), g_tx=TX, d_tx=TX)
+        G = models.pix2pix.UNet(dtype=self.dtype)
+        D = models.pix2pix.PatchGAN(dtype=self.dtype)
+        nets = self._nets(G=G, D=D)
+        return recipes.pix2pix(*nets, tasks.paired(), g_tx=TX, d_tx=TX)
 
     def cyclegan(self):
         G = models.cyclegan.ResNetGenerator(blocks=6, dtype=self.dtype)
         D = models.pix2pix.PatchGAN(dtype=self.dtype)
-        nets = [models.flax_net(name, G) for name in ("G", "F")]
-        nets += [models.flax_net(name, D) for name in ("D_a", "D_b")]
+        nets = self._nets(G=G, F=G, D_a=D, D_b=D)
         return recipes.cyclegan(*nets, shape=(64, 64, 3), g_tx=TX, d_tx=TX)
+
+    def srgan(self):
+        """In its second stage, after pre-training."""
+        G = models.srgan.SRResNet(3, 32, 4, 4, self.dtype)
+        D = models.srgan.Discriminator(16, 256, dtype=self.dtype)
+        nets, task = self._nets(G=G, D=D), tasks.super_resolution(4)
+        return recipes.srgan(*nets, task, g_tx=TX, d_tx=TX, pretrain=0)
+
+    def sngan(self):
+        G, D = models.resnet.networks((32, 32, 3), 64, 32, dtype=self.dtype)
+        G, D = self._nets(G=G, D=D)
+        options = {"latent_dim": 128, "loss": losses.hinge, "g_tx": TX, "d_tx": TX}
+        return recipes.gan(G, spectral.normalized(D), **options)
+
+    def acgan(self):
+        """`acgan_mnist.py`'s."""
+        shape, options = (28, 28, 1), {"dtype": self.dtype}
+        G, _ = models.dcgan.networks(shape, 32, 10, **options)
+        _, D = models.dcgan.networks(shape, 32, **options)
+        nets = self._nets(G=G, D=D.clone(outputs=10))
+        of = {"latent_dim": 100, "num_classes": 10}
+        return recipes.acgan(*nets, **of, g_tx=TX, d_tx=TX)
+
+    def infogan(self):
+        """`infogan_mnist.py`'s."""
+        G, D = models.dcgan.networks((28, 28, 1), 32, dtype=self.dtype)
+        D = D.clone(hidden=1024, outputs=12)
+        nets = self._nets(G=G.clone(hidden=1024), D=D)
+        seen = augment.diff_augment(augment.affine)
+        return recipes.infogan(*nets, g_tx=TX, d_tx=TX, augment=seen)
+
+    def spade(self):
+        """`spade.py`'s."""
+        G = models.spade.Generator(3, 16, 16, dtype=self.dtype)
+        D = models.pix2pix.MultiScale(2, 32, 16, dtype=self.dtype)
+        E = models.spade.Encoder(64, 16, dtype=self.dtype)
+        G, D, E = self._nets(G=G, D=D, E=E)
+        nets = spectral.normalized(G), spectral.normalized(D), tasks.of_maps(11)
+        options = {"latent_dim": 64, "encoder": E, "feature_matching": 2.0}
+        return recipes.spade(*nets, **options, g_tx=TX, d_tx=TX)
+
+    def _nets(self, **modules):
+        return [models.flax_net(name, module) for name, module in modules.items()]
 
     def start(self, case, rows, weights):
         """Begins a case anew.
@@ -150,10 +218,7 @@ def feeds(rows, case):
 
         return {"resident": feed.Feed(lambda step: (points, None), some, lambda: None)}
     named = {{"label": "labels"}.get(k, k): v for k, v in rows.items() if k != "image"}
-    dataset, mesh = (
-        data.from_arrays(rows["image"], **named),
-        one_device(),
-    )
+    dataset, mesh = data.from_arrays(rows["image"], **named), one_device()
     return {
         "resident": feed.resident(dataset, batch, feed.Change(), mesh),
         "streamed": feed.streamed(dataset, (0,), batch, feed.Change(), mesh),

@@ -5,22 +5,21 @@ In one of three modes:
 - "eager": as most write it.
 - "channels_last": with that layout of images, and Adam's update as one kernel.
 - "compiled": the same, with networks through `torch.compile`. It cannot differentiate
-  twice (pytorch#91469), so that a D with a penalty stays as it is.
+  twice (pytorch#91469), so that a D with a penalty stays as it is; where a recipe is
+  all about gradients, losses are compiled with the gradients in them (`torch_games`).
 """
 
 import contextlib
 import time
 
 import torch
-from torch import nn
 
-from benchmarks import machine, torch_translators, torch_twin
-from benchmarks.torch_translators import Net
+from benchmarks import machine, torch_cases
 
 MODES = ("eager", "channels_last", "compiled")
 
 
-class Side:
+class Side(torch_cases.Cases):
     """Builds `weights -> step(batch)` of the cases.
 
     Args:
@@ -35,98 +34,6 @@ class Side:
         torch.backends.cudnn.benchmark = True
         torch.set_float32_matmul_precision("high")  # of a GPU; JAX's default there
         torch.backends.cudnn.allow_tf32 = True
-
-    def dcgan(self, size, channels, width, base, norm=True, penalty=None):
-        nets = torch_twin.dcgan(size, channels, width, 100, base, norm)
-        return self._gan(*nets, latent_dim=100, penalty=penalty)
-
-    def mlp(self):
-        return self._gan(*torch_twin.mlp(), latent_dim=100)
-
-    def ring(self):
-        sizes = {"g_hidden": (128, 128), "d_hidden": (128, 128), "latent_dim": 2}
-        nets = torch_twin.mlp((2,), **sizes, act=nn.ReLU, output=nn.Identity)
-        return self._gan(*nets, latent_dim=2)
-
-    def _gan(self, g, d, latent_dim, penalty=None):
-        def build(weights):
-            for name, net in (("G", g), ("D", d)):
-                tensors = torch_twin.from_flax(weights[name], net)
-                net.load_state_dict(tensors, strict=False)
-                net.to(self.device, memory_format=self._layout)
-            g_opt, d_opt = self._adam(g.parameters()), self._adam(d.parameters())
-            G, D = self._network(g), d if penalty else self._network(d)
-
-            def step(batch):
-                real = batch["image"]
-                z = torch.randn(len(real), latent_dim, device=self.device)
-                return torch_twin.step(G, D, g_opt, d_opt, real, z, penalty)
-
-            return step
-
-        return build
-
-    def pix2pix(self):
-        def build(weights):
-            of = {"G": torch_translators.unet, "D": torch_translators.patchgan}
-            nets = self._nets(weights, of)
-            opts = {name: self._adam(net.parameters()) for name, net in nets.items()}
-
-            def step(batch):
-                given, target = batch["input"], batch["image"]
-                return torch_translators.pix2pix_step(nets, opts, given, target)
-
-            return step
-
-        return build
-
-    def cyclegan(self):
-        def build(weights):
-            to, D = torch_translators.resnet, torch_translators.patchgan
-            nets = self._nets(weights, {"G": to, "F": to, "D_a": D, "D_b": D})
-            params = {name: net.parameters() for name, net in nets.items()}
-            opts = {
-                "G": self._adam(params["G"] + params["F"]),
-                "D": self._adam(params["D_a"] + params["D_b"]),
-            }
-            pools = {"a": torch_translators.Pool(), "b": torch_translators.Pool()}
-
-            def step(batch):
-                a, b = batch["input"], batch["image"]
-                return torch_translators.cyclegan_step(nets, opts, pools, a, b)
-
-            return step
-
-        return build
-
-    @property
-    def _layout(self):
-        eager = self.mode == "eager"
-        return torch.contiguous_format if eager else torch.channels_last
-
-    def _network(self, function):
-        return torch.compile(function) if self.mode == "compiled" else function
-
-    def _nets(self, weights, functions):
-        """Networks that are functions of their weights, by name."""
-        made = {f: self._network(f) for f in functions.values()}
-        return {
-            name: Net(made[functions[name]], self._placed(torch_translators.weights(x)))
-            for name, x in weights.items()
-        }
-
-    def _placed(self, tree):
-        if isinstance(tree, dict):
-            return {name: self._placed(x) for name, x in tree.items()}
-        return self._put(tree.detach()).requires_grad_()
-
-    def _put(self, x):
-        x = x.to(self.device)
-        return x.contiguous(memory_format=self._layout) if x.ndim == 4 else x
-
-    def _adam(self, parameters):
-        fused = self.mode != "eager"
-        return torch.optim.Adam(parameters, 2e-4, betas=(0.5, 0.999), fused=fused)
 
     def start(self, case, rows, weights):
         """Begins a case anew.
@@ -174,7 +81,7 @@ class Side:
         index = torch.randint(len(rows["image"]), (size,), device=self.device)
         some = {name: x[index] for name, x in rows.items()}
         return {
-            name: self._put(x.float() / 127.5 - 1) if x.dtype == torch.uint8 else x
+            name: self._put(x.float() / 127.5 - 1) if x.ndim == 4 else x
             for name, x in some.items()
         }
 

@@ -102,16 +102,17 @@ def unet(p, x, skip=True, dropout=0.0):
     return torch.tanh(x)
 
 
-def patchgan(p, images, given=None, halvings=3):
+def patchgan(p, images, given=None, halvings=3, features=False):
     """`models.pix2pix.PatchGAN`."""
     x = images if given is None else torch.cat([images, given], 1)
-    convs = numbered(p, "Conv")
+    convs, found = numbered(p, "Conv"), []
     for i, layer in enumerate(convs):
         stride = 2 if i < halvings else 1
         x = conv(layer, x, stride=stride, padding=1 if halvings else 0)
         x = norm(x) if 0 < i < len(convs) - 1 else x
         x = F.leaky_relu(x, 0.2) if i < len(convs) - 1 else x
-    return x[:, 0]
+        found.append(x)
+    return (x[:, 0], found[:-1]) if features else x[:, 0]
 
 
 def resnet(p, x):

@@ -156,9 +156,10 @@ def from_flax(params, module: nn.Sequential) -> dict[str, torch.Tensor]:
         nn.Linear: "Dense",
         nn.Conv2d: "Conv",
         nn.ConvTranspose2d: "ConvTranspose",
+        nn.BatchNorm1d: "BatchNorm",
         nn.BatchNorm2d: "BatchNorm",
     }
-    seen, new, c, layers = Counter(), {}, 1, list(module)
+    seen, new, c, layers = Counter(), {}, 1, [*module, nn.Identity()]
     for i, layer in enumerate(layers):
         if type(layer) not in kinds:
             continue
