@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -225,6 +226,15 @@ def test_options_out_of_range_are_refused():
 def test_penalties_race_together():
     assert benchmark.groups(("r1", "mlp", "plain")) == [("mlp",), ("r1", "plain")]
     assert benchmark.groups(("mlp", "ring")) == [("mlp",), ("ring",)]
+
+
+def test_memory_is_that_of_a_process_and_not_of_its_parent():
+    """Linux hands getrusage's down to a child."""
+    large = np.ones(2**27)  # a GiB
+    text = "from benchmarks import machine; print(machine.peak_memory())"
+    command = [sys.executable, "-c", text]
+    told = subprocess.run(command, cwd=EXPERIMENTS, capture_output=True, check=True)
+    assert 2**22 < int(told.stdout) < 2**29 < large.nbytes
 
 
 @pytest.fixture
