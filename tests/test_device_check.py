@@ -12,6 +12,7 @@ sys.path.append(str(Path(__file__).parents[1] / "experiments"))
 import device_check
 from benchmarks import device_numbers, device_parts
 from benchmarks.device_parts import Part, done
+from benchmarks.small_recipes import model
 
 
 def python(text, read=lambda said: said, env=None):
@@ -97,6 +98,12 @@ def test_numbers_of_a_device_are_compared_with_its_hosts():
     with jax.numpy_dtype_promotion("standard"):
         found = device_numbers.compared("gan", jax.devices()[1], jax.devices()[0])
     assert found["float32"] < 1e-6 < 1e-3 < found["bfloat16"] < 0.3
+
+
+def test_steps_are_taken_on_the_device_that_is_checked():
+    for device in jax.devices()[:2]:
+        weights = jax.tree.leaves(device_numbers._after(model("gan"), device))
+        assert {d for x in weights for d in x.devices()} == {device}
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ def compared(name: str, device, host) -> dict[str, float]:
 
 
 def _after(made, device):
-    """A model's weights at first and after some steps."""
+    """A model's weights at first and after some steps, on the device."""
     import jax
 
     from benchmarks.small_recipes import KEY, ROWS
@@ -48,13 +48,14 @@ def _after(made, device):
         step = jax.jit(made.step)
         for t in range(STEPS):
             state, _ = step(state, ROWS, jax.random.fold_in(KEY, t))
-        return jax.device_get((first.params, state.params))
+        return first.params, state.params
 
 
 def _apart(one, other):
     import jax
     import numpy as np
 
+    one, other = jax.device_get((one, other))
     each = jax.tree.map(lambda a, b: np.abs(a - b).max(), one, other)
     return float(max(jax.tree.leaves(each)))
 
