@@ -19,7 +19,8 @@ from jax import export, lax, random
 from jax.sharding import PartitionSpec
 
 from jaxgan import ops, parallel
-from jaxgan.ops import winograd
+from jaxgan.ops import cpu, winograd
+from jaxgan.ops.blocks import blocks
 
 torch.set_num_threads(1)  # a second one only waits for work as small as this
 forms = importlib.import_module("jaxgan.ops.conv")  # `ops.conv` is the function
@@ -178,35 +179,55 @@ def _compare(name, geometry, dtype, tol):
 # --- against torch
 
 
-def _has_minimal_form(geometry):
-    stride, window, *_ = geometry
-    blocks = (-(-k // s) for k, s in zip(window, _pair(stride), strict=True))
-    return set(blocks) <= {2, 3}
+FORMS = ("patches", "minimal", "patches in pieces", "rows in pieces")
+FORMS += ("rows", "spread", "spread in pieces", "minimal in pieces")
 
 
-def take(monkeypatch, minimal):
-    """One of the CPU's forms alone, whatever the sizes."""
+def fits(name, kernel, stride, padding, weight=False):
+    """Whether a form of the CPU's computes such a convolution."""
+    if name == "minimal":
+        return all(r in winograd.BT for r in blocks(kernel[:2], stride))
+    whole = name == "patches" or (name == "spread" and weight)
+    return not whole and cpu._swaps(kernel, stride, padding)
+
+
+def take(monkeypatch, form):
+    """One of the CPU's forms alone where it fits, and patches elsewhere, whatever the
+    sizes; a whole batch at once, or pieces of a single image."""
+    name, _, cut = form.partition(" in pieces")
+
+    def choice(kernel, stride, padding, made, _, weight=False):
+        fit = fits(name, kernel, stride, padding, weight)
+        return name if fit else "patches", made.shape[0] if cut else 1
+
     for bound in ("MANY", "POSITIONS"):
-        monkeypatch.setattr(winograd, bound, 0 if minimal else 10**9)
+        monkeypatch.setattr(winograd, bound, 0 if name == "minimal" else 10**9)
+    monkeypatch.setattr(cpu, "_choice", choice)
+    monkeypatch.setattr(cpu, "CUT", 0 if cut else 10**12)
+    monkeypatch.setattr(cpu, "PIECE", 1)
 
 
-@pytest.fixture(params=["patches", "minimal filtering"])
+@pytest.fixture(params=FORMS)
 def form(request, monkeypatch):
-    """Both of the CPU's forms, whatever the sizes."""
-    take(monkeypatch, minimal=request.param != "patches")
+    """Each of the CPU's forms, whatever the sizes."""
+    take(monkeypatch, request.param)
 
 
-@pytest.mark.parametrize(
-    ("name", "geometry"),
-    [
-        (name, g)
-        for i, g in enumerate(g for g in _geometries() if _has_minimal_form(g))
-        for name in ("conv", "conv_transpose")[i % 2 :][:1]
-    ],
-    ids=str,
-)
-def test_minimal_filtering_equals_torch_s_at_any_geometry(monkeypatch, name, geometry):
-    take(monkeypatch, minimal=True)
+def _of_forms():
+    """Every form at each geometry that it fits, for one of the two functions."""
+    for form in FORMS:
+        name = form.partition(" ")[0]
+        for i, g in enumerate(_geometries()):
+            (stride, window, padding, size), of = g, ("conv", "conv_transpose")[i % 2]
+            pads = _torch_pads(padding, size, window, stride)
+            some = name == "patches" and "pieces" in form and i % 4 == 0
+            if some or fits(name, (*window, 2, 3), _pair(stride), pads):
+                yield form, of, g
+
+
+@pytest.mark.parametrize(("form", "name", "geometry"), list(_of_forms()), ids=str)
+def test_each_form_equals_torch_s_at_any_geometry(monkeypatch, form, name, geometry):
+    take(monkeypatch, form)
     with _x64():
         _compare(name, geometry, "float64", 1e-10)
 
@@ -214,7 +235,7 @@ def test_minimal_filtering_equals_torch_s_at_any_geometry(monkeypatch, name, geo
 @pytest.mark.parametrize("batch", (0, 1))
 @pytest.mark.parametrize("name", PAIRS)
 def test_minimal_filtering_of_a_single_pixel(monkeypatch, name, batch):
-    take(monkeypatch, minimal=True)
+    take(monkeypatch, "minimal")
     ours, theirs = PAIRS[name]
     size = {"conv": 2, "conv_transpose": 1}[name]
     args = _normal((batch, size, size, 3), (4, 4, 3, 3), dtype="float32")
@@ -243,6 +264,42 @@ def test_many_channels_and_pixels_take_minimal_filtering_and_few_patches(window)
     assert products(64, 64, "bfloat16") == 1  # its sums would round too early
     assert products(16, 64) == (1 if window == 3 else minimal)
     assert products(64, 64, batch=3) == 1
+
+
+def _forms_of(shape, features, window, devices=1, dtype="float32"):
+    """Which forms the three functions take at stride 1, and in how many pieces."""
+    x, c = jax.ShapeDtypeStruct(shape, dtype), shape[3]
+    padding = ((window // 2,) * 2,) * 2
+
+    def of(c, f, weight=False):
+        kernel = window, window, c, f
+        return cpu._choice(kernel, (1, 1), padding, x, devices == 1, weight)
+
+    return of(c, features), of(features, c), of(c, features, weight=True)
+
+
+def test_large_images_of_few_channels_take_rows_and_large_ones_pieces():
+    large = (64, 32, 32, 32)
+    assert [n for n, _ in _forms_of(large, 32, 3)] == ["rows"] * 3
+    assert all(p > 1 for _, p in _forms_of(large, 32, 3))
+    # Divided over devices a batch is not cut, or devices would pass it around.
+    assert [p for _, p in _forms_of(large, 32, 3, devices=2)] == [1, 1, 1]
+    assert _forms_of((16, 8, 8, 32), 32, 3) == (("patches", 1),) * 3
+    few = _forms_of((16, 64, 64, 32), 3, 9)
+    assert few[0][0] == "spread" and few[0][1] > 1  # 243 numbers a pixel, not 315
+    assert few[1][0] == "rows"
+    (name, pieces), *_ = _forms_of((64, 32, 32, 64), 64, 3)
+    assert name == "minimal" and pieces > 1
+
+
+@pytest.mark.parametrize("batch", (1, 5, 12))
+def test_pieces_divide_the_batch_and_are_as_small_as_asked(batch):
+    x = jax.ShapeDtypeStruct((batch, 1, 1), "float32")
+    n = cpu._pieces(x, 5 * cpu.PIECE, True)  # of 4 bytes each
+    assert batch % n == 0 and (n == batch or n >= 20)
+    assert cpu._pieces(x, cpu.CUT // 4, True) == 1  # not above CUT
+    assert cpu._pieces(x, cpu.CUT // 4 + 1, True) == {1: 1, 5: 5, 12: 3}[batch]
+    assert cpu._pieces(x, 5 * cpu.PIECE, False) == 1
 
 
 @pytest.mark.parametrize(("name", "geometry", "channels"), GEOMETRIES, ids=str)
@@ -288,7 +345,7 @@ def test_float32_is_as_exact_as_it_can_be(name, form):
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_bfloat16_is_float32_rounded(name):
+def test_bfloat16_is_float32_rounded(name, form):
     ours, theirs = PAIRS[name]
     args = _normal(*_shapes(name, (4, 4), (8, 8)), dtype="float32")
     x, w = (jnp.asarray(a, jnp.bfloat16) for a in args)
@@ -599,13 +656,16 @@ def _expected_value_and_grads(x, w):
     return y.detach(), *torch.autograd.grad(y, (x, w), y.detach())
 
 
-def test_a_batch_divided_over_8_devices_gives_the_same():
+def test_a_batch_divided_over_8_devices_gives_the_same(monkeypatch):
+    monkeypatch.setattr(cpu, "CUT", 0)
     x, w = _normal((16, 6, 6, 3), (4, 4, 3, 5), dtype="float32")
     mesh = parallel.mesh()
     run = jax.jit(
         _value_and_grads,
         in_shardings=(parallel.divided(mesh), parallel.replicated(mesh)),
     )
+    text = run.lower(x, w).compile().as_text()
+    assert "all-gather" not in text and "while" not in text
     got = run(x, w)
     assert len(got[0].sharding.device_set) == 8
     assert got[0].addressable_shards[0].data.shape == (2, 3, 3, 5)
@@ -613,7 +673,9 @@ def test_a_batch_divided_over_8_devices_gives_the_same():
         np.testing.assert_allclose(g, e, rtol=1e-4, atol=1e-4)
 
 
-def test_shard_map_gives_the_same():
+def test_shard_map_gives_the_same(monkeypatch):
+    monkeypatch.setattr(cpu, "CUT", 0)
+    monkeypatch.setattr(cpu, "PIECE", 1)  # a device cuts its own share
     x, w = _normal((16, 6, 6, 3), (4, 4, 3, 5), dtype="float32")
 
     def local(x, w):
@@ -628,6 +690,7 @@ def test_shard_map_gives_the_same():
         out_specs=(parts, parts, whole),
         check_vma=False,
     )
+    assert "while" in jax.jit(run).lower(x, w).as_text()
     for g, e in zip(jax.jit(run)(x, w), _expected_value_and_grads(x, w), strict=True):
         np.testing.assert_allclose(g, e, rtol=1e-4, atol=1e-4)
 

@@ -3,7 +3,7 @@
 Lavin and Gray, 2016, arXiv:1509.09308. It is for many channels and pixels, kernels of
 two or three blocks a side (`ops.blocks`) and at least single precision: its matrix
 products have 9/16 of the multiplications for a 4×4 kernel at stride 2, and 4/9 for a
-3×3 kernel at stride 1. Of finite values, the result is `ops.cpu`'s up to rounding.
+3×3 kernel at stride 1. Of finite values, the result is `ops.patches`'s up to rounding.
 """
 
 import math
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from jaxgan.ops.blocks import blocks, dot, framed, out_size, place, unblocked
 
-__all__ = ["conv", "conv_w", "conv_x", "pays"]
+__all__ = ["conv", "conv_w", "conv_x", "numbers", "pays"]
 
 MANY = 64
 """Channels, of blocks in and of pixels out, from which it is faster."""
@@ -45,6 +45,14 @@ def pays(kernel, stride, dtype, positions):
     fits = all(r in BT for r in blocks(window, stride))
     enough = many and positions >= POSITIONS
     return enough and fits and jnp.finfo(dtype).bits >= 32
+
+
+def numbers(kernel, stride):
+    """How many it holds for each pixel out: the larger of what its products take and
+    make."""
+    *window, c, features = kernel
+    products = math.prod(r + 1 for r in blocks(window, stride))
+    return products * max(stride[0] * stride[1] * c, features) // 4
 
 
 def conv(x, w, *, stride, padding):
