@@ -30,7 +30,7 @@ from jaxgan.models import mlp
 from jaxgan.run import hooks, program, settings, workdir
 from jaxgan.run.keys import root
 from jaxgan.run.loop import Hook, Now, loop
-from jaxgan.run.members import AXES, Member
+from jaxgan.run.members import AXES, Member, divide_cpu
 from jaxgan.run.progress import bar
 from jaxgan.run.settings import FILE, Count, Fraction, Number
 from jaxgan.types import Model, UsageError
@@ -186,7 +186,8 @@ def fresh(mixture, batch_size: int) -> Feed:
 def run(options: Options, model: Model, mixture) -> tuple[np.ndarray, list]:
     """Trains all members: their points, and the frames of the GIF."""
     members = tuple(Member(seed, {}) for seed in range(options.seeds))
-    mesh = parallel.mesh(jax.devices()[:1])
+    devices = jax.devices()
+    mesh = parallel.mesh(devices[: 1 if options.seeds % len(devices) else None])
     source = fresh(mixture, options.batch_size)
     state = program.start(lambda values: model, members, (2,), mesh).init()
     steps, zeros = program.program(lambda values: model, members, source, state, mesh)
@@ -215,6 +216,7 @@ def main(options: Options) -> None:
         reason = f"must be a multiple of {GANS[options.gan].pack}, which {options.gan} "
         raise UsageError("batch_size", options.batch_size, f"{reason}packs.")
     workdir.writable(Path(options.out), "out")
+    divide_cpu(options.seeds)
     mixture = MIXTURES[options.data]()
     points, frames = run(options, build(options), mixture)
     for seed, p in enumerate(points):

@@ -26,7 +26,7 @@ from jaxgan.types import UsageError
 
 __all__ = [
     *("alone", "broadcast", "everywhere", "from_each", "gathered", "here", "least"),
-    *("local", "meet", "primary", "rows_here", "shared_rows"),
+    *("local", "meet", "primary", "rows_here", "shared_rows", "sharing"),
 ]
 
 
@@ -44,6 +44,19 @@ def local(mesh: Mesh) -> Mesh:
     """Those devices of a mesh that are this process's own; of one process, the mesh."""
     own = [d for d in mesh.devices.flat if d.process_index == jax.process_index()]
     return mesh if len(own) == mesh.size else parallel.mesh(own)
+
+
+def sharing(members: int, mesh: Mesh) -> Mesh:
+    """The devices that share each batch: all, or where members of a program can be
+    divided over them, one. Then no device waits for another.
+
+    Args:
+        members: how many runs are one program. They are divided where there are as
+            many on each device, which are all of this process.
+        mesh: all devices.
+    """
+    divided = members > 1 and members % mesh.size == 0 and alone()
+    return parallel.mesh(mesh.devices.flat[:1]) if divided else mesh
 
 
 def everywhere(tree, mesh: Mesh):

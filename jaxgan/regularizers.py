@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax, random
 
 from jaxgan import axis
@@ -246,7 +247,8 @@ def lecam_penalty(
         value = jnp.where(step > start, value, jnp.zeros_like(value))
         return at(weight, step) * value, new
 
-    return Term(of, {"real": jnp.float32(0), "fake": jnp.float32(0)})
+    zero = np.zeros((), np.float32)  # of no device, before it is in a state
+    return Term(of, {"real": zero, "fake": zero})
 
 
 def consistency(

@@ -1,10 +1,13 @@
 """The picture of the layers: imports point down, and heavy libraries stay inside.
 
-Read from the sources with `ast`, so that nothing need be installed or imported.
+Read from the sources with `ast`, so that nothing need be installed or imported, but in
+one test.
 """
 
 import ast
 import graphlib
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -134,6 +137,22 @@ def test_others_than_the_closest_libraries_are_imported_inside_functions(module)
 def test_there_are_no_circles():
     graph = {m: _ours(m) & set(MODULES) - {m} for m in MODULES}
     graphlib.TopologicalSorter(graph).prepare()
+
+
+def test_no_import_makes_jax_look_for_its_devices():
+    """How many they are could not be decided after it, nor other processes joined."""
+    ours = [m.removeprefix("experiments.") for m in MODULES if m not in ABOUT_TORCH]
+    code = f"""
+import importlib, jax
+for name in {[m for m in ours if m != "experiments"]}:
+    importlib.import_module(name)
+    jax.config.update("jax_num_cpu_devices", 3)  # refused once JAX has looked
+"""
+    path = os.pathsep.join([str(ROOT), str(ROOT / "experiments")])
+    env = os.environ | {"PYTHONPATH": path, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, env=env, capture_output=True, text=True)
+    assert not done.returncode, done.stderr
 
 
 # --- this test can see

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -102,17 +104,63 @@ def test_members_are_every_value_with_every_seed():
 
 @pytest.mark.parametrize("n_critic", [1, 3])
 @pytest.mark.parametrize("budget", [2**30, 0], ids=["resident", "streamed"])
-def test_each_member_is_its_single_run(options, monkeypatch, n_critic, budget):
-    """With data, noise and weights of its own, whatever is stacked beside it."""
+@pytest.mark.parametrize("seeds", [2, 16], ids=["shared", "divided"])
+def test_each_member_is_its_single_run(options, monkeypatch, n_critic, budget, seeds):
+    """With data, noise and weights of its own, whatever is stacked beside it; of 8
+    devices all share each batch of two members, and each has two of 16 of its own."""
     monkeypatch.setattr(feed, "budget", lambda mesh: budget)
     monkeypatch.setattr(feed, "AHEAD", 3)
-    both = go(options("both", seeds=2, n_critic=n_critic))
-    for k in range(2):
+    every = go(options("every", seeds=seeds, n_critic=n_critic))
+    chosen = (0, 1) if seeds == 2 else (1, 14)
+    for k in chosen:
         single = go(options(f"single{k}", seed=k, n_critic=n_critic))
-        assert_close(member_of(both, k), single)
-    first, second = (member_of(both, k).params["G"] for k in range(2))
+        assert_close(member_of(every, k), single)
+    first, second = (member_of(every, k).params["G"] for k in chosen)
     pairs = zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)
     assert any(np.abs(a - b).max() > 1e-3 for a, b in pairs)
+
+
+@pytest.mark.parametrize("make", [build, build_dcgan])
+def test_a_member_on_a_cpu_of_its_own_has_every_bit_of_its_single_run(
+    options, monkeypatch, make
+):
+    """Also of a batch that the devices could not share."""
+    every = go(options("every", seeds=8, batch_size=6), make)
+    one = parallel.mesh(jax.devices()[:1])
+    monkeypatch.setattr(parallel, "mesh", lambda devices=None: one)
+    single = go(options("single", seed=5, batch_size=6), make)
+    jax.tree.map(np.testing.assert_array_equal, member_of(every, 5), single)
+
+
+def test_divided_members_tell_one_another_nothing():
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), np.uint8)
+    dataset, mesh, shape = data.from_arrays(images), parallel.mesh(), (8, 8, 1)
+    who = tuple(Member(seed, {}) for seed in range(8))
+    model_of = lambda values: build_dcgan(Options(), shape, 0)  # noqa: E731
+    source = feed.feed(dataset, tuple(range(8)), 6, feed.Change(True), mesh)
+    state = program.start(model_of, who, shape, mesh).init()
+    assert state.params["G"]
+    for x in jax.tree.leaves(state.params):
+        assert x.shape[0] == 8 and x.addressable_shards[3].data.shape[0] == 1
+    run, zeros = program.program(model_of, who, source, state, mesh)
+    (compiled,) = (cell.cell_contents for cell in run.__closure__ if _jitted(cell))
+    text = compiled.lower(state, zeros(), source.at(0)[0], 2).compile().as_text()
+    for word in ("all-reduce", "all-gather", "all-to-all", "collective-permute"):
+        assert word not in text
+
+
+def _jitted(cell):
+    return hasattr(cell.cell_contents, "lower")
+
+
+def test_divided_members_are_read_on_one_device(options, monkeypatch):
+    cfg = options("every", seeds=8)
+    every = go(cfg)
+    one = parallel.mesh(jax.devices()[:1])
+    monkeypatch.setattr(parallel, "mesh", lambda devices=None: one)
+    for k in (0, 6):
+        found = load(cfg.workdir, Options, build, member=k)[0].state
+        jax.tree.map(np.testing.assert_array_equal, found.ema, member_of(every, k).ema)
 
 
 def test_members_of_convolutions_are_their_single_runs(options):
@@ -127,8 +175,9 @@ def test_a_swept_option_is_the_member_s_own(options):
         assert_close(member_of(both, k), go(options(f"single{k}", g_lr=rate)))
 
 
-def test_continued_members_are_the_uninterrupted_ones_bit_for_bit(options):
-    changes = {"seeds": 2, "n_critic": 2}
+@pytest.mark.parametrize("seeds", [2, 8])
+def test_continued_members_are_the_uninterrupted_ones_bit_for_bit(options, seeds):
+    changes = {"seeds": seeds, "n_critic": 2}
     expected = go(options("whole", **changes))
     go(options("parts", steps=4, **changes))
     found = go(options("parts", **changes))
@@ -252,12 +301,14 @@ def test_another_number_of_members_is_no_start(options):
 
 
 @pytest.mark.parametrize("budget", [2**30, 0], ids=["resident", "streamed"])
-@pytest.mark.parametrize("seeds", [(3,), (3, 7, 2**32 - 1)])
-def test_each_member_is_fed_the_data_of_its_seed(monkeypatch, seeds, budget):
+@pytest.mark.parametrize(
+    ("seeds", "devices"), [((3,), 1), ((3, 7, 2**32 - 1), 1), ((3, 9, 2, 5), 2)]
+)
+def test_each_member_is_fed_the_data_of_its_seed(monkeypatch, seeds, devices, budget):
     """By the order of `Dataset.batch`, told by the mean of each step's batch."""
     monkeypatch.setattr(feed, "budget", lambda mesh: budget)
     images = np.random.default_rng(0).integers(0, 256, (40, 4, 4, 1), np.uint8)
-    dataset, mesh = data.from_arrays(images), parallel.mesh(jax.devices()[:1])
+    dataset, mesh = data.from_arrays(images), parallel.mesh(jax.devices()[:devices])
 
     def step(state, batch, key):
         state = state._replace(step=state.step + 1)
@@ -279,3 +330,25 @@ def test_each_member_is_fed_the_data_of_its_seed(monkeypatch, seeds, budget):
     ]
     found = np.atleast_1d(totals["mean"].total)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def _devices(code, **env):
+    """How many devices JAX has in a process that begins with these lines."""
+    imports = (
+        "import jax\nfrom jaxgan.data import decoding\nfrom jaxgan.run import members"
+    )
+    lines = f"{imports}\n{code}\nprint(len(jax.devices()))"
+    env = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""} | env
+    run = [sys.executable, "-c", lines]
+    return int(subprocess.run(run, env=env, check=True, capture_output=True).stdout)
+
+
+def test_a_cpu_is_divided_as_its_cores_share_members():
+    code = "decoding.cores = lambda: 4\nmembers.divide_cpu(%d)"
+    assert _devices(code % 6) == 3
+    assert _devices(code % 5) == _devices(code % 1) == 1
+    assert _devices(code % 16) == 4
+    # What has been decided stays.
+    flags = "--xla_force_host_platform_device_count=2"
+    assert _devices(code % 4, XLA_FLAGS=flags) == 2
+    assert _devices("jax.devices()\n" + code % 4) == 1

@@ -6,14 +6,16 @@ from functools import partial
 import jax
 
 from benchmarks import jaxgan_side
+from jaxgan import distributed, parallel
 from jaxgan.run import program
-from jaxgan.run.members import Member
+from jaxgan.run.members import Member, divide_cpu
 
 
 class Sweep:
     """Seeds of a case in training, all as one program and one by one."""
 
     def __init__(self, case, dtype: str, members: int):
+        divide_cpu(members)
         model, rows = case.build(jaxgan_side.Side(dtype)), case.data()
         source = jaxgan_side.feeds(rows, case)["resident"]
         make = partial(_Trained, model, source, rows["image"].shape[1:])
@@ -33,12 +35,13 @@ class Sweep:
 
 class _Trained:
     def __init__(self, model, source, shape, members):
-        mesh = jaxgan_side.one_device()
+        # As `run.train` does: a single run on one device here, and members on all.
+        mesh = parallel.mesh() if len(members) > 1 else jaxgan_side.one_device()
         self.state = program.start(lambda _: model, members, shape, mesh).init()
         self.steps, self.zeros = program.program(
             lambda _: model, members, source, self.state, mesh
         )
-        self.arrays = source.at(0)[0]
+        self.arrays = distributed.everywhere(source.at(0)[0], mesh)
 
     def run(self, steps):
         totals = self.zeros()

@@ -77,18 +77,21 @@ def feed(
         mesh: the devices.
     """
     if dataset.nbytes <= budget(mesh):
-        return resident(dataset, batch_size, change, mesh)
+        return resident(dataset, batch_size, change, mesh, len(seeds))
     return streamed(dataset, seeds, batch_size, change, mesh)
 
 
 def budget(mesh: Mesh) -> int:
     """Bytes that a resident dataset may take on each device."""
-    stats = distributed.local(mesh).devices.flat[0].memory_stats() or {}
-    return distributed.least(stats.get("bytes_limit", 4 * HOST_BUDGET) // 4)
+    here = distributed.local(mesh)
+    stats = here.devices.flat[0].memory_stats() or {}
+    of_a_host = 4 * HOST_BUDGET // here.size
+    return distributed.least(stats.get("bytes_limit", of_a_host) // 4)
 
 
-def resident(dataset, batch_size, change, mesh) -> Feed:
-    """All images on every device; batches are gathered there."""
+def resident(dataset, batch_size, change, mesh, members: int = 1) -> Feed:
+    """All images on every device; batches are gathered there, for so many members."""
+    sharing = distributed.sharing(members, mesh)
     groups = dataset.groups
     arrays = tuple(group.fetch(np.arange(group.size)) for group in groups)
     arrays = distributed.everywhere(arrays, mesh)
@@ -100,7 +103,7 @@ def resident(dataset, batch_size, change, mesh) -> Feed:
             index = indices(seed_of, step, batch_size, group.size, xp=jnp)
             take = partial(_take, index=index)
             rows.append(jax.tree.map(take, of_group))
-        return _together(rows, key, change, mesh)
+        return _together(rows, key, change, sharing)
 
     return Feed(lambda step: (arrays, None), batch, lambda: None)
 
@@ -108,8 +111,11 @@ def resident(dataset, batch_size, change, mesh) -> Feed:
 def streamed(dataset, seeds, batch_size, change, mesh) -> Feed:
     """Blocks of `AHEAD` batches, fetched by a thread while the device computes; of
     several processes each fetches the rows of its own devices."""
-    members = len(seeds) > 1
-    mine = distributed.rows_here(mesh, batch_size)
+    members, sharing = len(seeds) > 1, distributed.sharing(len(seeds), mesh)
+    whole = sharing.size < mesh.size
+    mine = distributed.rows_here(sharing, batch_size)
+    # What is divided over the devices: the members, or their batches.
+    dim, divided = (0, len(seeds)) if whole else (1 + members, batch_size)
     source = current = None
 
     def block_of(group, number, seed, first):
@@ -124,8 +130,7 @@ def streamed(dataset, seeds, batch_size, change, mesh) -> Feed:
             of_each = [block_of(group, i, seed, first) for seed in seeds]
             stacked = jax.tree.map(lambda *x: np.stack(x), *of_each)
             found.append(stacked if members else of_each[0])
-        dim = 1 + members
-        return block, distributed.shared_rows(tuple(found), mesh, batch_size, dim)
+        return block, distributed.shared_rows(tuple(found), mesh, divided, dim)
 
     def at(step):
         nonlocal source, current
@@ -138,7 +143,7 @@ def streamed(dataset, seeds, batch_size, change, mesh) -> Feed:
 
     def batch(arrays, step, key, seed):
         rows = [jax.tree.map(lambda x: x[step % AHEAD], x) for x in arrays]
-        return _together(rows, key, change, mesh)
+        return _together(rows, key, change, sharing)
 
     def close():
         if source is not None:
@@ -151,17 +156,18 @@ def _take(x, index):
     return x.at[index].get(mode="clip")
 
 
-def _together(rows, key, change, mesh):
+def _together(rows, key, change, sharing):
     """The batch that rows of each group make up, each changed by a key of its own."""
     keys = random.split(key, len(rows)) if len(rows) > 1 else [key]
     batch: dict[str, jax.Array] = {}
     for of_group, group_key in zip(rows, keys, strict=True):
-        batch |= prepare(of_group, group_key, change, mesh)
+        batch |= prepare(of_group, group_key, change, sharing)
     return batch
 
 
-def prepare(rows, key, change: Change, mesh: Mesh):
-    """Integer images to float32 in [-1, 1], changed at random if asked, and divided."""
+def prepare(rows, key, change: Change, sharing: Mesh):
+    """Integer images to float32 in [-1, 1], changed at random if asked, and divided
+    over the devices that share them."""
     on_flip, on_crop = random.split(key)
     n, h, w = next(x.shape[:3] for x in rows.values() if x.ndim == 4)
     mirror = random.bernoulli(on_flip, 0.5, (n,))
@@ -184,7 +190,9 @@ def prepare(rows, key, change: Change, mesh: Mesh):
         return x
 
     batch = {name: one(x) for name, x in scaled(rows).items()}
-    return lax.with_sharding_constraint(batch, parallel.divided(mesh))
+    if sharing.size == 1:
+        return batch
+    return lax.with_sharding_constraint(batch, parallel.divided(sharing))
 
 
 def _cut(x, corner, size):

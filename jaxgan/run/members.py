@@ -5,17 +5,22 @@ it is that of the single run with these: weights, noise and order of the data. O
 `TrainState.step` is shared, or a phase that runs on every n-th step would run on all.
 """
 
+import contextlib
+import functools
 import itertools
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from jaxgan import parallel
+from jaxgan.data import decoding
 from jaxgan.run import config, settings
 from jaxgan.types import TrainState, UsageError
 
-__all__ = ["AXES", "Member", "member_of", "members", "stacked", "varied"]
+__all__ = ["AXES", "Member", "divide_cpu", "member_of", "members", "stacked", "varied"]
 
 AXES = TrainState(None, 0, 0, 0, 0, 0)  # type: ignore[arg-type]  # axes, not arrays
 """Over which axis of its fields members of a state are stacked."""
@@ -75,6 +80,22 @@ def _values(cfg, text):
     return name, values
 
 
+def divide_cpu(count: int) -> None:
+    """Has JAX see the CPU as several devices, each with as many of so many members.
+
+    They have a core each, or more. Nothing is done where JAX has looked for its devices
+    already, or how many they are has been decided by XLA_FLAGS or jax_num_cpu_devices.
+    """
+    decided = jax.config.jax_num_cpu_devices  # type: ignore[attr-defined]  # as below
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_force_host_platform_device_count" in flags or decided > 1:
+        return
+    most = min(count, decoding.cores())
+    number = next(n for n in range(most, 0, -1) if count % n == 0)
+    with contextlib.suppress(RuntimeError):  # JAX knows its devices
+        jax.config.update("jax_num_cpu_devices", number)
+
+
 def varied(build: Callable, cfg, shape, num_classes: int) -> Callable:
     """`values -> model`, the model of a member, whose swept options may be traced.
 
@@ -110,5 +131,18 @@ def stacked(states) -> TrainState:
 
 
 def member_of(state: TrainState, k: int) -> TrainState:
-    """One member of a stack."""
-    return TrainState(state.step, *jax.tree.map(lambda x: x[k], tuple(state[1:])))
+    """One member of a stack; where members are divided over devices, on all of them."""
+    stack = tuple(state[1:])
+    held = next((x for x in jax.tree.leaves(stack) if isinstance(x, jax.Array)), None)
+    if held is None or held.sharding.is_fully_replicated:
+        return TrainState(state.step, *jax.tree.map(lambda x: x[k], stack))
+    # In one program: devices would wait for one another in each of many small ones.
+    whole = parallel.replicated(parallel.mesh_of(held))
+    return TrainState(state.step, *_taken(whole)(stack, k))
+
+
+@functools.cache
+def _taken(where):
+    return jax.jit(
+        lambda stack, k: jax.tree.map(lambda x: x[k], stack), out_shardings=where
+    )

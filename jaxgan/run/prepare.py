@@ -79,6 +79,8 @@ def devices(cfg) -> tuple[config.Config, parallel.Mesh]:
         if (value := getattr(cfg, name)) is not None:
             reason = "is for the command line; call jax.distributed.initialize first."
             raise UsageError(name, value, reason)
+    if not jax.distributed.is_initialized():
+        members.divide_cpu(len(members.members(cfg)))
     mesh = parallel.mesh(parallel.devices("tpu" if cfg.tpu else cfg.platform))
     own = settings.ITS_OWN | {"inception_weights"}
     values = {n: x for n, x in settings.to_dict(cfg).items() if n not in own}
@@ -134,7 +136,8 @@ def prepared(
     """
     here = distributed.local(mesh)
     who = members.members(cfg)
-    parallel.check_batch_size(cfg.batch_size, mesh.size)
+    sharing = distributed.sharing(len(who), mesh)
+    parallel.check_batch_size(cfg.batch_size, sharing.size)
     if data is None:
         whole = inputs.load(cfg, centre=False, sources=sources)
     else:
@@ -145,7 +148,7 @@ def prepared(
     model_of = members.varied(build, cfg, shown.shape, shown.num_classes)
     start = program.start(model_of, who, shown.shape, mesh)
     model = model_of(who[0].values)
-    program.check(model, shown.shape, cfg.batch_size, mesh, cfg.accumulate)
+    program.check(model, shown.shape, cfg.batch_size, sharing, cfg.accumulate)
     named = data is None  # or there is nothing to load by its name
     seen, notes = inputs.held_out(cfg, model, shown, sources if named else None)
     whole, rest, more = apart.held_out(cfg, model, whole, there.held_out)

@@ -1,12 +1,14 @@
 """From a model and its data to one compiled program of any number of steps."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax, random
+from jax.sharding import PartitionSpec
 
 from jaxgan import distributed, parallel
 from jaxgan.data.feed import Feed
@@ -60,8 +62,8 @@ def start(model_of: Callable, members: tuple[Member, ...], shape, mesh) -> Start
         model_of: `values -> model`, of swept options.
         members: one for each; of several, all arrays but `step` have a leading axis.
         shape: (H, W, C) of a batch's images.
-        mesh: the devices that hold copies of the state; a state is restored to those
-            of this process.
+        mesh: the devices that hold copies of the state, or members of it (see
+            `distributed.sharing`); a state is restored to those of this process.
     """
 
     def first(member):
@@ -70,13 +72,26 @@ def start(model_of: Callable, members: tuple[Member, ...], shape, mesh) -> Start
 
     if len(members) > 1:
         first = jax.vmap(first, out_axes=AXES)
-    who, whole = _who(members), parallel.replicated(mesh)
-    here = parallel.replicated(distributed.local(mesh))
-    template = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here),
-        jax.eval_shape(first, who),
-    )
-    return Start(lambda: jax.jit(first, out_shardings=whole)(who), template)
+    who, where = _who(members), _where(members, distributed.local(mesh))
+    held = [
+        jax.tree.map(partial(_held, where=at), field)
+        for field, at in zip(jax.eval_shape(first, who), where, strict=True)
+    ]
+    made = jax.jit(first, out_shardings=_where(members, mesh))
+    return Start(lambda: made(who), TrainState(*held))
+
+
+def _held(x, where):
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where)
+
+
+def _where(members, mesh):
+    """The sharding of each field of a state: copies, or members on their devices."""
+    whole = own = parallel.replicated(mesh)
+    if distributed.sharing(len(members), mesh).size < mesh.size:
+        own = parallel.divided(mesh)
+    places: list[Any] = [whole if axis is None else own for axis in AXES]
+    return TrainState(*places)
 
 
 def check(model: Model, shape, batch_size: int, mesh, accumulate: int) -> None:
@@ -126,7 +141,8 @@ def program(
         members: as in `start`.
         source: their data, for the same seeds.
         state: where it starts.
-        mesh: the devices that share each batch.
+        mesh: the devices, which share each batch or have members of their own (see
+            `distributed.sharing`).
         accumulate: in how many parts of a batch each gradient is taken.
 
     Returns:
@@ -138,8 +154,10 @@ def program(
     def roots(member):
         return (root(member["seed"], purpose) for purpose in ("steps", "data"))
 
+    sharing = distributed.sharing(len(members), mesh)
+
     def step_of(member):
-        return _in_parts(model_of(member["values"]), accumulate, mesh)
+        return _in_parts(model_of(member["values"]), accumulate, sharing)
 
     def steps(member, state, totals, arrays, n):
         on_steps, on_data = roots(member)
@@ -156,25 +174,72 @@ def program(
         return step_of(member)(state, batch, on_steps)[1]
 
     if len(members) > 1:
-        steps = jax.vmap(steps, (0, AXES, 0, source.axis, None), (AXES, 0))
+        steps = _of_all(steps, source.axis, mesh, sharing)
         metrics = jax.vmap(metrics, (0, AXES, source.axis))
-    who, whole = _who(members), parallel.replicated(mesh)
+    who, where = _who(members), _where(members, mesh)
     shapes = jax.eval_shape(metrics, who, state, source.at(int(state.step))[0])
+    # Totals are held as the state's fields but the step are.
+    out = where, where.params
 
     def zeros():
         empty = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
+        if sharing.size < mesh.size:
+            return jax.device_put(empty, where.params)
         return distributed.everywhere(empty, mesh)
 
     compiled = jax.jit(
         lambda state, totals, arrays, n: steps(who, state, totals, arrays, n),
         donate_argnums=(0, 1),
-        out_shardings=(whole, whole),
+        out_shardings=out,
     )
 
     def run(state, totals, arrays, n):
         return compiled(state, totals, arrays, distributed.shared_number(n, mesh))
 
     return run, zeros
+
+
+def _of_all(steps, of_data, mesh, sharing):
+    """The steps of all members; each device takes those of its own, if there are such.
+
+    A CPU takes one member after another. It is faster at one product than at many small
+    ones together, and a member has every bit of its single run.
+
+    Args:
+        steps: of one member.
+        of_data: the axis of members of its data, or None.
+        mesh: the devices.
+        sharing: those that share a batch.
+    """
+    axes = (0, AXES, 0, of_data, None), (AXES, 0)
+    on_cpu = mesh.devices.flat[0].platform == "cpu"
+    every = _in_turn(steps, of_data) if on_cpu else jax.vmap(steps, *axes)
+    if sharing.size == mesh.size:
+        return every
+    ins, outs = jax.tree.map(
+        lambda axis: PartitionSpec(*[] if axis is None else [parallel.AXIS]),
+        axes,
+        is_leaf=lambda axis: axis is None,
+    )
+    return jax.shard_map(
+        every, mesh=mesh, in_specs=ins, out_specs=outs, check_vma=False
+    )
+
+
+def _in_turn(steps, of_data):
+    """What `vmap` of the steps is, by a loop over members."""
+
+    def run(who, state, totals, arrays, n):
+        def one(own):
+            member, fields, totals, rows = own
+            here = arrays if of_data is None else rows
+            return steps(member, TrainState(state.step, *fields), totals, here, n)
+
+        rows = None if of_data is None else arrays
+        new, totals = lax.map(one, (who, tuple(state[1:]), totals, rows))
+        return new._replace(step=new.step[0]), totals
+
+    return run
 
 
 def _who(members):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import jax
 
-from jaxgan import distributed
+from jaxgan import distributed, parallel
 from jaxgan.data import SOURCES, feed
 from jaxgan.metrics import MEASURES
 from jaxgan.run import (
@@ -102,6 +102,8 @@ def train(
         source = feed.feed(run.whole, seeds, cfg.batch_size, run.change, run.mesh)
         stack.callback(source.close)
         state = _train(run, donor, source, stack)
+        if len(seeds) > 1 and distributed.alone():  # members may be divided
+            state = jax.device_put(state, parallel.replicated(mesh))
         return run.model_of(run.members[0].values), state
 
 
