@@ -30,7 +30,7 @@ from jaxgan.models import mlp
 from jaxgan.run import hooks, program, settings, workdir
 from jaxgan.run.keys import root
 from jaxgan.run.loop import Hook, Now, loop
-from jaxgan.run.members import AXES, Member, divide_cpu
+from jaxgan.run.members import AXES, Member, chosen, divide_cpu
 from jaxgan.run.progress import bar
 from jaxgan.run.settings import FILE, Count, Fraction, Number
 from jaxgan.types import Model, UsageError
@@ -186,7 +186,7 @@ def fresh(mixture, batch_size: int) -> Feed:
 def run(options: Options, model: Model, mixture) -> tuple[np.ndarray, list]:
     """Trains all members: their points, and the frames of the GIF."""
     members = tuple(Member(seed, {}) for seed in range(options.seeds))
-    devices = jax.devices()
+    devices = chosen(jax.devices(), options.seeds)
     mesh = parallel.mesh(devices[: 1 if options.seeds % len(devices) else None])
     source = fresh(mixture, options.batch_size)
     state = program.start(lambda values: model, members, (2,), mesh).init()

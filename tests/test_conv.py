@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from flax import linen as nn
 from jax import export, lax, random
-from jax.sharding import PartitionSpec
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jaxgan import ops, parallel
 from jaxgan.ops import cpu, winograd
@@ -282,6 +282,9 @@ def test_large_images_of_few_channels_take_rows_and_large_ones_pieces():
     large = (64, 32, 32, 32)
     assert [n for n, _ in _forms_of(large, 32, 3)] == ["rows"] * 3
     assert all(p > 1 for _, p in _forms_of(large, 32, 3))
+    assert _forms_of((1, 256, 256, 32), 32, 3)[0] == ("rows", 1)
+    minimal = [_forms_of((n, 8, 8, 512), 512, 3)[0] for n in (127, 128)]
+    assert minimal == [("minimal", 1), ("minimal", 8)]
     # Divided over devices a batch is not cut, or devices would pass it around.
     assert [p for _, p in _forms_of(large, 32, 3, devices=2)] == [1, 1, 1]
     assert _forms_of((16, 8, 8, 32), 32, 3) == (("patches", 1),) * 3
@@ -658,6 +661,7 @@ def _expected_value_and_grads(x, w):
 
 def test_a_batch_divided_over_8_devices_gives_the_same(monkeypatch):
     monkeypatch.setattr(cpu, "CUT", 0)
+    monkeypatch.setattr(cpu, "PIECE", 1)  # but not of what others have a part of
     x, w = _normal((16, 6, 6, 3), (4, 4, 3, 5), dtype="float32")
     mesh = parallel.mesh()
     run = jax.jit(
@@ -671,6 +675,34 @@ def test_a_batch_divided_over_8_devices_gives_the_same(monkeypatch):
     assert got[0].addressable_shards[0].data.shape == (2, 3, 3, 5)
     for g, e in zip(got, _expected_value_and_grads(x, w), strict=True):
         np.testing.assert_allclose(g, e, rtol=1e-4, atol=1e-4)
+
+
+def test_a_share_that_jit_divides_further_is_not_cut(monkeypatch):
+    monkeypatch.setattr(cpu, "CUT", 0)
+    monkeypatch.setattr(cpu, "PIECE", 1)
+    mesh = jax.make_mesh((2, 4), ("a", "b"), axis_types=(AxisType.Auto,) * 2)
+    x, w = _normal((16, 6, 6, 3), (4, 4, 3, 5), dtype="float32")
+
+    def local(x, w):
+        return ops.conv(x, w)
+
+    parts = PartitionSpec("a")
+    run = jax.jit(
+        jax.shard_map(
+            local,
+            mesh=mesh,
+            in_specs=(parts, PartitionSpec()),
+            out_specs=parts,
+            axis_names={"a"},
+            check_vma=False,
+        ),
+        in_shardings=(
+            NamedSharding(mesh, PartitionSpec(("a", "b"))),
+            NamedSharding(mesh, PartitionSpec()),
+        ),
+    )
+    text = run.lower(x, w).compile().as_text()
+    assert "all-gather" not in text and "while" not in text
 
 
 def test_shard_map_gives_the_same(monkeypatch):

@@ -351,4 +351,16 @@ def test_a_cpu_is_divided_as_its_cores_share_members():
     # What has been decided stays.
     flags = "--xla_force_host_platform_device_count=2"
     assert _devices(code % 4, XLA_FLAGS=flags) == 2
+    assert _devices(code % 4, JAX_NUM_CPU_DEVICES="1") == 1
     assert _devices("jax.devices()\n" + code % 4) == 1
+
+
+def test_a_run_after_a_divided_one_is_as_if_alone():
+    """It has one device, whatever ran before in the process."""
+    code = """
+decoding.cores = lambda: 4
+members.divide_cpu(1)
+members.divide_cpu(4)
+of = [len(members.chosen(jax.devices(), n)) for n in (1, 2, 3, 4, 6, 8)]
+assert of == [1, 2, 3, 4, 3, 4], of"""
+    assert _devices(code) == 4

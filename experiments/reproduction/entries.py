@@ -119,7 +119,7 @@ def infogan(options: str = "", seeds=(0, 1, 2)) -> Figure:
 
 
 def mixture(data: str, gan: str) -> Figure:
-    """The modes that three GANs keep, one vmapped program."""
+    """The modes that three GANs keep, of three seeds as one program."""
     shown = (
         (f"modes of the {data}", "{modes:.0f}", listed),
         (f"high quality, {data}", "{high_quality:.2f}", ranged),

@@ -30,13 +30,15 @@ AHEAD = 16
 """Steps that a streamed dataset brings at a time."""
 
 HOST_BUDGET = 4 * 2**30
-"""Bytes that a resident dataset may take on a CPU; on others, a quarter of theirs."""
+"""Bytes that a resident dataset may take on a CPU, on all of its devices together; on
+others, a quarter of each one's."""
 
 
 class Feed(NamedTuple):
     """Batches for a loop on the device, of one run or of members of a program.
 
-    Members take theirs by `jax.vmap(feed.batch, in_axes=(feed.axis, None, 0, 0))`.
+    Members take theirs by `jax.vmap(feed.batch, in_axes=(feed.axis, None, 0, 0))`, or
+    one after another.
     """
 
     at: Callable
@@ -85,8 +87,8 @@ def budget(mesh: Mesh) -> int:
     """Bytes that a resident dataset may take on each device."""
     here = distributed.local(mesh)
     stats = here.devices.flat[0].memory_stats() or {}
-    of_a_host = 4 * HOST_BUDGET // here.size
-    return distributed.least(stats.get("bytes_limit", of_a_host) // 4)
+    found = stats["bytes_limit"] // 4 if stats else HOST_BUDGET // here.size
+    return distributed.least(found)
 
 
 def resident(dataset, batch_size, change, mesh, members: int = 1) -> Feed:
@@ -112,10 +114,10 @@ def streamed(dataset, seeds, batch_size, change, mesh) -> Feed:
     """Blocks of `AHEAD` batches, fetched by a thread while the device computes; of
     several processes each fetches the rows of its own devices."""
     members, sharing = len(seeds) > 1, distributed.sharing(len(seeds), mesh)
-    whole = sharing.size < mesh.size
+    apart = sharing.size < mesh.size
     mine = distributed.rows_here(sharing, batch_size)
-    # What is divided over the devices: the members, or their batches.
-    dim, divided = (0, len(seeds)) if whole else (1 + members, batch_size)
+    # Of what is divided over the devices, members or their batches, axis and length.
+    dim, length = (0, len(seeds)) if apart else (1 + members, batch_size)
     source = current = None
 
     def block_of(group, number, seed, first):
@@ -130,7 +132,7 @@ def streamed(dataset, seeds, batch_size, change, mesh) -> Feed:
             of_each = [block_of(group, i, seed, first) for seed in seeds]
             stacked = jax.tree.map(lambda *x: np.stack(x), *of_each)
             found.append(stacked if members else of_each[0])
-        return block, distributed.shared_rows(tuple(found), mesh, divided, dim)
+        return block, distributed.shared_rows(tuple(found), mesh, length, dim)
 
     def at(step):
         nonlocal source, current

@@ -263,19 +263,13 @@ def _primitive(name, xla, on_cpu, foldable):
     lower = lambda f: mlir.lower_fun(f, multiple_results=False)  # noqa: E731
 
     def lower_on_cpu(context, a, b, **params):
-        form = partial(on_cpu, cut=_on_one_device(context))
+        form = partial(on_cpu, cut=cpu.undivided(context))
         return lower(_grouped(form, _one_by_one))(context, a, b, **params)
 
     mlir.register_lowering(primitive, lower(_grouped(xla, jax.vmap)))
     mlir.register_lowering(primitive, lower_on_cpu, platform="cpu")
     batching.primitive_batchers[primitive] = _batch(primitive, foldable)
     return primitive
-
-
-def _on_one_device(context):
-    """Whether what is being compiled sees a batch that is not divided over devices:
-    a program of one, or of one device's share under `shard_map` or `pmap`."""
-    return getattr(context.module_context.axis_context, "num_devices", 1) == 1
 
 
 conv_p = _primitive("jaxgan_conv", _conv_xla, cpu.conv, foldable=True)

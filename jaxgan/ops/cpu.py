@@ -21,7 +21,7 @@ from jax import lax
 from jaxgan.ops import patches, rows, winograd
 from jaxgan.ops.blocks import out_size
 
-__all__ = ["conv", "conv_w", "conv_x"]
+__all__ = ["conv", "conv_w", "conv_x", "undivided"]
 
 # Measured in November 2026 on two cores with 1 MB of cache each, and 32 MB for both.
 
@@ -124,17 +124,20 @@ def _choice(kernel, stride, padding, made, cut, weight=False):
     pixels = math.prod(made.shape[:3])
     if winograd.pays(kernel, stride, made.dtype, pixels):
         numbers = winograd.numbers(kernel, stride)
-        return "minimal", _pieces(made, numbers * pixels, cut)
+        pieces = _pieces(made, numbers * pixels, cut)
+        small = pixels // pieces < winograd.POSITIONS  # of a batch of a prime size
+        return "minimal", 1 if small else pieces
     swaps = _swaps(kernel, stride, padding)
     # What patches hold is written and read; what they spread is only read.
     name, numbers, moved = "patches", kh * kw * c, kh * kw * max(c, COPIED) * 2
     if swaps and FEW * features <= c and not weight:
         name, numbers, moved = "spread", kh * kw * features, kh * kw * features
-    pieces = _pieces(made, numbers * pixels, cut)
     along = kw * max(c, COPIED) + kh * features
-    if swaps and pieces > 1 and along * pixels + math.prod(kernel) < moved * pixels:
-        return "rows", _divisor(made, (kw * c + kh * features) * pixels)
-    return name, pieces
+    fewer = along * pixels + math.prod(kernel) < moved * pixels
+    if swaps and fewer and numbers * pixels * made.dtype.itemsize > CUT:
+        held = (kw * c + kh * features) * pixels
+        return "rows", _divisor(made, held) if cut else 1
+    return name, _pieces(made, numbers * pixels, cut)
 
 
 def _swaps(kernel, stride, padding):
@@ -157,6 +160,22 @@ def _swapped(w):
 
 
 # --- pieces
+
+
+def undivided(context):
+    """Whether a batch may be cut in what is being compiled: `jit` does not divide it
+    over devices. It is of one, or of one device's share under `shard_map` or `pmap`.
+
+    Args:
+        context: of a primitive's lowering.
+    """
+    axes = context.module_context.axis_context
+    if hasattr(axes, "num_devices"):
+        return axes.num_devices == 1
+    if hasattr(axes, "manual_axes"):  # by jit, over the axes that shard_map leaves it
+        sizes = axes.mesh.shape.items()
+        return all(size == 1 for name, size in sizes if name not in axes.manual_axes)
+    return True
 
 
 def _pieces(x, numbers, cut):

@@ -6,7 +6,6 @@ it is that of the single run with these: weights, noise and order of the data. O
 """
 
 import contextlib
-import functools
 import itertools
 import os
 from collections.abc import Callable
@@ -20,7 +19,10 @@ from jaxgan.data import decoding
 from jaxgan.run import config, settings
 from jaxgan.types import TrainState, UsageError
 
-__all__ = ["AXES", "Member", "divide_cpu", "member_of", "members", "stacked", "varied"]
+__all__ = [
+    *("AXES", "Member", "chosen", "divide_cpu", "member_of", "members", "stacked"),
+    "varied",
+]
 
 AXES = TrainState(None, 0, 0, 0, 0, 0)  # type: ignore[arg-type]  # axes, not arrays
 """Over which axis of its fields members of a state are stacked."""
@@ -80,20 +82,38 @@ def _values(cfg, text):
     return name, values
 
 
+_divided = False
+"""Whether `divide_cpu` decided how many devices the CPU is."""
+
+
 def divide_cpu(count: int) -> None:
     """Has JAX see the CPU as several devices, each with as many of so many members.
 
     They have a core each, or more. Nothing is done where JAX has looked for its devices
     already, or how many they are has been decided by XLA_FLAGS or jax_num_cpu_devices.
     """
+    global _divided
     decided = jax.config.jax_num_cpu_devices  # type: ignore[attr-defined]  # as below
     flags = os.environ.get("XLA_FLAGS", "")
-    if "xla_force_host_platform_device_count" in flags or decided > 1:
+    by_flag = "xla_force_host_platform_device_count" in flags
+    if by_flag or (decided > 0 and not _divided):
         return
-    most = min(count, decoding.cores())
-    number = next(n for n in range(most, 0, -1) if count % n == 0)
     with contextlib.suppress(RuntimeError):  # JAX knows its devices
-        jax.config.update("jax_num_cpu_devices", number)
+        jax.config.update("jax_num_cpu_devices", _equal(count, decoding.cores()))
+        _divided = True
+
+
+def chosen(devices: list, count: int) -> list:
+    """The devices that so many members use: all, or of a CPU that `divide_cpu` has
+    divided, perhaps for another run, as many as have equally many members; a single run
+    has one."""
+    divided = _divided and devices[0].platform == "cpu"
+    return devices[: _equal(count, len(devices))] if divided else devices
+
+
+def _equal(count, most):
+    """The largest number of devices up to `most` with equally many members."""
+    return next(n for n in range(min(count, most), 0, -1) if count % n == 0)
 
 
 def varied(build: Callable, cfg, shape, num_classes: int) -> Callable:
@@ -132,17 +152,18 @@ def stacked(states) -> TrainState:
 
 def member_of(state: TrainState, k: int) -> TrainState:
     """One member of a stack; where members are divided over devices, on all of them."""
-    stack = tuple(state[1:])
-    held = next((x for x in jax.tree.leaves(stack) if isinstance(x, jax.Array)), None)
-    if held is None or held.sharding.is_fully_replicated:
-        return TrainState(state.step, *jax.tree.map(lambda x: x[k], stack))
-    # In one program: devices would wait for one another in each of many small ones.
-    whole = parallel.replicated(parallel.mesh_of(held))
-    return TrainState(state.step, *_taken(whole)(stack, k))
+    return TrainState(state.step, *jax.tree.map(lambda x: _row(x, k), tuple(state[1:])))
 
 
-@functools.cache
-def _taken(where):
-    return jax.jit(
-        lambda stack, k: jax.tree.map(lambda x: x[k], stack), out_shardings=where
-    )
+def _row(x, k):
+    """Row k; of an array that is divided over devices, from the one that holds it: to
+    index it would gather all of it on each."""
+    if not isinstance(x, jax.Array) or x.sharding.is_fully_replicated:
+        return x[k]
+    for shard in x.addressable_shards:
+        start = shard.index[0].start or 0
+        if start <= k < start + len(shard.data):
+            mesh = x.sharding.mesh  # type: ignore[attr-defined]  # it has one
+            where = parallel.replicated(mesh)
+            return jax.device_put(shard.data[k - start], where)
+    raise IndexError(f"There is no member {k} of {len(x)}.")

@@ -79,9 +79,11 @@ def devices(cfg) -> tuple[config.Config, parallel.Mesh]:
         if (value := getattr(cfg, name)) is not None:
             reason = "is for the command line; call jax.distributed.initialize first."
             raise UsageError(name, value, reason)
+    count = len(members.members(cfg))
     if not jax.distributed.is_initialized():
-        members.divide_cpu(len(members.members(cfg)))
-    mesh = parallel.mesh(parallel.devices("tpu" if cfg.tpu else cfg.platform))
+        members.divide_cpu(count)
+    found = parallel.devices("tpu" if cfg.tpu else cfg.platform)
+    mesh = parallel.mesh(members.chosen(found, count))
     own = settings.ITS_OWN | {"inception_weights"}
     values = {n: x for n, x in settings.to_dict(cfg).items() if n not in own}
     begins = {"init_from": "named" if cfg.init_from else "not named"}

@@ -150,17 +150,13 @@ def program(
         totals, and `zeros()`, the totals of no steps. Of several processes all take the
         least n of theirs.
     """
-
-    def roots(member):
-        return (root(member["seed"], purpose) for purpose in ("steps", "data"))
-
     sharing = distributed.sharing(len(members), mesh)
 
     def step_of(member):
         return _in_parts(model_of(member["values"]), accumulate, sharing)
 
     def steps(member, state, totals, arrays, n):
-        on_steps, on_data = roots(member)
+        on_steps, on_data = _roots(member)
 
         def batch(arrays, step, key):
             return source.batch(arrays, step, key, member["seed"])
@@ -169,7 +165,7 @@ def program(
         return looped(step, batch, on_steps, on_data)(state, totals, arrays, n)
 
     def metrics(member, state, arrays):
-        on_steps, on_data = roots(member)
+        on_steps, on_data = _roots(member)
         batch = source.batch(arrays, state.step, on_data, member["seed"])
         return step_of(member)(state, batch, on_steps)[1]
 
@@ -178,8 +174,6 @@ def program(
         metrics = jax.vmap(metrics, (0, AXES, source.axis))
     who, where = _who(members), _where(members, mesh)
     shapes = jax.eval_shape(metrics, who, state, source.at(int(state.step))[0])
-    # Totals are held as the state's fields but the step are.
-    out = where, where.params
 
     def zeros():
         empty = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
@@ -190,13 +184,17 @@ def program(
     compiled = jax.jit(
         lambda state, totals, arrays, n: steps(who, state, totals, arrays, n),
         donate_argnums=(0, 1),
-        out_shardings=out,
+        out_shardings=(where, where.params),  # totals as all fields but the step
     )
 
     def run(state, totals, arrays, n):
         return compiled(state, totals, arrays, distributed.shared_number(n, mesh))
 
     return run, zeros
+
+
+def _roots(member):
+    return (root(member["seed"], purpose) for purpose in ("steps", "data"))
 
 
 def _of_all(steps, of_data, mesh, sharing):

@@ -71,7 +71,8 @@ def train(
         sources: what `cfg.data` chooses from.
 
     Returns:
-        `(model, state)`; with several members the state is a stack of theirs. Of
+        `(model, state)`; with several members the state is a stack of theirs, whose
+        members may lie on devices of their own: `member_of` takes one. Of
         several processes it is on the devices of each.
 
     Raises:
@@ -102,7 +103,7 @@ def train(
         source = feed.feed(run.whole, seeds, cfg.batch_size, run.change, run.mesh)
         stack.callback(source.close)
         state = _train(run, donor, source, stack)
-        if len(seeds) > 1 and distributed.alone():  # members may be divided
+        if distributed.alone() and mesh.devices.flat[0].platform == "cpu":
             state = jax.device_put(state, parallel.replicated(mesh))
         return run.model_of(run.members[0].values), state
 
