@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import random
 
 from jaxgan import axis
@@ -182,4 +183,4 @@ def adaptive(
         toward = jnp.sign(r_t - target).astype(p.dtype)
         return jnp.clip(p + toward * (axis.whole(len(real_logits)) / images), 0, 1)
 
-    return Augmentation(of, jnp.float32(0), adapt)
+    return Augmentation(of, np.zeros((), np.float32), adapt)

@@ -194,7 +194,7 @@ def fits(name, kernel, stride, padding, weight=False):
 def take(monkeypatch, form):
     """One of the CPU's forms alone where it fits, and patches elsewhere, whatever the
     sizes; a whole batch at once, or pieces of a single image."""
-    name, _, cut = form.partition(" in pieces")
+    name, cut, _ = form.partition(" in pieces")
 
     def choice(kernel, stride, padding, made, _, weight=False):
         fit = fits(name, kernel, stride, padding, weight)

@@ -20,7 +20,6 @@ sys.path.append(str(Path(__file__).parents[1] / "experiments"))
 
 from benchmarks.small_recipes import (
     ALONE,
-    KEY,
     RECIPES,
     WHOLE,
     gan,
@@ -30,7 +29,7 @@ from benchmarks.small_recipes import (
 )
 
 BATCH = 64
-ROWS = rows(BATCH)
+ROWS, KEY = rows(BATCH), random.key(0)
 
 
 def after(step, state, steps=5):

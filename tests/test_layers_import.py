@@ -144,9 +144,9 @@ def test_no_import_makes_jax_look_for_its_devices():
     ours = [m.removeprefix("experiments.") for m in MODULES if m not in ABOUT_TORCH]
     code = f"""
 import importlib, jax
-for name in {[m for m in ours if m != "experiments"]}:
+for k, name in enumerate({[m for m in ours if m != "experiments"]}):
     importlib.import_module(name)
-    jax.config.update("jax_num_cpu_devices", 3)  # refused once JAX has looked
+    jax.config.update("jax_num_cpu_devices", 2 + k)  # refused once JAX has looked
 """
     path = os.pathsep.join([str(ROOT), str(ROOT / "experiments")])
     env = os.environ | {"PYTHONPATH": path, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}

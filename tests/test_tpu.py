@@ -22,7 +22,7 @@ from jaxgan import models, recipes
 sys.path.append(str(Path(__file__).parents[1] / "experiments"))
 
 from benchmarks import tpu
-from benchmarks.small_recipes import BATCH, KEY, MIXES, RECIPES, ROWS, SGD, SIDE, model
+from benchmarks.small_recipes import BATCH, MIXES, RECIPES, ROWS, SGD, SIDE, model
 
 tpu.set_environment()
 pytestmark = pytest.mark.tpu
@@ -40,7 +40,7 @@ def compiler():
 
 
 def of(made, rows, devices):
-    state = jax.eval_shape(made.init, KEY, rows)
+    state = jax.eval_shape(made.init, jax.random.key(0), rows)
     return state, tpu.compiled(made.step, state, rows, tpu.mesh(devices))
 
 

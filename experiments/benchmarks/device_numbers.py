@@ -41,13 +41,13 @@ def _after(made, device):
     """A model's weights at first and after some steps, on the device."""
     import jax
 
-    from benchmarks.small_recipes import KEY, ROWS
+    from benchmarks.small_recipes import ROWS
 
     with jax.default_device(device), jax.default_matmul_precision("highest"):
-        state = first = made.init(KEY, ROWS)
+        state = first = made.init(jax.random.key(0), ROWS)
         step = jax.jit(made.step)
         for t in range(STEPS):
-            state, _ = step(state, ROWS, jax.random.fold_in(KEY, t))
+            state, _ = step(state, ROWS, jax.random.fold_in(jax.random.key(0), t))
         return first.params, state.params
 
 

@@ -5,7 +5,6 @@ import functools
 
 import numpy as np
 import optax
-from jax import random
 
 from jaxgan import augment, losses, recipes, tasks
 from jaxgan import regularizers as reg
@@ -23,7 +22,6 @@ from jaxgan.models import (
 )
 from jaxgan.phases import together
 
-KEY = random.key(0)
 SIDE, BATCH = 8, 16
 SGD = {"g_tx": optax.sgd(0.02), "d_tx": optax.sgd(0.02)}
 
