@@ -185,7 +185,8 @@ def _pieces(x, numbers, cut):
 
 
 def _divisor(x, numbers):
-    """Into how many equal pieces x's batch is cut so that one is as large as PIECE."""
+    """The least number of equal pieces of x's batch that are no larger than PIECE, or
+    one for each image."""
     least = max(math.ceil(numbers * x.dtype.itemsize / PIECE), 1)
     batch = x.shape[0]
     return next((n for n in range(least, batch + 1) if batch % n == 0), max(batch, 1))

@@ -104,6 +104,7 @@ def train(
         stack.callback(source.close)
         state = _train(run, donor, source, stack)
         if distributed.alone() and mesh.devices.flat[0].platform == "cpu":
+            # To index arrays that are divided, its devices would wait for one another.
             state = jax.device_put(state, parallel.replicated(mesh))
         return run.model_of(run.members[0].values), state
 
