@@ -27,7 +27,7 @@ from jaxgan import regularizers as reg
 from jaxgan.data import mixtures
 from jaxgan.data.feed import Feed
 from jaxgan.models import mlp
-from jaxgan.run import hooks, program, settings, workdir
+from jaxgan.run import guard, hooks, program, settings, workdir
 from jaxgan.run.keys import root
 from jaxgan.run.loop import Hook, Now, loop
 from jaxgan.run.members import AXES, Member, chosen, divide_cpu
@@ -190,14 +190,12 @@ def run(options: Options, model: Model, mixture) -> tuple[np.ndarray, list]:
     mesh = parallel.mesh(devices[: 1 if options.seeds % len(devices) else None])
     source = fresh(mixture, options.batch_size)
     state = program.start(lambda values: model, members, (2,), mesh).init()
-    steps, zeros = program.program(lambda values: model, members, source, state, mesh)
+    made = program.program(lambda values: model, members, source, state, mesh)
+    steps = guard.guarded(made, source.at, members, 10, partial(print, file=sys.stderr))
     sample, frames = sampler(model, options), []
 
     def show(now: Now):
         points = sample(now.state)
-        if bad := np.flatnonzero(~np.isfinite(points).all((1, 2))).tolist():
-            where = f"diverged by step {now.step} with seeds {bad}"
-            raise UsageError("gan", options.gan, f"{where}; give a lower `lr`.")
         sheet = np.stack([draw(mixture, p[:1000]) for p in points])
         frames.append(Image.fromarray(visual.grid(sheet, options.seeds)))
 
@@ -205,7 +203,11 @@ def run(options: Options, model: Model, mixture) -> tuple[np.ndarray, list]:
         frame = Hook(-(-options.steps // options.frames), show)
         between = [hooks.bar(shown), frame]
         args = source.at, options.steps, between, lambda: False
-        state = loop(steps, state, zeros, *args)
+        try:
+            state, _ = loop(steps, state, made.begun(), made.begun, *args)
+        except guard.Diverged as error:
+            reason = f": {error} Give a lower `lr`."
+            raise UsageError("gan", options.gan, reason) from None
     return sample(state), frames
 
 

@@ -4,19 +4,34 @@ import math
 
 import numpy as np
 
-__all__ = ["grid", "to_uint8", "to_uint16"]
+__all__ = ["NotFinite", "grid", "to_uint8", "to_uint16"]
+
+
+class NotFinite(ValueError):
+    """Images hold NaN: a network's weights, or what it makes of them, are too large."""
 
 
 def to_uint8(images) -> np.ndarray:
-    """`[...]` in [-1, 1] to uint8 in [0, 255], rounded; what is outside is clipped."""
-    images = np.asarray(images, np.float32)
+    """`[...]` in [-1, 1] to uint8 in [0, 255], rounded; what is outside is clipped.
+
+    Raises:
+        NotFinite: they hold NaN.
+    """
+    images = _sound(images)
     return np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
 def to_uint16(images) -> np.ndarray:
     """The same to uint16 in [0, 65535]."""
-    images = np.asarray(images, np.float32)
+    images = _sound(images)
     return np.clip(np.rint((images + 1) * 32767.5), 0, 65535).astype(np.uint16)
+
+
+def _sound(images):
+    images = np.asarray(images, np.float32)
+    if np.isnan(images).any():
+        raise NotFinite("The images that it draws hold NaN: it has diverged.")
+    return images
 
 
 def grid(images: np.ndarray, columns: int | None = None, gap: int = 2) -> np.ndarray:

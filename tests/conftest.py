@@ -20,6 +20,7 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 import jax
 import pytest
+from tiny_runs import options  # noqa: F401  # a fixture
 
 from jaxgan.data import emoji, mnist
 

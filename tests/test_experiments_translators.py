@@ -22,7 +22,7 @@ from command_line import run
 
 from jaxgan import data
 from jaxgan.data import mnist
-from jaxgan.run import checkpoint, config, presets, references, settings
+from jaxgan.run import best_state, config, presets, references, settings
 from jaxgan.types import UsageError, example
 
 SHAPE = (32, 32, 3)
@@ -300,7 +300,7 @@ def test_a_run_is_trained_translated_with_and_measured(tmp_path, capsys):
     rows = [json.loads(x) for x in (work / "metrics.jsonl").read_text().splitlines()]
     found = [r for r in rows if "fd_filters" in r]
     assert len(found) == 1 and {"psnr", "colour_accuracy"} <= found[0].keys()
-    best = checkpoint.best(work / "best")
+    best = best_state.known(work / "best")
     assert best.step == 3 and best.value == found[0]["digit_accuracy"]
 
     capsys.readouterr()

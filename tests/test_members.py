@@ -15,7 +15,7 @@ import pytest
 
 from jaxgan import data, models, parallel, recipes
 from jaxgan.data import feed
-from jaxgan.run import cli, hooks, load, program, settings, train
+from jaxgan.run import cli, guard, load, program, settings, train
 from jaxgan.run.config import Config
 from jaxgan.run.members import Member, member_of, members
 from jaxgan.run.settings import Count, Number
@@ -142,9 +142,9 @@ def test_divided_members_tell_one_another_nothing():
     assert state.params["G"]
     for x in jax.tree.leaves(state.params):
         assert x.shape[0] == 8 and x.addressable_shards[3].data.shape[0] == 1
-    run, zeros = program.program(model_of, who, source, state, mesh)
-    (compiled,) = (cell.cell_contents for cell in run.__closure__ if _jitted(cell))
-    text = compiled.lower(state, zeros(), source.at(0)[0], 2).compile().as_text()
+    made = program.program(model_of, who, source, state, mesh)
+    (compiled,) = (c.cell_contents for c in made.run.__closure__ if _jitted(c))
+    text = compiled.lower(state, made.begun(), source.at(0)[0], 2).compile().as_text()
     for word in ("all-reduce", "all-gather", "all-to-all", "collective-permute"):
         assert word not in text
 
@@ -186,7 +186,7 @@ def test_continued_members_are_the_uninterrupted_ones_bit_for_bit(options, seeds
 
 def test_a_member_that_diverges_is_named(options):
     cfg = options("run", sweep=("g_lr=1e-3,1e38",), steps=50)
-    with pytest.raises(hooks.Diverged, match=r"member 1 \(seed 0, g_lr 1e\+38\)"):
+    with pytest.raises(guard.Diverged, match=r"member 1 \(seed 0, g_lr 1e\+38\)"):
         go(cfg)
 
 
@@ -321,8 +321,9 @@ def test_each_member_is_fed_the_data_of_its_seed(monkeypatch, seeds, devices, bu
     who = tuple(Member(seed, {}) for seed in seeds)
     source = feed.feed(dataset, seeds, 8, feed.Change(), mesh)
     state = program.start(lambda values: model, who, (4, 4, 1), mesh).init()
-    run, zeros = program.program(lambda values: model, who, source, state, mesh)
-    state, totals = run(state, zeros(), source.at(0)[0], 3)
+    made = program.program(lambda values: model, who, source, state, mesh)
+    state, (totals, good) = made.run(state, made.begun(), source.at(0)[0], 3)
+    assert np.asarray(good).all()
     source.close()
     expected = [
         sum(dataset.batch(seed, t, 8)["image"].mean() for t in range(3))

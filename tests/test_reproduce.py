@@ -165,7 +165,7 @@ if given.command is None:
     if given.seed == 1 and not began:
         sys.exit(130)  # as a training that was stopped
     lines = [{"step": 50 * i, "images_per_s": 1000 * i} for i in (1, 2, 4)]
-    (folder / "metrics.jsonl").write_text("\\n".join(map(json.dumps, lines)))
+    (folder / "timings.jsonl").write_text("\\n".join(map(json.dumps, lines)))
     (folder / "config.json").write_text(json.dumps({"config": {"batch_size": 64}}))
     (folder / "log.txt").write_text("Compiled in 1.5 s. Training from step 0.\\n")
 else:

@@ -180,13 +180,13 @@ class Run:
         Returns:
             Seconds, and the means of D's and of G's loss.
         """
-        advance, zeros = self.programs[fed]
-        totals = zeros()
+        program = self.programs[fed]
+        totals = program.begun()
         began, left = time.perf_counter(), steps
         while left:
             arrays, end = self.feeds[fed].at(self.taken)
             n = min(left, dispatch or left, (end or self.taken + left) - self.taken)
-            self.state, totals = advance(self.state, totals, arrays, n)
+            self.state, (totals, _) = program.run(self.state, totals, arrays, n)
             self.taken, left = self.taken + n, left - n
         jax.block_until_ready((self.state, totals))
         seconds = time.perf_counter() - began

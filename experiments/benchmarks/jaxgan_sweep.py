@@ -38,14 +38,15 @@ class _Trained:
         # As `run.train` does: a single run on one device here, and members on all.
         mesh = parallel.mesh() if len(members) > 1 else jaxgan_side.one_device()
         self.state = program.start(lambda _: model, members, shape, mesh).init()
-        self.steps, self.zeros = program.program(
+        self.program = program.program(
             lambda _: model, members, source, self.state, mesh
         )
         self.arrays = distributed.everywhere(source.at(0)[0], mesh)
 
     def run(self, steps):
-        totals = self.zeros()
+        totals = self.program.begun()
         began = time.perf_counter()
-        self.state, totals = self.steps(self.state, totals, self.arrays, steps)
+        args = self.state, totals, self.arrays, steps
+        self.state, (totals, _) = self.program.run(*args)
         jax.block_until_ready((self.state, totals))
         return time.perf_counter() - began

@@ -13,7 +13,7 @@ def of_folder(folder: Path) -> dict:
 
     Returns:
         The figures of evaluation.json, each with "value", "error" and columns;
-        "step_ms", the median over lines of metrics.jsonl; "compile_seconds".
+        "step_ms", the median over lines of timings.jsonl; "compile_seconds".
     """
     found: dict = {}
     if (file := folder / "evaluation.json").is_file():
@@ -21,7 +21,7 @@ def of_folder(folder: Path) -> dict:
     if (file := folder / "log.txt").is_file():
         compiled = re.search(r"Compiled in ([\d.]+) s", file.read_text())
         found |= {"compile_seconds": float(compiled[1])} if compiled else {}
-    if (file := folder / "metrics.jsonl").is_file():
+    if (file := folder / "timings.jsonl").is_file():
         lines = [json.loads(line) for line in file.read_text().splitlines()]
         speeds = [line["images_per_s"] for line in lines if "images_per_s" in line]
         batch = json.loads((folder / "config.json").read_text())["config"]["batch_size"]

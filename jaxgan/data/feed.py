@@ -137,6 +137,9 @@ def streamed(dataset, seeds, batch_size, change, mesh) -> Feed:
     def at(step):
         nonlocal source, current
         block = step // AHEAD
+        if current is not None and block < current[0]:  # steps that are taken again
+            source.close()
+            source = current = None
         if source is None:
             source = prefetch(make, block)
         while current is None or current[0] < block:

@@ -1,47 +1,48 @@
-"""Train states on disk, through orbax."""
+"""Train states on disk, through orbax, each with digests of all its arrays.
 
-import json
+A state that is read is the one that was saved, or it is refused.
+"""
+
+import contextlib
+import gc
 import logging
-import shutil
+import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
 from jaxgan import distributed
+from jaxgan.run import digests
 from jaxgan.types import TrainState, UsageError
 
 __all__ = [
+    "DAMAGED",
+    "FORMAT",
     "NEWEST",
-    "Best",
-    "best",
-    "best_folder",
-    "forget_best",
+    "damage",
+    "put",
     "reader",
     "restore",
     "save",
     "save_and_wait",
-    "save_best",
+    "set_aside",
     "steps",
+    "window",
     "writer",
 ]
 
+FORMAT = 1
+"""Of checkpoints; those from before 0.4 have none, and no digests."""
+
+OTHERS = "states of other networks or optimizers than these options make"
+
+DAMAGED = ".damaged"
+"""How the folder of a checkpoint ends that was set aside."""
+
 NEWEST = "checkpoints"
 """The folder of a run's newest states."""
-
-
-def best_folder(path: Path, member: int | None = None) -> Path:
-    """Where a run, or one of its members, keeps the best state.
-
-    Beside it a file of its name and `.json` says which it is, and by what.
-    """
-    return path / ("best" if member is None else f"best-{member}")
-
-
-def _record(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}.json")
 
 
 def reader(directory: Path | str) -> ocp.CheckpointManager:
@@ -61,12 +62,17 @@ def writer(directory: Path | str, keep: int | None = None) -> ocp.CheckpointMana
 
 
 def _manager(directory, **options):
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # errors are raised, too
     if not distributed.alone():  # the others neither write nor wait for it
         one = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0})
         options |= {"multiprocessing_options": one, "create": False}
     options = ocp.CheckpointManagerOptions(**options)
-    return ocp.CheckpointManager(Path(directory).absolute(), options=options)
+    return ocp.CheckpointManager(
+        Path(directory).absolute(),
+        options=options,
+        # Or, where the newest step lacks its state, orbax reads none of the others.
+        item_handlers=ocp.StandardCheckpointHandler(),
+    )
 
 
 def steps(directory: Path | str) -> list[int]:
@@ -77,90 +83,49 @@ def steps(directory: Path | str) -> list[int]:
         return sorted(saved.all_steps())
 
 
-def save(checkpoints: ocp.CheckpointManager, state: TrainState) -> None:
-    """Saves in the background, under the state's step; does nothing if it is there."""
+def save(
+    checkpoints: ocp.CheckpointManager, state: TrainState, window: dict | None = None
+) -> None:
+    """Saves in the background, under the state's step; does nothing if it is there.
+
+    Args:
+        checkpoints: from `writer`.
+        state: what to save.
+        window: beside it, what `window` gives back, as JSON takes it.
+    """
     step = int(state.step)
     if step not in checkpoints.all_steps():
-        checkpoints.save(step, args=_saved(state))
+        put(checkpoints, step, state, window)
 
 
-def save_and_wait(checkpoints: ocp.CheckpointManager, state: TrainState) -> None:
+def save_and_wait(
+    checkpoints: ocp.CheckpointManager, state: TrainState, window: dict | None = None
+) -> None:
     """Saves, and returns when all is on disk."""
-    save(checkpoints, state)
+    save(checkpoints, state, window)
     checkpoints.wait_until_finished()
 
 
-def _saved(state):
+def put(checkpoints, step: int, state: TrainState, window=None, **options) -> None:
+    """Saves under a step that is not there yet, in the background."""
     if not distributed.alone():  # orbax takes arrays of a single process for a mistake
         state = jax.tree.map(np.array, state)  # copies: it saves while steps go on
-    return ocp.args.StandardSave(state)
+    known = {
+        "format": FORMAT,
+        "digests": digests.of(state),
+        "window": window,
+        "window digest": digests.of_json(window),
+    }
+    args = ocp.args.StandardSave(state)
+    checkpoints.save(step, args=args, custom_metadata=known, **options)
 
 
-class Best(NamedTuple):
-    """What best.json says of the state in the folder `best`."""
-
-    step: int
-    figure: str
-    """What states are compared by."""
-    value: float
-
-
-def best(folder: Path) -> Best | None:
-    """What is in a `best_folder`, if anything.
-
-    Raises:
-        UsageError: best.json is damaged.
-    """
-    file = _record(folder)
-    try:
-        return Best(**json.loads(file.read_text()))
-    except FileNotFoundError:
+def window(checkpoints: ocp.CheckpointManager, step: int) -> dict | None:
+    """What was saved beside the state of a step that has been restored; None where
+    there is none."""
+    if step not in checkpoints.all_steps():
         return None
-    except (TypeError, ValueError) as error:
-        reason = f"{file} is damaged: {error}; delete it."
-        raise UsageError(None, None, reason) from None
-
-
-def save_best(
-    folder: Path, state: TrainState, figure: str, value: float, lower: bool
-) -> bool:
-    """Keeps a state if it is better than the best, or compared by something else.
-
-    The old one goes when the new one is safe: whenever a run is killed, best.json names
-    a state that is there.
-
-    Args:
-        folder: `best_folder`.
-        state: what to save.
-        figure: what it is compared by.
-        value: how it does.
-        lower: whether lower is better.
-
-    Returns:
-        Whether it was kept.
-    """
-    old, step = best(folder), int(state.step)
-    sign = 1 if lower else -1
-    if old and old.figure == figure and sign * old.value <= sign * value:
-        return False
-    with writer(folder) as saved:
-        if step not in saved.all_steps():  # or it is there from before a kill
-            saved.save(step, args=_saved(state), force=True)
-            saved.wait_until_finished()
-        file = _record(folder)
-        new = file.with_name(f"{file.name}.partial")
-        new.write_text(json.dumps(Best(step, figure, value)._asdict()) + "\n")
-        new.replace(file)
-        for other in saved.all_steps():
-            if other != step:
-                saved.delete(other)
-    return True
-
-
-def forget_best(folder: Path) -> None:
-    """Removes a run's best, if it has one."""
-    _record(folder).unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
+    return (checkpoints.metadata(step).custom_metadata or {}).get("window")
 
 
 def restore(
@@ -168,31 +133,126 @@ def restore(
     template: TrainState,
     warn=print,
     step: int | None = None,
+    own: bool = False,
 ) -> TrainState:
-    """The newest state that can be read.
+    """The newest state that is what was saved.
 
     Args:
         checkpoints: from `reader` or `writer`.
         template: the state's structure: arrays, or `ShapeDtypeStruct`s with shardings.
         warn: told, in one sentence, of each newer checkpoint that is damaged.
         step: the state of this step and no other.
+        own: of a run's own folder, rename damaged ones to `STEP.damaged` once an older
+            one has been read, so that their steps are saved again.
 
     Raises:
-        UsageError: there is none, or they are of other networks or optimizers.
+        UsageError: there is none, or they are of other networks or optimizers, or of a
+            newer jaxgan.
     """
-    candidates = sorted(checkpoints.all_steps(), reverse=True)
-    for candidate in candidates if step is None else [step]:
-        try:
-            args = ocp.args.StandardRestore(template)
-            return checkpoints.restore(candidate, args=args)
-        # What a torn file raises depends on where it is torn.
-        except Exception as error:
-            if "tree structures do not match" in str(error):
-                where = f"{checkpoints.directory} holds states of other networks or "
-                reason = f"{where}optimizers than these options make."
-                raise UsageError(None, None, reason) from None
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            text = f"Checkpoint {candidate} cannot be read ({lines[0]})"
-            warn(f"{text}; trying an older one." if step is None else f"{text}.")
+    found = sorted(checkpoints.all_steps(), reverse=True) if step is None else [step]
+    damaged, others = [], False
+    for candidate in found:
+        state, why = _tried(checkpoints, candidate, template)
+        if why is not None:
+            others |= why == OTHERS
+            damaged.append((candidate, why))
+            continue
+        for bad, why in damaged:
+            aside = set_aside(checkpoints, bad) if own else ""
+            warn(f"Checkpoint {bad} is damaged ({why}){aside}; {candidate} is used.")
+        return state
+    if others:
+        raise UsageError(None, None, f"{checkpoints.directory} holds {OTHERS}.")
+    for bad, why in damaged:
+        warn(f"Checkpoint {bad} is damaged ({why}).")
     reason = f"{checkpoints.directory} holds no checkpoint that can be read."
     raise UsageError(None, None, reason)
+
+
+def damage(checkpoints, step: int, template: TrainState) -> str | None:
+    """What is wrong with the state of a step, in a few words, if anything is."""
+    return _tried(checkpoints, step, template)[1]
+
+
+def _tried(checkpoints, step, template):
+    """`(state, None)`, or `(None, why not)`."""
+    with _quiet():
+        try:
+            return _restored(checkpoints, step, template), None
+        except UsageError:
+            raise
+        # What a damaged file raises depends on where it is damaged.
+        except Exception as error:
+            why = _reason(error)
+        gc.collect()  # what is left of orbax's reads, while it is quiet
+    return None, why
+
+
+def _reason(error):
+    text = str(error)
+    if "tree structures do not match" in text:  # in orbax's words
+        return OTHERS
+    line = (text.strip().splitlines() or [type(error).__name__])[0]
+    code = line.partition(":")[0]
+    if code.isupper() or line.startswith("Encountered error while reading array"):
+        return "an array cannot be read"
+    return line if len(line) < 100 else f"{line[:100]} ..."
+
+
+def _restored(checkpoints, step, template):
+    """The state, verified; raises whatever is raised where something is wrong."""
+    known = checkpoints.metadata(step).custom_metadata or {}
+    if known.get("format", 0) > FORMAT:
+        reason = f"{checkpoints.directory} is of a newer jaxgan; update jaxgan."
+        raise UsageError(None, None, reason)
+    saved = known.get("digests", {})
+    if saved and digests.other_networks(template, saved):
+        raise ValueError(OTHERS)
+    state = checkpoints.restore(step, args=ocp.args.StandardRestore(template))
+    if not known:  # of a jaxgan before 0.4
+        return state
+    if where := digests.wrong(state, saved):
+        raise ValueError(f"{where} is not what was saved")
+    if known["window digest"] != digests.of_json(known["window"]):
+        raise ValueError("the metrics beside it are not what was saved")
+    if int(state.step) != step:
+        raise ValueError(f"it holds the state of step {int(state.step)}")
+    return state
+
+
+def set_aside(checkpoints: ocp.CheckpointManager, step: int) -> str:
+    """Renames the folder of a damaged checkpoint; says so, or why not."""
+    folder = Path(checkpoints.directory) / str(step)
+    name, k = f"{step}{DAMAGED}", 1
+    while (folder.with_name(name)).exists():
+        name, k = f"{step}{DAMAGED}.{k}", k + 1
+    try:
+        folder.rename(folder.with_name(name))
+    except OSError as error:
+        return f", and could not be renamed: {error.strerror}"
+    checkpoints.reload()
+    return f", and is called {name} now"
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Without the log lines and tracebacks by which orbax's reads, after one has failed
+    and nobody waits for the others, tell of it; here an error does."""
+    logger, hook = logging.getLogger("asyncio"), sys.unraisablehook
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+
+    def heard(what, /):
+        code = getattr(what.object, "cr_code", None)
+        late = isinstance(what.exc_value, RuntimeError) and "loop" in str(
+            what.exc_value
+        )
+        if not late and "orbax" not in getattr(code, "co_filename", ""):
+            hook(what)
+
+    sys.unraisablehook = heard
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        sys.unraisablehook = hook

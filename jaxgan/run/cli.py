@@ -20,12 +20,13 @@ import tyro
 
 from jaxgan import data
 from jaxgan.metrics import MEASURES, help_text
-from jaxgan.run import config, hosts, settings, workdir
+from jaxgan.run import config, hosts, lock, settings, signals, workdir
 from jaxgan.run.commands import COMMANDS, Command
-from jaxgan.run.hooks import Diverged
+from jaxgan.run.guard import Diverged
 from jaxgan.run.loading import load
 from jaxgan.run.train import Interrupted, train
 from jaxgan.types import UsageError, printable
+from jaxgan.visual import NotFinite
 
 __all__ = ["main"]
 
@@ -81,7 +82,7 @@ def main(
         bare = option.removeprefix("no_")
         return settings.flag(option) if any(bare in k for k in known) else option
 
-    with hosts.ending():
+    with hosts.ending(), signals.ending_early(lock.let_go):
         try:
             _run(this, named, default, argv)
         except UsageError as error:
@@ -90,6 +91,8 @@ def main(
             sys.exit(1)
         except Interrupted:
             sys.exit(130)
+        except NotFinite as error:
+            _stop(str(error), 1)
         except OSError as error:
             if error.errno not in FULL:
                 raise

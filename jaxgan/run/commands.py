@@ -9,7 +9,16 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from jaxgan.data.tree import some
 from jaxgan.metrics import report
-from jaxgan.run import draws, evaluation, files, images, references, tables, workdir
+from jaxgan.run import (
+    atomic,
+    draws,
+    evaluation,
+    files,
+    images,
+    references,
+    tables,
+    workdir,
+)
 from jaxgan.run.loading import Loaded
 from jaxgan.run.settings import FILE, Count, Range, Seed
 from jaxgan.types import Draw, UsageError, printable
@@ -201,7 +210,7 @@ def evaluate(options: Evaluate, loaded: Loaded) -> None:
     """Prints a table and writes its figures as JSON."""
     out = _json(options, loaded)
     result = _report(options, loaded)
-    out.write_text(json.dumps(result, indent=2) + "\n")
+    _write(out, result)
     print(report.table(result))
     step, weights = result["step"], result["weights"]
     print(f"The {weights} weights of step {step}. Written to {out}.")
@@ -212,9 +221,17 @@ def evaluate_all(options: Evaluate, members: list[Loaded]) -> None:
     out = _json(options, members[0])
     reports = [_report(options, one) for one in members]
     result = tables.joined(reports, [one.name for one in members])
-    out.write_text(json.dumps(result, indent=2) + "\n")
+    _write(out, result)
     print(tables.table(result))
     print(f"Written to {out}.")
+
+
+def _write(out, result):
+    try:
+        atomic.write_text(out, json.dumps(result, indent=2) + "\n")
+    except OSError as error:
+        reason = f"cannot be written: {error.strerror}."
+        raise UsageError("out", out, reason) from None
 
 
 def _json(options, loaded: Loaded) -> Path:

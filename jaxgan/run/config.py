@@ -71,6 +71,9 @@ class Config:
     """What networks compute in; weights and losses are float32 either way."""
     log_every: Annotated[Count, FREE] = 50
     """Steps between lines of metrics.jsonl."""
+    max_bad_steps: Annotated[Count, FREE] = 10
+    """A step after which a metric, a weight or an optimizer's moment is not finite is
+    left out; so many in a row end the run, with the last good state kept."""
     sample_every: Annotated[Count, FREE] = 500
     """Steps between sample grids."""
     checkpoint_every: Annotated[Count, FREE] = 1000

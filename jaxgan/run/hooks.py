@@ -1,89 +1,28 @@
-"""What the loop does between steps: guard, log, sample, evaluate, save."""
+"""What the loop does between steps: log, sample, evaluate, save."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.run import checkpoint, hosts
+from jaxgan import visual
+from jaxgan.run import best_state, checkpoint, guard
 from jaxgan.run.images import save_png
 from jaxgan.run.loop import Hook, Now
-from jaxgan.run.members import AXES, Member, member_of
+from jaxgan.run.members import member_of
 from jaxgan.run.progress import Shown
 from jaxgan.run.record import Sink
+from jaxgan.types import Metrics
 
 __all__ = [
-    "Diverged",
     "bar",
-    "checked",
     "evaluate",
-    "guard",
     "log",
     "sample",
     "save",
-    "sound",
+    "window",
 ]
-
-
-class Diverged(Exception):
-    """A loss, a gradient or a weight is no longer finite; its text is also logged."""
-
-
-def guard(members: tuple[Member, ...], logger: Callable) -> Hook:
-    """After each dispatch, refuses metrics that are not finite."""
-
-    def check(now: Now):
-        totals = {name: mean.total for name, mean in now.metrics.items()}
-        for name, total in sorted(jax.device_get(totals).items()):
-            if not np.isfinite(total).all():
-                _diverge(now.step, f"{name} is", np.isfinite(total), members, logger)
-
-    return Hook(0, check)
-
-
-def sound(members: tuple[Member, ...], logger: Callable) -> Callable:
-    """`check(state)`, which refuses weights that are not finite.
-
-    A step's metrics are from before its last update.
-    """
-
-    def finite(state):
-        leaves = jax.tree.leaves((state.params, state.ema))
-        return jnp.stack([jnp.isfinite(x).all() for x in leaves]).all()
-
-    of = jax.jit(jax.vmap(finite, (AXES,)) if len(members) > 1 else finite)
-
-    def check(state):
-        good = np.asarray(of(state))
-        if not good.all():
-            _diverge(int(state.step), "weights are", good, members, logger)
-
-    return check
-
-
-def checked(every: int, check: Callable) -> Hook:
-    """Refuses weights that are not finite, as what process 0 does then would.
-
-    Args:
-        every: steps.
-        check: of `sound`.
-    """
-    return Hook(every, lambda now: check(now.state))
-
-
-def _diverge(step, what, good, members, logger):
-    who = ""
-    if len(members) > 1:
-        bad = np.flatnonzero(~np.atleast_1d(good))
-        who = f" of {'; '.join(f'member {k} ({members[k].name})' for k in bad)}"
-    text = (
-        f"Training{who} diverged by step {step}: {what} not finite. Checkpoints, if "
-        "any, are from before; try a lower learning rate in another --workdir."
-    )
-    logger(text)
-    raise hosts.agree(Diverged(text))
 
 
 def bar(shown: Shown) -> Hook:
@@ -103,31 +42,55 @@ def log(
 
     def write(now: Now):
         nonlocal before
-        means = {name: _mean(m) for name, m in jax.device_get(now.metrics).items()}
+        totals = jax.device_get(now.metrics)
+        skipped = totals.pop(guard.SKIPPED, None)
+        means = {name: _mean(m) for name, m in totals.items()}
         means = {name: m for name, m in sorted(means.items()) if m is not None}
+        if skipped and np.any(skipped.total):
+            means[guard.SKIPPED] = np.asarray(skipped.total).tolist()
         speed = (now.step - before) * batch_size / now.seconds
         before = now.step
-        extra = {"images_per_s": speed, "kimg": now.step * batch_size / 1000}
         for sink in sinks:
-            sink.scalars(now.step, means | extra)
+            sink.scalars(now.step, means | {"kimg": now.step * batch_size / 1000})
+            sink.timings(now.step, {"images_per_s": speed})
         losses = {n: m for n, m in means.items() if "loss" in n or n == "distance"}
-        said = [f"{name} {np.mean(m):.3f}" for name, m in losses.items()]
+        said = [f"{name} {_over_members(m):.3f}" for name, m in losses.items()]
         shown.set_postfix_str("  ".join((f"{speed:.0f} images/s", *said)))
         return True
 
     return Hook(every, write)
 
 
+def _over_members(value):
+    values = value if isinstance(value, list) else [value]
+    return np.mean([v for v in values if v is not None])
+
+
 def _mean(mean):
     """A metric's mean, a list of one for each member; None of what was not seen."""
-    total, count = np.asarray(mean.total), np.asarray(mean.count)
+    total, count = np.asarray(mean.total, np.float64), np.asarray(mean.count)
     if not count.any():
         return None
-    return (total.astype(np.float64) / count).tolist()
+    if count.all():
+        return (total / count).tolist()
+    pairs = zip(total.tolist(), count.tolist(), strict=True)
+    return [t / c if c else None for t, c in pairs]
+
+
+def _unless_nan(run: Callable, what: str, logger: Callable) -> Callable:
+    """A hook that is told of in the log where images hold NaN, and training goes on."""
+
+    def tried(now: Now):
+        try:
+            run(now)
+        except visual.NotFinite as error:
+            logger(f"Step {now.step}: no {what}. {error}")
+
+    return tried
 
 
 def sample(
-    every: int, sheets: list[Callable], path: Path, sinks: list[Sink], check: Callable
+    every: int, sheets: list[Callable], path: Path, sinks: list[Sink], logger: Callable
 ) -> Hook:
     """Draws a sheet of samples of each member, to `samples/` and the sinks.
 
@@ -136,11 +99,10 @@ def sample(
         sheets: for each member, `state -> uint8 [H, W, C]`.
         path: the workdir.
         sinks: where else to write them.
-        check: of `sound`.
+        logger: is told where they hold NaN.
     """
 
     def draw(now: Now):
-        check(now.state)
         for k, sheet in enumerate(sheets):
             one = len(sheets) == 1
             picture = sheet(now.state if one else member_of(now.state, k))
@@ -149,11 +111,11 @@ def sample(
             for sink in sinks:
                 sink.image(now.step, f"samples{end}", picture)
 
-    return Hook(every, draw)
+    return Hook(every, _unless_nan(draw, "samples", logger))
 
 
 def evaluate(
-    every: int, judges: list, sinks: list[Sink], check: Callable, logger: Callable
+    every: int, judges: list, sinks: list[Sink], logger: Callable
 ) -> list[Hook]:
     """Measures samples of each member, and keeps the best state of each.
 
@@ -161,12 +123,10 @@ def evaluate(
         every: steps between evaluations.
         judges: for each member an `evaluation.Followed`; without any, no hook.
         sinks: where figures are written to.
-        check: of `sound`.
         logger: is told them.
     """
 
     def measure(now: Now):
-        check(now.state)
         one, found = len(judges) == 1, []
         for k, judge in enumerate(judges):
             state = now.state if one else member_of(now.state, k)
@@ -174,7 +134,7 @@ def evaluate(
             found.append(figures)
             value = next(iter(figures.values()))
             args = judge.figure, value, judge.lower_is_better
-            best = checkpoint.save_best(judge.folder, state, *args)
+            best = best_state.keep(judge.folder, state, *args)
             shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
             who = "" if one else f"member {k}: "
             logger(
@@ -184,14 +144,22 @@ def evaluate(
         for sink in sinks:
             sink.scalars(now.step, joined)
 
-    return [Hook(every, measure)] if judges else []
+    tried = _unless_nan(measure, "evaluation", logger)
+    return [Hook(every, tried)] if judges else []
 
 
-def save(every: int, saved, check: Callable) -> Hook:
+def save(every: int, saved) -> Hook:
     """Saves the state."""
 
     def keep(now: Now):
-        check(now.state)
-        checkpoint.save(saved, now.state)
+        checkpoint.save(saved, now.state, window(now.metrics))
 
     return Hook(every, keep)
+
+
+def window(metrics: Metrics) -> dict:
+    """The sums since the last line of metrics.jsonl, as JSON takes them: a run that is
+    continued writes the same next line."""
+    return jax.tree.map(
+        lambda x: np.asarray(x).tolist(), {n: [*mean] for n, mean in metrics.items()}
+    )

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from jaxgan import visual
+from jaxgan.run import atomic
 from jaxgan.types import UsageError
 
 __all__ = ["save_png", "write"]
@@ -16,7 +17,9 @@ def save_png(path: Path | str, image: np.ndarray, scale: int = 1) -> None:
     image = image.repeat(scale, 0).repeat(scale, 1)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(path, "PNG")
+    picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+    with atomic.replacing(path) as file:
+        picture.save(file, "PNG")
 
 
 def write(images, labels, png: str, npz: str | None = None) -> None:
@@ -38,7 +41,7 @@ def write(images, labels, png: str, npz: str | None = None) -> None:
             option = "npz"
             arrays = {} if labels is None else {"labels": labels}
             Path(npz).parent.mkdir(parents=True, exist_ok=True)
-            with open(npz, "wb") as file:
+            with atomic.replacing(npz) as file:
                 np.savez_compressed(file, images=images, **arrays)
     except OSError as error:
         reason = f"cannot be written: {error.strerror}."

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from jaxgan import parallel
 from jaxgan.data import SOURCES
 from jaxgan.metrics import MEASURES
-from jaxgan.run import checkpoint, config, draws, members, program, workdir
+from jaxgan.run import best_state, checkpoint, config, draws, members, program, workdir
 from jaxgan.types import Model, TrainState, UsageError
 
 __all__ = ["Loaded", "load"]
@@ -75,7 +75,7 @@ def load(
         stack = _newest(path, program.start(model_of, who, shape, mesh))
     for k in chosen:
         if best:
-            folder = checkpoint.best_folder(path, k if several else None)
+            folder = best_state.folder(path, k if several else None)
             state = _best(folder, program.start(model_of, who[k : k + 1], shape, mesh))
         else:
             state = members.member_of(stack, k) if several else stack
@@ -94,7 +94,7 @@ def _newest(path, start):
 
 
 def _best(folder, start):
-    known = checkpoint.best(folder)
+    known = best_state.known(folder)
     if not known:
         reason = f": {folder.parent} holds no best state; train with `evaluate_every`."
         raise UsageError("best", None, reason)

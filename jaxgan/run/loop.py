@@ -47,18 +47,20 @@ class Hook(NamedTuple):
 def loop(
     program: Callable,
     state: TrainState,
+    metrics: Metrics,
     zeros: Callable[[], Metrics],
     arrays_at: Callable,
     steps: int,
     hooks: Iterable[Hook],
     stopped: Callable[[], bool],
-) -> TrainState:
+) -> tuple[TrainState, Metrics]:
     """Runs a program up to a step.
 
     Args:
         program: `(state, metrics, arrays, n) -> (state, metrics)`, n steps; of several
             processes, the least n of theirs.
         state: where it starts; donated.
+        metrics: of the steps before it that no hook has begun anew; donated.
         zeros: the metrics of no steps.
         arrays_at: `step -> (arrays, end)`, what holds the batches up to the step `end`
             (None: all).
@@ -67,9 +69,10 @@ def loop(
         stopped: asked before each dispatch; when one process stops, all do.
 
     Returns:
-        The state, of `steps` steps, or of fewer when stopped.
+        The state, of `steps` steps, or of fewer when stopped, and the metrics of those
+        after which none were begun anew.
     """
-    step, pace, seconds, metrics = int(state.step), math.inf, 0.0, zeros()
+    step, pace, seconds = int(state.step), math.inf, 0.0
     hooks = tuple(hooks)
     while step < steps:
         arrays, end = arrays_at(step)
@@ -91,4 +94,4 @@ def loop(
                 continue
             if hook.run(Now(step, own, distributed.here(metrics), seconds)):
                 metrics, seconds = zeros(), 0.0
-    return state
+    return state, metrics

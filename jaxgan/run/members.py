@@ -150,6 +150,20 @@ def stacked(states) -> TrainState:
     return TrainState(fields.step, *rest[0])
 
 
+def template_of(stack: TrainState, where) -> TrainState:
+    """The structure of one member of a stack's.
+
+    Args:
+        stack: `ShapeDtypeStruct`s.
+        where: the member's sharding.
+    """
+
+    def row(x):
+        return jax.ShapeDtypeStruct(x.shape[1:], x.dtype, sharding=where)
+
+    return TrainState(stack.step, *jax.tree.map(row, tuple(stack[1:])))
+
+
 def member_of(state: TrainState, k: int) -> TrainState:
     """One member of a stack; where members are divided over devices, on all of them."""
     return TrainState(state.step, *jax.tree.map(lambda x: _row(x, k), tuple(state[1:])))

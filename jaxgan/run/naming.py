@@ -10,6 +10,7 @@ from PIL import Image
 
 from jaxgan.data import pictures, pixels
 from jaxgan.data.tree import known_suffixes, passed_over, tree
+from jaxgan.run import atomic
 from jaxgan.types import UsageError
 
 __all__ = ["Given", "given", "save"]
@@ -115,9 +116,5 @@ def save(name: Path, image: np.ndarray, alpha: np.ndarray | None) -> None:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     name.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        name.write_bytes(buffer.getvalue())
-    except OSError:
-        if name.is_file():
-            name.unlink()
-        raise
+    with atomic.replacing(name) as file:
+        file.write(buffer.getvalue())

@@ -12,6 +12,7 @@ from jaxgan import distributed, parallel
 from jaxgan.data import Dataset, centred, feed
 from jaxgan.run import (
     apart,
+    best_state,
     checkpoint,
     config,
     evaluation,
@@ -161,7 +162,7 @@ def prepared(
     for k, member in enumerate(who):
         pictures.append(sheets.sheet(model, seen, dataset.num_classes, member.seed))
         if cfg.evaluate_every:
-            folder = checkpoint.best_folder(path, k if len(who) > 1 else None)
+            folder = best_state.folder(path, k if len(who) > 1 else None)
             args = cfg, model, dataset, judged, measures, member.seed, folder, here
             judges.append(evaluation.follow(*args))
     known = cfg, path, mesh, whole, dataset, change, who, model_of, pictures, judges

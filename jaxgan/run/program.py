@@ -8,15 +8,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax, random
-from jax.sharding import PartitionSpec
 
 from jaxgan import distributed, parallel
 from jaxgan.data.feed import Feed
+from jaxgan.run import guard
 from jaxgan.run.keys import root
 from jaxgan.run.members import AXES, Member
-from jaxgan.types import Metrics, Model, TrainState, UsageError, example
+from jaxgan.run.turns import of_all
+from jaxgan.types import Mean, Metrics, Model, TrainState, UsageError, example
 
-__all__ = ["Start", "check", "looped", "program", "start"]
+__all__ = ["Program", "Start", "check", "looped", "program", "start"]
 
 
 def looped(step: Callable, batch: Callable, root, data_root) -> Callable:
@@ -39,7 +40,7 @@ def looped(step: Callable, batch: Callable, root, data_root) -> Callable:
             here = batch(arrays, state.step, random.fold_in(data_root, state.step))
             key = random.fold_in(root, state.step)
             state, metrics = step(state, here, key)
-            return state, {name: totals[name] + metrics[name] for name in totals}
+            return state, totals | {n: totals[n] + metrics[n] for n in metrics}
 
         return lax.fori_loop(0, n, body, (state, totals))
 
@@ -126,6 +127,27 @@ def _in_parts(model, accumulate, mesh):
     return parallel.over(parallel.accumulated(model.step, accumulate), mesh)
 
 
+class Program(NamedTuple):
+    """Steps of one run, or of several members at once, compiled.
+
+    What is donated is the state and all that is summed. Of several processes all take
+    the least n of theirs.
+    """
+
+    run: Callable
+    """`(state, totals, arrays, n) -> (state, (totals, good))`: n steps; `good` is
+    whether all is finite after the last one."""
+    bad: Callable
+    """`(state, totals) -> names`: of each member, what is not finite, as phases report
+    it one after another."""
+    chosen: Callable
+    """`(good, new, old) -> (state, totals)`: of the members that are good the new ones;
+    of others the old ones, but for the step, and one more step that was left out."""
+    begun: Callable[..., Metrics]
+    """`begun()`, the totals of no steps; `begun(window)`, those that were saved as
+    `hooks.window` makes them."""
+
+
 def program(
     model_of: Callable,
     members: tuple[Member, ...],
@@ -133,7 +155,7 @@ def program(
     state,
     mesh,
     accumulate: int = 1,
-) -> tuple[Callable, Callable[[], Metrics]]:
+) -> Program:
     """The steps of one run, or of several members at once, compiled.
 
     Args:
@@ -144,100 +166,88 @@ def program(
         mesh: the devices, which share each batch or have members of their own (see
             `distributed.sharing`).
         accumulate: in how many parts of a batch each gradient is taken.
-
-    Returns:
-        `run(state, totals, arrays, n) -> (state, totals)`, which donates state and
-        totals, and `zeros()`, the totals of no steps. Of several processes all take the
-        least n of theirs.
     """
     sharing = distributed.sharing(len(members), mesh)
+    sound = guard.watch(state)
+    order: list[str] = []
 
-    def step_of(member):
-        return _in_parts(model_of(member["values"]), accumulate, sharing)
-
-    def steps(member, state, totals, arrays, n):
-        on_steps, on_data = _roots(member)
-
+    def parts(member) -> tuple:
         def batch(arrays, step, key):
             return source.batch(arrays, step, key, member["seed"])
 
-        step, n = step_of(member), n if jnp.ndim(n) == 0 else n.min()
-        return looped(step, batch, on_steps, on_data)(state, totals, arrays, n)
+        step = _in_parts(model_of(member["values"]), accumulate, sharing)
+        return step, batch, *_roots(member)
+
+    def steps(member, state, totals, arrays, n):
+        n = n if jnp.ndim(n) == 0 else n.min()
+        state, totals = looped(*parts(member))(state, totals, arrays, n)
+        sums = jax.tree.leaves(jax.tree.map(jnp.isfinite, totals))
+        return state, (totals, jnp.stack([*sound(state).values(), *sums]).all())
 
     def metrics(member, state, arrays):
-        on_steps, on_data = _roots(member)
-        batch = source.batch(arrays, state.step, on_data, member["seed"])
-        return step_of(member)(state, batch, on_steps)[1]
+        step, batch, on_steps, on_data = parts(member)
+        found = step(state, batch(arrays, state.step, on_data), on_steps)[1]
+        order[:] = found
+        return found
 
     if len(members) > 1:
-        steps = _of_all(steps, source.axis, mesh, sharing)
+        steps = of_all(steps, source.axis, mesh, sharing)
         metrics = jax.vmap(metrics, (0, AXES, source.axis))
     who, where = _who(members), _where(members, mesh)
     shapes = jax.eval_shape(metrics, who, state, source.at(int(state.step))[0])
-
-    def zeros():
-        empty = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
-        if sharing.size < mesh.size:
-            return jax.device_put(empty, where.params)
-        return distributed.everywhere(empty, mesh)
-
-    compiled = jax.jit(
-        lambda state, totals, arrays, n: steps(who, state, totals, arrays, n),
-        donate_argnums=(0, 1),
-        out_shardings=(where, where.params),  # totals as all fields but the step
+    placed = partial(_placed, mesh=mesh, where=where.params)
+    count = len(members)
+    return Program(
+        _compiled(steps, who, where, mesh),
+        partial(guard.bad, sound, order, count),
+        partial(guard.chosen, (where, where.params), count),
+        partial(_begun, shapes, count, placed),
     )
 
-    def run(state, totals, arrays, n):
-        return compiled(state, totals, arrays, distributed.shared_number(n, mesh))
 
-    return run, zeros
+def _compiled(steps, who, where, mesh):
+    """Steps of all members, jitted; n is the least of all processes'."""
+    compiled = jax.jit(
+        lambda state, carried, arrays, n: steps(who, state, carried, arrays, n),
+        donate_argnums=(0, 1),
+        out_shardings=(where, where.params),  # the others as all fields but the step
+    )
+
+    def run(state, carried, arrays, n):
+        return compiled(state, carried, arrays, distributed.shared_number(n, mesh))
+
+    return run
+
+
+def _placed(tree, mesh, where):
+    """Of each member, on its devices."""
+    if where == parallel.replicated(mesh):
+        return distributed.everywhere(tree, mesh)
+    return jax.device_put(tree, where)
+
+
+def _begun(shapes, count, placed, window: dict | None = None):
+    """The metrics of no steps, or those that were saved."""
+    skipped = jax.ShapeDtypeStruct(() if count == 1 else (count,), jnp.float32)
+    shapes = shapes | {guard.SKIPPED: (skipped, skipped)}
+    known = window or {}
+    return placed({name: _mean(x, known.get(name)) for name, x in shapes.items()})
+
+
+def _mean(mean, known):
+    """A metric of no steps, or as it was saved."""
+    if known is None or any(map(_unlike, mean, known)):
+        known = [np.zeros(x.shape) for x in mean]
+    found: Any = [np.asarray(k, x.dtype) for x, k in zip(mean, known, strict=True)]
+    return Mean(*found)
+
+
+def _unlike(shape, known):
+    return np.shape(known) != shape.shape
 
 
 def _roots(member):
-    return (root(member["seed"], purpose) for purpose in ("steps", "data"))
-
-
-def _of_all(steps, of_data, mesh, sharing):
-    """The steps of all members; each device takes those of its own, if there are such.
-
-    A CPU takes one member after another. It is faster at one product than at many small
-    ones together, and a member has every bit of its single run.
-
-    Args:
-        steps: of one member.
-        of_data: the axis of members of its data, or None.
-        mesh: the devices.
-        sharing: those that share a batch.
-    """
-    axes = (0, AXES, 0, of_data, None), (AXES, 0)
-    on_cpu = mesh.devices.flat[0].platform == "cpu"
-    every = _in_turn(steps, of_data) if on_cpu else jax.vmap(steps, *axes)
-    if sharing.size == mesh.size:
-        return every
-    ins, outs = jax.tree.map(
-        lambda axis: PartitionSpec(*[] if axis is None else [parallel.AXIS]),
-        axes,
-        is_leaf=lambda axis: axis is None,
-    )
-    return jax.shard_map(
-        every, mesh=mesh, in_specs=ins, out_specs=outs, check_vma=False
-    )
-
-
-def _in_turn(steps, of_data):
-    """What `vmap` of the steps is, by a loop over members."""
-
-    def run(who, state, totals, arrays, n):
-        def one(own):
-            member, fields, totals, rows = own
-            here = arrays if of_data is None else rows
-            return steps(member, TrainState(state.step, *fields), totals, here, n)
-
-        rows = None if of_data is None else arrays
-        new, totals = lax.map(one, (who, tuple(state[1:]), totals, rows))
-        return new._replace(step=new.step[0]), totals
-
-    return run
+    return root(member["seed"], "steps"), root(member["seed"], "data")
 
 
 def _who(members):

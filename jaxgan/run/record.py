@@ -1,6 +1,5 @@
 """Where a run's numbers and pictures go: metrics.jsonl, TensorBoard, W&B."""
 
-import contextlib
 import hashlib
 import importlib.util
 import json
@@ -9,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxgan.run import atomic
 from jaxgan.types import UsageError
 
 __all__ = ["Sink", "check", "jsonl", "tensorboard", "wandb", "wandb_id"]
@@ -22,27 +22,71 @@ class Sink(NamedTuple):
     image: Callable
     """`(step, name, uint8 [H, W, C]) -> None`: a sheet of samples."""
     close: Callable
+    timings: Callable
+    """As `scalars`, of what differs from one machine to another."""
 
 
-def jsonl(path: Path, resume_step: int) -> Sink:
-    """One JSON object a line, each with its `step`.
+def jsonl(path: Path, resume_step: int, say: Callable = print) -> Sink:
+    """One JSON object a line, each with its `step`; what took time is in a file beside
+    it, `timings.jsonl`, so that of two runs that are the same this file is, too.
 
     A resumed run writes again what came after its checkpoint, so lines past
     `resume_step` are dropped first.
+
+    Args:
+        path: the file; `timings.jsonl` lies beside it.
+        resume_step: the step that the run begins from.
+        say: told of lines that are no JSON objects with a step; they are kept in a file
+            beside, whose name ends in `.damaged`.
     """
-    kept = []
-    if path.exists():
-        for line in path.read_text().splitlines():
-            with contextlib.suppress(ValueError):  # a line cut short by a crash
-                if json.loads(line)["step"] <= resume_step:
-                    kept.append(line + "\n")
-    path.write_text("".join(kept))
-    file = path.open("a", buffering=1)
+    files = []
+    for one in (path, path.with_name("timings.jsonl")):
+        _resume(one, resume_step, say)
+        files.append(one.open("a", buffering=1, encoding="utf-8"))
 
-    def scalars(step, values):
-        file.write(json.dumps({"step": step} | values) + "\n")
+    def write(file):
+        return lambda step, values: file.write(
+            json.dumps({"step": step} | values) + "\n"
+        )
 
-    return Sink(scalars, lambda step, name, image: None, file.close)
+    def close():
+        for file in files:
+            file.close()
+
+    scalars, timings = map(write, files)
+    return Sink(scalars, lambda step, name, image: None, close, timings)
+
+
+def _resume(file, step, say):
+    """Drops the lines past a step, and sets those aside that cannot be read."""
+    lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
+    kept, damaged = [], []
+    for line in lines:
+        its = _step(line)
+        if its is None:
+            damaged.append(line.rstrip(b"\n") + b"\n")
+        elif its <= step:
+            kept.append(line.rstrip(b"\n") + b"\n")
+    if damaged[-1:] and not lines[-1].endswith(b"\n"):
+        damaged.pop()  # the last one, cut short by a crash, is written again
+    if damaged:
+        aside = file.with_name(f"{file.name}.damaged")
+        with aside.open("ab") as more:
+            more.writelines(damaged)
+        say(f"{file}: {len(damaged)} damaged lines were moved to {aside.name}.")
+    if kept != lines:
+        with atomic.replacing(file) as new:
+            new.writelines(kept)
+
+
+def _step(line):
+    """The step of a line, or None where it is no JSON object that has one."""
+    try:
+        values = json.loads(line.decode())
+    except (ValueError, RecursionError):
+        return None
+    step = values.get("step") if isinstance(values, dict) else None
+    return step if isinstance(step, int) else None
 
 
 def check(tensorboard: bool, wandb: bool) -> None:
@@ -73,7 +117,7 @@ def tensorboard(directory: Path, resume_step: int) -> Sink:
     def image(step, name, image):
         writer.add_image(name, image, step, dataformats="HWC")
 
-    return Sink(scalars, image, writer.close)
+    return Sink(scalars, image, writer.close, scalars)
 
 
 def wandb(directory: Path, config: dict, resume_step: int = 0) -> Sink:
@@ -106,11 +150,14 @@ def wandb(directory: Path, config: dict, resume_step: int = 0) -> Sink:
         )
         warnings.warn(text, stacklevel=2)
         run = wandb.init(id=name, resume="allow", **common)
-    return Sink(
-        lambda step, values: run.log(_flat(values), step=step),
-        lambda step, name, image: run.log({name: wandb.Image(image)}, step=step),
-        run.finish,
-    )
+
+    def scalars(step, values):
+        run.log(_flat(values), step=step)
+
+    def image(step, name, image):
+        run.log({name: wandb.Image(image)}, step=step)
+
+    return Sink(scalars, image, run.finish, scalars)
 
 
 def wandb_id(directory: Path) -> str:
@@ -125,7 +172,7 @@ def _flat(values):
     for name, value in values.items():
         several = isinstance(value, list)
         found |= (
-            {f"{name}/{k}": v for k, v in enumerate(value)}
+            {f"{name}/{k}": v for k, v in enumerate(value) if v is not None}
             if several
             else {name: value}
         )

@@ -9,9 +9,7 @@ device.
 """
 
 import contextlib
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -23,19 +21,24 @@ from jaxgan import distributed, parallel
 from jaxgan.data import SOURCES, feed
 from jaxgan.metrics import MEASURES
 from jaxgan.run import (
+    best_state,
     checkpoint,
     config,
+    guard,
     hooks,
     hosts,
+    lock,
+    members,
     prepare,
     program,
     progress,
     provenance,
     record,
     settings,
+    signals,
     workdir,
 )
-from jaxgan.run.loop import Now, loop
+from jaxgan.run.loop import Hook, Now, loop
 from jaxgan.types import printable
 
 __all__ = ["Interrupted", "train"]
@@ -97,19 +100,31 @@ def train(
     if elsewhere and there.step and not done:
         run = run._replace(notes=(*run.notes, elsewhere))
     by = there.made_by if done else made_by  # of the last step that was taken
-    hosts.first(lambda: workdir.open_run(path, this, by, there.step))
     with contextlib.ExitStack() as stack:
+        said: list[str] = []
+        owner: list[Hook] = []  # of the process that writes
+        claim = partial(_opened, path, this, by, there.step, stack, said)
+        hosts.first(lambda: owner.append(claim()))
+        run = run._replace(notes=(*run.notes, *said))
         seeds = tuple(member.seed for member in run.members)
         source = feed.feed(run.whole, seeds, cfg.batch_size, run.change, run.mesh)
         stack.callback(source.close)
-        state = _train(run, donor, source, stack)
+        state = _train(run, donor, source, stack, owner)
         if distributed.alone() and mesh.devices.flat[0].platform == "cpu":
             # To index arrays that are divided, its devices would wait for one another.
             state = jax.device_put(state, parallel.replicated(mesh))
         return run.model_of(run.members[0].values), state
 
 
-def _train(run: prepare.Prepared, donor, source, stack):
+def _opened(path, this, made_by, step, stack, said):
+    """Owns the workdir from here on; a hook looks whether it still does."""
+    workdir.writable(path)
+    still = stack.enter_context(lock.owned(path, said.append))
+    workdir.open_run(path, this, made_by, step)
+    return Hook(0, lambda now: still())
+
+
+def _train(run: prepare.Prepared, donor, source, stack, owner):
     cfg, path, writes = run.cfg, run.path, distributed.primary()
     log = stack.enter_context(workdir.logger(path)) if writes else _told
     for note in (*run.dataset.notes, *run.notes):
@@ -127,49 +142,85 @@ def _train(run: prepare.Prepared, donor, source, stack):
     if begin >= cfg.steps:
         log(f"All {cfg.steps} steps are done; raise --steps to train on.")
         return distributed.here(state)
-    sinks = _sinks(cfg, path, begin, stack) if writes else []
-    check = hooks.sound(run.members, log)
-    stop = stack.enter_context(_stop_on_signal())
+    sinks = _sinks(cfg, path, begin, stack, log) if writes else []
+    stop = stack.enter_context(signals.stopping())
     log("Compiling ...")
     began = time.perf_counter()
-    args = run.model_of, run.members, source, state, run.mesh, cfg.accumulate
-    steps, zeros = program.program(*args)
-    state, metrics = steps(state, zeros(), source.at(begin)[0], 0)
-    written = _written(run, sinks, saved, check, log)
-    if begin == 0:
+    begun, steps = _compiled(run, source, state, log)
+    totals = begun(hosts.first(lambda: checkpoint.window(saved, begin)))
+    with _last_good_is_kept(saved, log):
+        state, metrics = steps(state, totals, source.at(begin)[0], 0)
+    written = _written(run, sinks, saved, log)
+    if writes:
+        _found(run, begin, log)
+    if begin == 0 and writes:
         written[0].run(Now(0, distributed.here(state), metrics, 0.0))
-        for judge in run.judges if writes else ():
-            checkpoint.forget_best(judge.folder)  # of a run whose checkpoints are gone
     log(f"Compiled in {time.perf_counter() - began:.1f} s. Training from step {begin}.")
+    stop.steps_begin()
     shown = progress.bar(cfg.steps, unit="step", initial=begin)
     stack.callback(shown.close)
     between = [
-        hooks.guard(run.members, log),
+        *owner,
         hooks.bar(shown),
         hooks.log(cfg.log_every, begin, cfg.batch_size, sinks, shown),
         *written,
     ]
-    state = loop(steps, state, zeros, source.at, cfg.steps, between, stop.is_set)
+    where = source.at, cfg.steps, between, stop.asked
+    with _last_good_is_kept(saved, log):
+        state, metrics = loop(steps, state, metrics, begun, *where)
     shown.close()
     state = distributed.here(state)
-    check(state)
-    hosts.first(lambda: checkpoint.save_and_wait(saved, state))
+    _save(saved, state, metrics)
     _said_how_it_ended(state, cfg.steps, path, log)
     return state
 
 
-def _written(run: prepare.Prepared, sinks, saved, check, log):
-    """The hooks that write to the workdir, samples first; a process that does not write
-    looks at the weights when they do, so that all stop where one would."""
+def _compiled(run: prepare.Prepared, source, state, log):
+    """`begun`, the metrics of no steps, and steps of which bad ones are left out."""
     cfg = run.cfg
-    found = [
-        hooks.sample(cfg.sample_every, run.sheets, run.path, sinks, check),
-        *hooks.evaluate(cfg.evaluate_every, run.judges, sinks, check, log),
-        hooks.save(cfg.checkpoint_every, saved, check),
+    made = program.program(
+        run.model_of, run.members, source, state, run.mesh, cfg.accumulate
+    )
+    limits = source.at, run.members, cfg.max_bad_steps, log
+    return made.begun, guard.guarded(made, *limits)
+
+
+def _save(saved, state, metrics):
+    rest = hooks.window(distributed.here(metrics))
+    hosts.first(lambda: checkpoint.save_and_wait(saved, state, rest))
+
+
+@contextlib.contextmanager
+def _last_good_is_kept(saved, log):
+    """Of steps that end in too many bad ones."""
+    try:
+        yield
+    except guard.Diverged as error:
+        if error.state is not None and error.metrics is not None:
+            _save(saved, distributed.here(error.state), error.metrics)
+        log(f"{error} It is kept; try a lower learning rate in another --workdir.")
+        raise hosts.agree(error) from None
+
+
+def _found(run: prepare.Prepared, begin, log):
+    """Best states from before: sound ones of this run, or none."""
+    for judge in run.judges:
+        if begin:
+            best_state.sound(judge.folder, _template_of_one(run), log)
+        else:
+            best_state.forget(judge.folder)  # of a run whose checkpoints are gone
+
+
+def _written(run: prepare.Prepared, sinks, saved, log):
+    """The hooks that write to the workdir, samples first."""
+    cfg = run.cfg
+    if not distributed.primary():
+        return []
+    return [
+        hooks.sample(cfg.sample_every, run.sheets, run.path, sinks, log),
+        *hooks.evaluate(cfg.evaluate_every, run.judges, sinks, log),
+        hooks.save(cfg.checkpoint_every, saved),
     ]
-    if distributed.primary():
-        return found
-    return [hooks.checked(hook.every, check) for hook in found]
 
 
 def _said_how_it_ended(state, steps, path, log):
@@ -198,7 +249,7 @@ def _first_state(run: prepare.Prepared, donor, saved, log):
     """The newest checkpoint; else new, with the donor's weights if there is one."""
     template = run.start.template
     if hosts.first(lambda: bool(saved.all_steps())):
-        kept = partial(checkpoint.restore, saved, template, log)
+        kept = partial(checkpoint.restore, saved, template, log, own=True)
         state = hosts.shared(kept, template, run.mesh)
         log(f"Continuing from the checkpoint of step {int(state.step)}.")
         return state
@@ -208,8 +259,16 @@ def _first_state(run: prepare.Prepared, donor, saved, log):
     return state._replace(params=donor.params, stats=donor.stats, ema=donor.ema)
 
 
-def _sinks(cfg, path, start, stack):
-    sinks = [record.jsonl(path / "metrics.jsonl", start)]
+def _template_of_one(run: prepare.Prepared):
+    """The state's structure, of one member where there are several."""
+    whole = run.start.template
+    if len(run.members) == 1:
+        return whole
+    return members.template_of(whole, parallel.replicated(distributed.local(run.mesh)))
+
+
+def _sinks(cfg, path, start, stack, log):
+    sinks = [record.jsonl(path / "metrics.jsonl", start, log)]
     if cfg.tensorboard:
         sinks.append(record.tensorboard(path / "tensorboard", start))
     if cfg.wandb:
@@ -217,33 +276,3 @@ def _sinks(cfg, path, start, stack):
     for sink in sinks:
         stack.callback(sink.close)
     return sinks
-
-
-@contextlib.contextmanager
-def _stop_on_signal():
-    """An event that SIGINT or SIGTERM sets; a second SIGINT stops at once.
-
-    The first is answered, since a step that is being compiled is waited for."""
-    stop = threading.Event()
-
-    def handle(number, frame):
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        with contextlib.suppress(RuntimeError, OSError):  # amid a print, or unread
-            print(
-                "Stopping after this step; again: at once, without saving.",
-                file=sys.stderr,
-                flush=True,
-            )
-
-    # Only the main thread may; elsewhere (a notebook's executor) signals stay theirs.
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    old = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)

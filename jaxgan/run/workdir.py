@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from jaxgan.run import settings
+from jaxgan.run import atomic, lock, settings
 from jaxgan.run.config import Config
 from jaxgan.run.settings import FREE
 from jaxgan.types import UsageError, printable
@@ -91,7 +91,8 @@ def open_run(path: Path, run: Run, made_by: dict | None = None, step: int = 0) -
     file = path / "config.json"
     if not file.exists():
         writable(path)
-        if others := sorted(p.name for p in path.iterdir()):
+        names = (p.name for p in path.iterdir() if p.suffix != atomic.PARTIAL)
+        if others := sorted({*names} - {lock.NAME}):
             raise UsageError(
                 "workdir",
                 path,
@@ -158,9 +159,7 @@ def _continued(file, run, old, made_by, step):
 
 
 def _write(file, values):
-    partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps(values, indent=2) + "\n")
-    partial.replace(file)
+    atomic.write_text(file, json.dumps(values, indent=2) + "\n")
 
 
 def differences(old: Run, new: Run) -> list[str]:
