@@ -169,7 +169,7 @@ def test_the_same_holes_are_shown_filled_and_plain():
 
 
 def drawn_sheet(*draws, of):
-    return sheets.sheet(model_of(*draws), of, 0, 0)(state())
+    return sheets.sheet(model_of(*draws), of, 0, 0)(state()).picture
 
 
 def test_a_sheet_has_input_output_and_target_side_by_side():

@@ -86,6 +86,7 @@ def adversary(
         metrics = {
             f"{D.name}(real)": over_scales(loss.output, real),
             f"{D.name}(fake)": over_scales(loss.output, fake),
+            f"{D.name}(real>fake)": _wins(judged.real_logits, judged.fake_logits),
         }
         memory = adapted(state, judged.real_logits)
         if penalty is not None:
@@ -178,6 +179,11 @@ def over_scales(term: Callable, *outputs):
         return term(*outputs).mean()
     terms = [term(*scale).mean() for scale in zip(*outputs, strict=True)]
     return sum(terms) / len(terms)
+
+
+def _wins(real, fake):
+    """How often a real image scores above a fake; one that scores alike counts half."""
+    return (jnp.sign(real - fake).mean() + 1) / 2
 
 
 def _per_image(logits):

@@ -76,7 +76,7 @@ def keep(
     with checkpoint.writer(folder) as saved:
         if step not in saved.all_steps():  # or it is there from before a kill
             checkpoint.put(saved, step, state, force=True)
-            saved.wait_until_finished()
+            checkpoint.wait(saved)
         text = json.dumps(Best(step, figure, value)._asdict()) + "\n"
         atomic.write_text(_record(folder), text)
         for other in saved.all_steps():

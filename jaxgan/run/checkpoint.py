@@ -4,9 +4,11 @@ A state that is read is the one that was saved, or it is refused.
 """
 
 import contextlib
+import errno
 import gc
 import logging
-import sys
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -14,13 +16,14 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from jaxgan import distributed
-from jaxgan.run import digests
+from jaxgan.run import digests, quiet
 from jaxgan.types import TrainState, UsageError
 
 __all__ = [
     "DAMAGED",
     "FORMAT",
     "NEWEST",
+    "NotSaved",
     "damage",
     "put",
     "reader",
@@ -29,6 +32,7 @@ __all__ = [
     "save_and_wait",
     "set_aside",
     "steps",
+    "wait",
     "window",
     "writer",
 ]
@@ -45,20 +49,38 @@ NEWEST = "checkpoints"
 """The folder of a run's newest states."""
 
 
+class NotSaved(OSError):
+    """A state could not be written; the checkpoints from before are as they were."""
+
+
 def reader(directory: Path | str) -> ocp.CheckpointManager:
     """Opens a folder of checkpoints, perhaps of a run that goes on; for a `with`."""
     return _manager(directory, read_only=True, create=False)
 
 
-def writer(directory: Path | str, keep: int | None = None) -> ocp.CheckpointManager:
-    """Opens a run's own folder; use it in a `with`, or saves may be lost.
+@contextlib.contextmanager
+def writer(
+    directory: Path | str, keep: int | None = None
+) -> Iterator[ocp.CheckpointManager]:
+    """Opens a run's own folder; at the end of the `with` all is saved.
 
     Args:
         directory: it is made when it is not there, and rid of unfinished saves.
         keep: how many of the newest to keep; None for all.
+
+    Raises:
+        NotSaved: what was saved before could not be written.
     """
-    Path(directory).mkdir(parents=True, exist_ok=True)
-    return _manager(directory, max_to_keep=keep, cleanup_tmp_directories=True)
+    options = {"max_to_keep": keep, "cleanup_tmp_directories": True}
+    with quiet.quiet():
+        with _saving(directory):
+            Path(directory).mkdir(parents=True, exist_ok=True)
+            saved = _manager(directory, **options)
+        try:
+            yield saved
+        finally:
+            with _saving(directory):
+                saved.close()
 
 
 def _manager(directory, **options):
@@ -98,12 +120,22 @@ def save(
         put(checkpoints, step, state, window)
 
 
+def wait(checkpoints: ocp.CheckpointManager) -> None:
+    """Returns when all is on disk.
+
+    Raises:
+        NotSaved: it could not be written.
+    """
+    with _saving(checkpoints.directory):
+        checkpoints.wait_until_finished()
+
+
 def save_and_wait(
     checkpoints: ocp.CheckpointManager, state: TrainState, window: dict | None = None
 ) -> None:
     """Saves, and returns when all is on disk."""
     save(checkpoints, state, window)
-    checkpoints.wait_until_finished()
+    wait(checkpoints)
 
 
 def put(checkpoints, step: int, state: TrainState, window=None, **options) -> None:
@@ -117,7 +149,24 @@ def put(checkpoints, step: int, state: TrainState, window=None, **options) -> No
         "window digest": digests.of_json(window),
     }
     args = ocp.args.StandardSave(state)
-    checkpoints.save(step, args=args, custom_metadata=known, **options)
+    with _saving(checkpoints.directory):
+        checkpoints.save(step, args=args, custom_metadata=known, **options)
+
+
+@contextlib.contextmanager
+def _saving(folder):
+    """Says in one error what orbax says in many, also of an earlier save."""
+    failed = None
+    try:
+        yield
+    except Exception as error:
+        text = str(error)
+        full = "No space left" in text or "RESOURCE_EXHAUSTED" in text
+        number = getattr(error, "errno", None) or (errno.ENOSPC if full else errno.EIO)
+        failed = number, os.strerror(number) if full else _reason(error)
+    if failed:
+        quiet.for_good()
+        raise NotSaved(*failed, str(folder))
 
 
 def window(checkpoints: ocp.CheckpointManager, step: int) -> dict | None:
@@ -176,7 +225,7 @@ def damage(checkpoints, step: int, template: TrainState) -> str | None:
 
 def _tried(checkpoints, step, template):
     """`(state, None)`, or `(None, why not)`."""
-    with _quiet():
+    with quiet.quiet():
         try:
             return _restored(checkpoints, step, template), None
         except UsageError:
@@ -232,27 +281,3 @@ def set_aside(checkpoints: ocp.CheckpointManager, step: int) -> str:
         return f", and could not be renamed: {error.strerror}"
     checkpoints.reload()
     return f", and is called {name} now"
-
-
-@contextlib.contextmanager
-def _quiet():
-    """Without the log lines and tracebacks by which orbax's reads, after one has failed
-    and nobody waits for the others, tell of it; here an error does."""
-    logger, hook = logging.getLogger("asyncio"), sys.unraisablehook
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-
-    def heard(what, /):
-        code = getattr(what.object, "cr_code", None)
-        late = isinstance(what.exc_value, RuntimeError) and "loop" in str(
-            what.exc_value
-        )
-        if not late and "orbax" not in getattr(code, "co_filename", ""):
-            hook(what)
-
-    sys.unraisablehook = heard
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-        sys.unraisablehook = hook

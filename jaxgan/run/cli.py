@@ -21,6 +21,7 @@ import tyro
 from jaxgan import data
 from jaxgan.metrics import MEASURES, help_text
 from jaxgan.run import config, hosts, lock, settings, signals, workdir
+from jaxgan.run.checkpoint import NotSaved
 from jaxgan.run.commands import COMMANDS, Command
 from jaxgan.run.guard import Diverged
 from jaxgan.run.loading import load
@@ -32,6 +33,13 @@ __all__ = ["main"]
 
 FULL = errno.ENOSPC, errno.EDQUOT
 """What a full disk, or a full quota, is called."""
+
+SURROUNDINGS = (
+    *FULL,
+    *(errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ENOENT),
+    *(errno.EISDIR, errno.ENOTDIR, errno.EFBIG, errno.EMFILE, errno.ENFILE),
+)
+"""Errors of disks and folders, not of jaxgan."""
 
 
 class Experiment(NamedTuple):
@@ -94,13 +102,9 @@ def main(
         except NotFinite as error:
             _stop(str(error), 1)
         except OSError as error:
-            if error.errno not in FULL:
+            if error.errno not in SURROUNDINGS and not isinstance(error, NotSaved):
                 raise
-            where = f" ({printable(str(error.filename))})" if error.filename else ""
-            text = (
-                f"Stopped: {error.strerror}{where}; make room, and go on by the same."
-            )
-            _stop(text, 1)
+            _stop(_stopped(error), 1)
         except KeyboardInterrupt:
             _stop("Stopped at once, without saving.", 130)
 
@@ -157,6 +161,15 @@ def _check_name(name, named, prog, kind):
         sys.exit(0)
     if name not in named:
         _stop(f"{prog} needs a name first, not {name!r}: {names}", 2)
+
+
+def _stopped(error: OSError):
+    where = f" ({printable(str(error.filename))})" if error.filename else ""
+    room = "Make room, and go on" if error.errno in FULL else "Go on"
+    return (
+        f"Stopped: {error.strerror}{where}. Checkpoints from before are as they were. "
+        f"{room} by the same command."
+    )
 
 
 def _stop(text, code):

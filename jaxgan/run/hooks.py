@@ -35,7 +35,12 @@ def bar(shown: Shown) -> Hook:
 
 
 def log(
-    every: int, start: int, batch_size: int, sinks: list[Sink], shown: Shown
+    every: int,
+    start: int,
+    batch_size: int,
+    sinks: list[Sink],
+    shown: Shown,
+    look: Callable,
 ) -> Hook:
     """Writes the means of metrics to the sinks, and losses beside the bar."""
     before = start
@@ -55,6 +60,8 @@ def log(
             sink.timings(now.step, {"images_per_s": speed})
         losses = {n: m for n, m in means.items() if "loss" in n or n == "distance"}
         said = [f"{name} {_over_members(m):.3f}" for name, m in losses.items()]
+        if warned := look(now.step, means):
+            said.append(f"{warned} warning{'s' * (warned > 1)}: see the log")
         shown.set_postfix_str("  ".join((f"{speed:.0f} images/s", *said)))
         return True
 
@@ -90,26 +97,34 @@ def _unless_nan(run: Callable, what: str, logger: Callable) -> Callable:
 
 
 def sample(
-    every: int, sheets: list[Callable], path: Path, sinks: list[Sink], logger: Callable
+    every: int,
+    sheets: list[Callable],
+    path: Path,
+    sinks: list[Sink],
+    logger: Callable,
+    look: Callable,
 ) -> Hook:
     """Draws a sheet of samples of each member, to `samples/` and the sinks.
 
     Args:
         every: steps between them.
-        sheets: for each member, `state -> uint8 [H, W, C]`.
+        sheets: for each member, `state -> sheets.Sheet`.
         path: the workdir.
         sinks: where else to write them.
         logger: is told where they hold NaN.
+        look: `(step, member, state, sheet)`, of `alarms.of_samples`.
     """
 
     def draw(now: Now):
         for k, sheet in enumerate(sheets):
             one = len(sheets) == 1
-            picture = sheet(now.state if one else member_of(now.state, k))
+            state = now.state if one else member_of(now.state, k)
+            shown = sheet(state)
+            look(now.step, k, state, shown)
             end = "" if one else f"-{k}"
-            save_png(path / "samples" / f"{now.step:06d}{end}.png", picture, 2)
+            save_png(path / "samples" / f"{now.step:06d}{end}.png", shown.picture, 2)
             for sink in sinks:
-                sink.image(now.step, f"samples{end}", picture)
+                sink.image(now.step, f"samples{end}", shown.picture)
 
     return Hook(every, _unless_nan(draw, "samples", logger))
 

@@ -62,7 +62,7 @@ class Prepared(NamedTuple):
     model_of: Callable
     """`swept values -> model`."""
     sheets: list[Callable]
-    """For each member, `state -> uint8 [H, W, C]`."""
+    """For each member, `state -> sheets.Sheet`."""
     judges: list
     """For each member; none without evaluations."""
     held_out: int

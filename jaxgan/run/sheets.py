@@ -1,6 +1,7 @@
 """Sheets of samples: the same latents, or the same examples, always."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,14 +16,25 @@ from jaxgan.run.keys import root
 from jaxgan.run.sides import sides
 from jaxgan.types import Draw, Model
 
-__all__ = ["SHOWN", "sheet"]
+__all__ = ["SHOWN", "Sheet", "sheet"]
 
 SHOWN = 24
 """Examples on a sheet of translations."""
 
 
+class Sheet(NamedTuple):
+    """What is shown of a state."""
+
+    picture: np.ndarray
+    """uint8 `[H, W, C]`."""
+    samples: np.ndarray | None
+    """What it shows, uint8 `[N, H, W, C]`; None of translations."""
+    labels: np.ndarray | None
+    """int `[N]` of class-conditional ones."""
+
+
 def sheet(model: Model, dataset: Dataset, num_classes: int, seed: int) -> Callable:
-    """`draw(state) -> uint8 [H, W, C]`.
+    """`draw(state) -> Sheet`.
 
     Of noise, a row for each class, or a square. Of images: input | output | target,
     three examples to a row, spread over the data, without a target where these are not
@@ -46,7 +58,13 @@ def _of_noise(model, num_classes, seed):
         z = of.task.given(batch, z_key, n)
         return of.run(model.settle(state, settle_key), z, z_key)
 
-    return lambda state: visual.grid(visual.to_uint8(images(state)), columns)
+    labels = np.repeat(np.arange(classes), columns) if classes else None
+
+    def draw(state):
+        samples = visual.to_uint8(images(state))
+        return Sheet(visual.grid(samples, columns), samples, labels)
+
+    return draw
 
 
 def _of_images(model, dataset, seed):
@@ -57,7 +75,7 @@ def _of_images(model, dataset, seed):
                 most = max(x.shape[-1] for x in columns)
                 rows = zip(*(of_channels(x, most) for x in columns), strict=True)
                 strips += [visual.grid(np.stack(row), len(row)) for row in rows]
-        return visual.grid(np.stack(strips), 3, gap=8)
+        return Sheet(visual.grid(np.stack(strips), 3, gap=8), None, None)
 
     return draw
 

@@ -21,6 +21,7 @@ from jaxgan import distributed, parallel
 from jaxgan.data import SOURCES, feed
 from jaxgan.metrics import MEASURES
 from jaxgan.run import (
+    alarms,
     best_state,
     checkpoint,
     config,
@@ -129,6 +130,8 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
     log = stack.enter_context(workdir.logger(path)) if writes else _told
     for note in (*run.dataset.notes, *run.notes):
         log(note)
+    for text in _of_data(run) if writes else ():
+        log(f"Warning: {text}")
     log(
         f"{path}: {run.dataset.size} images of {'x'.join(map(str, run.dataset.shape))} "
         f"from {run.dataset.name}, on {run.mesh.size} x "
@@ -159,10 +162,11 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
     stop.steps_begin()
     shown = progress.bar(cfg.steps, unit="step", initial=begin)
     stack.callback(shown.close)
+    look = alarms.of_metrics(run.members, log)
     between = [
         *owner,
         hooks.bar(shown),
-        hooks.log(cfg.log_every, begin, cfg.batch_size, sinks, shown),
+        hooks.log(cfg.log_every, begin, cfg.batch_size, sinks, shown, look),
         *written,
     ]
     where = source.at, cfg.steps, between, stop.asked
@@ -211,13 +215,21 @@ def _found(run: prepare.Prepared, begin, log):
             best_state.forget(judge.folder)  # of a run whose checkpoints are gone
 
 
+def _of_data(run: prepare.Prepared):
+    """What is wrong with the training images, as far as can be seen."""
+    draws = run.model_of(run.members[0].values).draws.values()
+    conditional = any("label" in draw.task.needs for draw in draws)
+    return alarms.of_data(run.dataset, conditional)
+
+
 def _written(run: prepare.Prepared, sinks, saved, log):
     """The hooks that write to the workdir, samples first."""
     cfg = run.cfg
     if not distributed.primary():
         return []
+    look = alarms.of_samples(run.members, run.dataset, log)
     return [
-        hooks.sample(cfg.sample_every, run.sheets, run.path, sinks, log),
+        hooks.sample(cfg.sample_every, run.sheets, run.path, sinks, log, look),
         *hooks.evaluate(cfg.evaluate_every, run.judges, sinks, log),
         hooks.save(cfg.checkpoint_every, saved),
     ]
