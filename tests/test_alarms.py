@@ -43,6 +43,7 @@ def lines(every=50, until=2000, **means):
         ({"D(real>fake)": 1.0}, "D is too strong: "),
         ({"D_A(real>fake)": 0.9995}, "D_A is too strong: "),
         ({"D(real>fake)": 0.05}, "D is too weak: "),
+        ({"G_grad_norm": 1e-5, "D_grad_norm": 2.0}, "Unbalanced gradients: G's norm"),
         ({"G_grad_norm": 0.0}, "Dead gradients: G's gradient is zero"),
         ({"D_grad_norm": 1e6}, "Values blow up: D's gradient is 1e+06"),
         ({"g_loss": -9.7e14}, "Values blow up: g_loss is -9.7e+14"),

@@ -31,6 +31,9 @@ FOOLED = 0.1
 HUGE = 1e5
 """Of a loss, or a gradient's norm."""
 
+RATIO = 1e4
+"""Of networks' gradients, above which one of them learns next to nothing."""
+
 NARROW = 0.25
 """Distance to the nearest other sample, in that of real images, where G collapses."""
 
@@ -126,6 +129,10 @@ def _signs(means: dict) -> Iterator[tuple]:
             yield f"dead {net}", (0, _dead(net))
         if norm > HUGE:
             yield f"huge {net}", (0, _blown_up(f"{net}'s gradient", norm))
+    live = {net: norm for net, norm in norms.items() if norm > 0}
+    for net, norm in live.items():
+        if norm * RATIO < max(live.values()):
+            yield f"small {net}", (HOLDS, _unbalanced(net, norm, max(live.values())))
     for name, value in means.items():
         if name.endswith("_loss") and abs(value) > HUGE:
             yield f"huge {name}", (0, _blown_up(name, value))
@@ -141,6 +148,14 @@ def _dead(net):
     return (
         f"Dead gradients: {net}'s gradient is zero, so it learns nothing. A lower "
         "learning rate in a new run usually helps."
+    )
+
+
+def _unbalanced(net, norm, most):
+    return (
+        f"Unbalanced gradients: {net}'s norm is {norm:.2g}, another network's "
+        f"{most:.2g}. A lower learning rate of the other one, or a penalty, usually "
+        "helps."
     )
 
 

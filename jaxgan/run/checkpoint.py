@@ -5,7 +5,6 @@ A state that is read is the one that was saved, or it is refused.
 
 import contextlib
 import errno
-import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -233,7 +232,7 @@ def _tried(checkpoints, step, template):
         # What a damaged file raises depends on where it is damaged.
         except Exception as error:
             why = _reason(error)
-        gc.collect()  # what is left of orbax's reads, while it is quiet
+    quiet.for_good()
     return None, why
 
 

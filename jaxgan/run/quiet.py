@@ -11,6 +11,9 @@ from functools import partial
 __all__ = ["for_good", "quiet"]
 
 
+_stays = False
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Inside, errors alone tell of what went wrong."""
@@ -21,15 +24,18 @@ def quiet() -> Iterator[None]:
     try:
         yield
     finally:
-        if sys.unraisablehook is ours:  # else `for_good`, or another's
+        if sys.unraisablehook is ours and not _stays:
             sys.unraisablehook = hook
             logger.setLevel(level)
 
 
 def for_good() -> None:
-    """From here on: what is left of orbax's writes is heard of until the end."""
+    """From here on: what is left of orbax's work is heard of until the end."""
+    global _stays
+    _stays = True
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    sys.unraisablehook = partial(_heard, sys.unraisablehook)
+    if getattr(sys.unraisablehook, "func", None) is not _heard:
+        sys.unraisablehook = partial(_heard, sys.unraisablehook)
     gc.collect()
 
 
