@@ -401,8 +401,8 @@ def test_signs_of_life_are_given_and_a_lost_place_is_noticed(tmp_path, monkeypat
             time.sleep(0.05)
         still()
         (tmp_path / "lock").unlink()
-        still()  # removed by hand: it is made again
-        assert (tmp_path / "lock").is_file()
+        with pytest.raises(UsageError, match="was removed, or its lock, while this"):
+            still()
         (tmp_path / "lock").write_text(json.dumps({"pid": 7, "host": "elsewhere"}))
         with pytest.raises(UsageError, match="taken over by process 7 on elsewhere"):
             still()

@@ -14,7 +14,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from test_faults import files_of, flip
 
 ROOT = Path(__file__).parents[1]
 OFTEN = "--steps=240 --batch-size=8 --log-every=7 --sample-every=40".split()
@@ -134,12 +136,10 @@ def test_fifty_kills_over_five_recipes(tmp_path, name, capsys):
 @pytest.mark.torture
 @pytest.mark.parametrize("name", RECIPES)
 def test_two_hundred_flips_and_each_file_damaged(tmp_path, name, capsys):
-    from test_faults import files_of, flip
-
     whole, workdir = tmp_path / "whole", tmp_path / "run"
     ran(name, whole, "--steps=60")
     expected, found = left(whole), {"flips": 0, "set aside": 0}
-    rng = __import__("numpy").random.default_rng(len(name))
+    rng = np.random.default_rng(len(name))
     for _ in range(40):
         shutil.copytree(whole, workdir)
         files = files_of(workdir / "checkpoints" / "60")
@@ -208,7 +208,7 @@ def test_a_second_writer_is_refused_while_the_first_goes_on(tmp_path):
         if other.returncode != 0:  # else it came when the first was done
             assert other.returncode == 2 and "is being written by process" in said
             assert "Traceback" not in said
-    assert first.wait(300) == 0
+    assert "Done." in first.communicate(timeout=300)[0]
     assert left(tmp_path / "run") == left(tmp_path / "whole")
     assert not (tmp_path / "run" / "lock").exists()
 
@@ -230,12 +230,11 @@ def test_a_workdir_that_is_removed_ends_the_run_in_a_sentence(tmp_path):
     process = begun("gan", tmp_path / "run", "--steps=10000000")
     until(lambda: (tmp_path / "run" / "metrics.jsonl").exists(), process)
     shutil.rmtree(tmp_path / "run", ignore_errors=True)
-    shutil.rmtree(tmp_path / "run", ignore_errors=True)
     said = process.communicate(timeout=120)[0]
     assert process.returncode in (1, 2), said
     assert "Traceback" not in said
     last = said.strip().splitlines()[-1]
-    assert "removed while" in last or last.startswith("Stopped: "), said
+    assert "was removed" in last or last.startswith("Stopped: "), said
 
 
 def mounted(folder, size):
@@ -277,13 +276,10 @@ def test_a_disk_that_becomes_read_only_gets_one_sentence(tmp_path):
         process = begun("gan", disk / "run", "--steps=10000000")
         until(lambda: (disk / "run" / "metrics.jsonl").exists(), process)
         args = ["mount", "-o", "remount,ro", str(disk)]
-        while subprocess.run(args, capture_output=True).returncode:
-            time.sleep(0.05)  # while a file is open for writing it is busy
-            if process.poll() is not None:
-                break
-            args = ["mount", "-f", *args[1:]] if False else args
-            process.send_signal(signal.SIGTERM)
+        if subprocess.run(args, capture_output=True).returncode:
+            process.kill()
+            pytest.skip("a disk with open files does not become read-only here")
         said = process.communicate(timeout=120)[0]
-        assert "Traceback" not in said
+        assert process.returncode in (1, 2) and "Traceback" not in said
     finally:
         subprocess.run(["umount", str(disk)], check=True)

@@ -48,8 +48,8 @@ def owned(path: Path, say: Callable[[str], object]) -> Iterator[Callable[[], Non
         say: told, in one sentence, of a dead owner whose place is taken.
 
     Yields:
-        `still()`, which raises `UsageError` where another run has taken the place: of
-        a process that stood still for longer than `DEAD`.
+        `still()`, which raises `UsageError` where the workdir was removed, or another
+        run has taken the place: of a process that stood still for longer than `DEAD`.
 
     Raises:
         UsageError: it has a living owner.
@@ -68,11 +68,8 @@ def owned(path: Path, say: Callable[[str], object]) -> Iterator[Callable[[], Non
     def still():
         if (now := _read(file)) == me:
             return
-        if now is None and path.is_dir():  # removed by hand
-            _made(file, me)
-            return
         if now is None:
-            reason = "was removed while this run was writing it."
+            reason = "was removed, or its lock, while this run was writing it."
         else:
             reason = f"was taken over by {_name(now)}: this run stood still too long."
         raise UsageError("workdir", path, reason)
