@@ -1,11 +1,16 @@
 """Every Python example in README.md runs as it stands."""
 
 import re
+import sys
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "experiments"))
+import command_line
+import dcgan_mnist
 
 from jaxgan import data
 
@@ -30,7 +35,7 @@ def example(words):
 
 
 def test_there_are_the_examples_that_are_tested_here():
-    assert len(EXAMPLES) == 8
+    assert len(EXAMPLES) == 9
 
 
 def test_the_steps_in_a_loop_of_your_own(tmp_path, monkeypatch):
@@ -81,6 +86,18 @@ def test_networks_from_elsewhere_train(words, tmp_path, monkeypatch):
     settled = names["gan"].settle(state, key)
     images = draw.run(settled, draw.task.given({}, key, 64), key)
     assert float(images.mean()) < -0.4
+
+
+def test_an_artifact_draws_without_jaxgan(tmp_path, monkeypatch):
+    few = "--steps", 1, "--width", 2, "--batch-size", 8, "--workdir", tmp_path / "run"
+    assert command_line.run(dcgan_mnist, *few) == 0
+    file = tmp_path / "runs/digits.jaxexport"
+    assert command_line.run(dcgan_mnist, "export", *few[-2:], "--out", file) == 0
+    code = example("deserialize(")
+    assert "jaxgan" not in code
+    images = run(code, tmp_path, monkeypatch)["images"]
+    assert images.shape == (16, 28, 28, 1) and images.dtype == np.uint8
+    assert images.std() > 1
 
 
 def test_a_measure_of_your_own_is_reported(tmp_path, monkeypatch, capsys):

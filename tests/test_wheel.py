@@ -81,6 +81,9 @@ def test_readme_s_examples_run_with_the_wheel(python, tmp_path):
     where = "import jaxgan; print(jaxgan.__file__)"
     found = Path(call(python, "-c", where, cwd=tmp_path).strip())
     assert found.is_relative_to(python.parents[1])
+    trained = "experiments/dcgan_mnist.py"
+    call(python, trained, "--steps", 1, "--width", 2, cwd=tmp_path)
+    call(python, trained, "export", "--out", "runs/digits.jaxexport", cwd=tmp_path)
     assert len(EXAMPLES) >= 4
     assert all(any(long in code for code in EXAMPLES) for long in SHORTER)
     for code in EXAMPLES:

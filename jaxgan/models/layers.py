@@ -174,7 +174,7 @@ class SelfAttention(nn.Module):
         dense = partial(
             nn.Dense, use_bias=False, dtype=self.dtype, kernel_init=self.kernel_init
         )
-        places, channels = x.reshape(len(x), -1, x.shape[-1]), x.shape[-1]
+        places, channels = x.reshape(x.shape[0], -1, x.shape[-1]), x.shape[-1]
         few = max(1, channels // 8)
         f, g, h = (dense(few, name=name)(places) for name in "fgh")
         energy = full_precision(jnp.einsum("bic,bjc->bji", f, g))

@@ -84,7 +84,7 @@ class Generator(nn.Module):
         width = [self.width * min(1 << i, 16) for i in range(len(sizes))][::-1]
         (h, w), first = trained[-1], width[0]
         x = nn.Dense(h * w * first, kernel_init=glorot, dtype=self.dtype)(z)
-        x = stretched(x.reshape(len(z), h, w, first), sizes[0])
+        x = stretched(x.reshape(-1, h, w, first), sizes[0])
         for size, channels in zip(sizes, width, strict=True):
             x = x if size == sizes[0] else upsample(x, size)
             x = SPADEBlock(channels, self.hidden, self.dtype)(x, label_map)

@@ -263,6 +263,10 @@ def _primitive(name, xla, on_cpu, foldable):
     lower = lambda f: mlir.lower_fun(f, multiple_results=False)  # noqa: E731
 
     def lower_on_cpu(context, a, b, **params):
+        sizes = [n for aval in context.avals_in for n in aval.shape]
+        if not all(isinstance(n, int) for n in sizes):
+            # Exported for batches of any size: which form is fast, none can tell.
+            return lower(_grouped(xla, jax.vmap))(context, a, b, **params)
         form = partial(on_cpu, cut=cpu.undivided(context))
         return lower(_grouped(form, _one_by_one))(context, a, b, **params)
 

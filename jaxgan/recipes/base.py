@@ -214,8 +214,8 @@ def translate(G: Net, state: TrainState, given: tuple, key):
     if not mixes(G, state):
         return averaged(G, state, *given, rngs={"dropout": key})
 
-    keys = random.split(key, len(given[0]))
-    if len(keys) == 1:
+    keys = random.split(key, given[0].shape[0])
+    if keys.shape == (1,):
         return averaged(G, state, *given, rngs={"dropout": keys[0]})
 
     def alone(row, key):

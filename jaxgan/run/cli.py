@@ -71,7 +71,7 @@ def main(
             `runs/EXPERIMENT_NAME` beside its own.
         build: `(config, shape, num_classes) -> Model`.
         argv: arguments, default the process's.
-        commands: by name, others beside sample, translate and evaluate.
+        commands: by name, others beside those of `jaxgan.run.commands`.
         measures: what there is to measure.
         sources: what there is to train on.
     """
@@ -137,6 +137,7 @@ def _run(this: Experiment, named, default, argv):
         reason = f"{prog} {first} needs --workdir, or a name before: {example}."
         raise UsageError(None, None, reason)
     settings.check(options)
+    command.check(options)
     _cache_compilations()
     chosen = ("member", "best", "live", "platform")
     which = {name: getattr(options, name) for name in chosen}

@@ -1,11 +1,10 @@
-"""What can be done with a trained run: sample, translate, evaluate."""
+"""What can be done with a trained run: sample, translate, evaluate, export."""
 
 import dataclasses
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from jaxgan.data.tree import some
 from jaxgan.metrics import report
@@ -13,6 +12,7 @@ from jaxgan.run import (
     atomic,
     draws,
     evaluation,
+    export,
     files,
     images,
     references,
@@ -21,6 +21,7 @@ from jaxgan.run import (
 )
 from jaxgan.run.loading import Loaded
 from jaxgan.run.settings import FILE, Count, Range, Seed
+from jaxgan.run.trained import Command, Trained, draw_of
 from jaxgan.types import Draw, UsageError, printable
 
 __all__ = [
@@ -35,32 +36,6 @@ __all__ = [
     "sample",
     "translate",
 ]
-
-
-class Command(NamedTuple):
-    """One command of an experiment's command line."""
-
-    options: type
-    """A dataclass on top of `Trained`."""
-    run: Callable[[Any, Loaded], None]
-    of_all: Callable[[Any, list[Loaded]], None] | None = None
-    """What it does with all members, where none is chosen; None where one must be."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Trained:
-    """Which trained run, and which of its states."""
-
-    workdir: Annotated[str | None, FILE] = None
-    """The run. Default runs/EXPERIMENT."""
-    member: Annotated[int | None, Range(0)] = None
-    """Which of the members of a run of --seeds or --sweep."""
-    best: bool = False
-    """The best state that --evaluate-every found, instead of the newest."""
-    live: bool = False
-    """Weights as they are, instead of their average."""
-    platform: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
-    """Where to run."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -143,18 +118,13 @@ class Evaluate(Trained):
 
 def _draw(loaded: Loaded, noise: bool, back: bool = False) -> tuple[str, Draw]:
     """The draw that a command is about."""
-    found = loaded.model.draws
-    if back:
-        if "back" not in found:
-            raise UsageError("back", None, ": this run learned one way only.")
-        return "back", found["back"]
-    name = evaluation.main_draw(loaded.model)
-    if draws.from_noise(found[name]) != noise:
+    name, found = draw_of(loaded, back)
+    if draws.from_noise(found) != noise:
         does = "draws from noise" if not noise else "translates images"
         other = "sample" if not noise else "translate"
         reason = f"holds a run that {does}; use the command {other}."
         raise UsageError("workdir", loaded.path, reason)
-    return name, found[name]
+    return name, found
 
 
 def sample(options: Sample, loaded: Loaded) -> None:
@@ -295,4 +265,5 @@ COMMANDS = {
     "sample": Command(Sample, sample),
     "translate": Command(Translate, translate),
     "evaluate": Command(Evaluate, evaluate, evaluate_all),
+    "export": Command(export.Export, export.export, check=export.check),
 }

@@ -55,7 +55,8 @@ class Config:
     workdir: Annotated[str | None, FREE, FILE] = None
     """Where the run is kept; the same workdir continues it. Default runs/EXPERIMENT."""
     init_from: Annotated[str | None, FREE, FILE] = None
-    """Start a new run from the weights of this other workdir's newest checkpoint."""
+    """Start a new run from the weights of this other workdir's newest checkpoint, or of
+    a .safetensors or .npz file that export has written."""
     platform: Annotated[Literal["auto", "cpu", "gpu", "tpu"], FREE] = "auto"
     """Where to run; auto is the best that JAX finds."""
     tpu: Annotated[bool, FREE] = False

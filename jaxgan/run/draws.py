@@ -22,6 +22,7 @@ __all__ = [
     "network",
     "plain",
     "samples",
+    "settled",
     "settles",
     "translations",
 ]
@@ -46,6 +47,16 @@ def settles(model: Model, state) -> bool:
     settle = jax.make_jaxpr(lambda state: model.settle(state, random.key(0)))
     of = settle(state).jaxpr
     return any(a is not b for a, b in zip(of.invars, of.outvars, strict=True))
+
+
+def settled(model: Model, state, seed: int = 0):
+    """The state with the statistics that samples of a seed are drawn with."""
+    return jax.jit(model.settle)(state, _keys(seed)[0])
+
+
+def _keys(seed):
+    """Of `settle`, and of latents."""
+    return random.split(root(seed, "samples"))
 
 
 def live(state):
@@ -87,8 +98,7 @@ def samples(
         reason = "must be how many classes the model was built for: it draws by class."
         raise UsageError("num_classes", num_classes, reason)
     _check_samples(num, seed, label, num_classes if conditional else 0)
-    settle_key, z_key = random.split(root(seed, "samples"))
-    state = jax.jit(model.settle)(state, settle_key)
+    state, z_key = settled(model, state, seed), _keys(seed)[1]
     if not conditional:
         labels = None
     elif label is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import distributed, parallel
@@ -24,6 +25,7 @@ from jaxgan.run import (
     record,
     settings,
     sheets,
+    weights,
     workdir,
 )
 from jaxgan.types import TrainState, UsageError
@@ -182,13 +184,37 @@ def donor(run: Prepared) -> TrainState | None:
     if not run.cfg.init_from:
         return None
     args = run.cfg, run.start.template, len(run.members)
-    return hosts.shared(lambda: _named(*args), run.start.template, run.mesh)
+    named = _of_file if Path(run.cfg.init_from).suffix in weights.SUFFIXES else _named
+    return hosts.shared(lambda: named(*args), run.start.template, run.mesh)
+
+
+def _of_file(cfg, template, count):
+    """Of what `export` writes; all else is of no step yet."""
+    if count > 1:
+        reason = f"holds one member, and this run is to have {count}."
+        raise UsageError("init_from", cfg.init_from, reason)
+    weights.check(cfg.init_from, "init_from")
+    if not Path(cfg.init_from).is_file():
+        reason = "is no file; export writes such files, of a run."
+        raise UsageError("init_from", cfg.init_from, reason)
+    try:
+        state = weights.into(template, weights.read(cfg.init_from))
+    except UsageError as error:
+        reason = f"does not fit: {error}"
+        raise UsageError("init_from", cfg.init_from, reason) from None
+    return jax.tree.map(_filled, state)
+
+
+def _filled(x):
+    return x if isinstance(x, jax.Array) else jnp.zeros(x.shape, x.dtype)
 
 
 def _named(cfg, template, count):
     folder = Path(cfg.init_from) / checkpoint.NEWEST
     if not checkpoint.steps(folder):
-        reason = "holds no checkpoints; name the workdir of a run."
+        reason = (
+            "holds no checkpoints; name the workdir of a run, or what export wrote."
+        )
         raise UsageError("init_from", cfg.init_from, reason)
     try:
         theirs = len(members.members(workdir.read(folder.parent, type(cfg)).config))

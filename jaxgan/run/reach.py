@@ -12,7 +12,10 @@ from jaxgan.data.pixels import clear
 from jaxgan.models import statistics
 from jaxgan.types import Draw
 
-__all__ = ["Part", "Reach", "Tiled", "picture", "reach", "settled", "tiled", "whole"]
+__all__ = [
+    *("Part", "Reach", "Tiled", "picture", "reach", "settled", "tiled", "translator"),
+    "whole",
+]
 
 LEVEL = 2 / 255
 SAME = LEVEL / 32
@@ -69,7 +72,7 @@ def tiled(draw: Draw, state, channels: int, look=None) -> Tiled:
         look: the image whose style all take, `[1, H, W, C]`.
     """
     where = parallel.replicated(parallel.mesh_of(state.step))
-    made = _made(draw)
+    made = translator(draw)
 
     def one(state, batch, key, whole, start, core, known):
         size = next(iter(batch.values())).shape[1:3]
@@ -122,7 +125,7 @@ def whole(draw: Draw, state, look=None) -> Callable:
         state: the model's train state.
         look: the image whose style all take, `[1, H, W, C]`.
     """
-    where, made = parallel.replicated(parallel.mesh_of(state.step)), _made(draw)
+    where, made = parallel.replicated(parallel.mesh_of(state.step)), translator(draw)
 
     @jax.jit
     def run(state, batch, keys, look):
@@ -216,10 +219,14 @@ def _batch(rows, size):
     return batch if hole is None else batch | {"hole": hole.astype(np.float32)}
 
 
-def _made(draw):
-    """`(state, batch, key, style) -> images`"""
+def translator(draw):
+    """`(state, batch, key, style=None) -> images`, of batches that show what is given.
 
-    def made(state, batch, key, look):
+    Args:
+        draw: from a model's `draws`.
+    """
+
+    def made(state, batch, key, look=None):
         task = draw.task
         given = task.reads(batch) if task.reads else task.given(batch, key)
         if look is not None:

@@ -16,6 +16,7 @@ from jaxgan.run.settings import FREE
 from jaxgan.types import UsageError, printable
 
 __all__ = [
+    "FORMAT",
     "Run",
     "adopted",
     "cache",
@@ -27,6 +28,11 @@ __all__ = [
     "read",
     "writable",
 ]
+
+
+FORMAT = 1
+"""Of workdirs; those from before 0.4 name none. Options that an older one does not have
+are told from its "config"; a newer one is refused."""
 
 
 class Run(NamedTuple):
@@ -100,7 +106,7 @@ def open_run(path: Path, run: Run, made_by: dict | None = None, step: int = 0) -
                 "folder.",
             )
         values = run._asdict() | {"config": settings.to_dict(run.config)}
-        _write(file, values | {"made_by": made_by})
+        _write(file, {"format": FORMAT} | values | {"made_by": made_by})
         return False
     old = read(path, type(run.config), run.experiment)
     if changes := differences(old, run):
@@ -190,14 +196,17 @@ def read(path: Path, kind: type[Config], experiment: str | None = None) -> Run:
         experiment: refuse runs of another; None to take any.
 
     Raises:
-        UsageError: it holds none, one of another experiment than `experiment`, or its
-            config.json is damaged.
+        UsageError: it holds none, one of another experiment than `experiment`, one of a
+            newer jaxgan, or its config.json is damaged.
     """
     file = path / "config.json"
     if not file.is_file():
         raise UsageError("workdir", path, "holds no run: it has no config.json.")
     try:
         values = json.loads(file.read_text())
+        if values.get("format", 0) > FORMAT:
+            reason = "is of a newer jaxgan; update jaxgan."
+            raise UsageError("workdir", path, reason)
         if experiment not in (None, values["experiment"]):
             its = values["experiment"]
             reason = f"holds a run of {its}, not of {experiment}; choose another."
@@ -206,7 +215,7 @@ def read(path: Path, kind: type[Config], experiment: str | None = None) -> Run:
         shape, names = tuple(values["shape"]), tuple(values["class_names"])
         levels, held_out = values.get("levels"), values.get("held_out", 0)
         return Run(values["experiment"], config, shape, names, levels, held_out)
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise UsageError(None, None, f"{file} is damaged: {error!r}.") from None
 
 

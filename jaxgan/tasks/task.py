@@ -80,7 +80,7 @@ def with_noise(latents: Callable, task: Task) -> Task:
 
     def given(batch, key, n=None):
         x = task.given(batch, random.fold_in(key, 1), n)
-        return latents(key, len(x[0])), *x
+        return latents(key, x[0].shape[0]), *x
 
     return task._replace(
         given=given,
@@ -92,4 +92,4 @@ def with_noise(latents: Callable, task: Task) -> Task:
 
 def _size(batch):
     """How many examples are in a batch."""
-    return len(next(iter(batch.values())))
+    return next(iter(batch.values())).shape[0]
