@@ -8,7 +8,7 @@ from typing import IO, NamedTuple
 import numpy as np
 from PIL import Image
 
-from jaxgan.data import pictures, pixels
+from jaxgan.data import outside, pictures, pixels
 from jaxgan.data.tree import known_suffixes, passed_over, tree
 from jaxgan.run import atomic
 from jaxgan.types import UsageError
@@ -48,7 +48,7 @@ def given(source: Path, out: Path, read: dict[str, Path | None]) -> Given:
     if single:
         name = out if picture else out / f"{source.stem}.png"
         found = Given(
-            {source.name: name}, lambda _: source.open("rb"), (), source.parent
+            {source.name: name}, lambda _: outside.opened(source), (), source.parent
         )
         inputs = [source]
     else:
