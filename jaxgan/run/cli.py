@@ -8,7 +8,6 @@ Mistakes of the user end in one sentence and exit code 2.
 """
 
 import dataclasses
-import errno
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -20,7 +19,7 @@ import tyro
 
 from jaxgan import data
 from jaxgan.metrics import MEASURES, help_text
-from jaxgan.run import config, hosts, lock, settings, signals, workdir
+from jaxgan.run import atomic, config, hosts, lock, settings, signals, workdir
 from jaxgan.run.commands import COMMANDS, Command
 from jaxgan.run.guard import Diverged
 from jaxgan.run.loading import load
@@ -29,9 +28,6 @@ from jaxgan.types import UsageError, printable
 from jaxgan.visual import NotFinite
 
 __all__ = ["main"]
-
-FULL = errno.ENOSPC, errno.EDQUOT
-"""What a full disk, or a full quota, is called."""
 
 
 class Experiment(NamedTuple):
@@ -94,7 +90,7 @@ def main(
         except NotFinite as error:
             _stop(str(error), 1)
         except OSError as error:
-            if error.errno not in FULL:
+            if error.errno not in atomic.FULL:
                 raise
             where = f" ({printable(str(error.filename))})" if error.filename else ""
             text = (

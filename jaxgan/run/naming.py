@@ -54,6 +54,10 @@ def given(source: Path, out: Path, read: dict[str, Path | None]) -> Given:
     else:
         found = _all(source, out)
         inputs = [source] if source.is_file() else [source / n for n in found.names]
+    for name in found.names.values() if not (single and picture) else ():
+        if not name.parent.resolve().is_relative_to(out.resolve()):
+            reason = f"has a link, {name.parent}, that leads out of it; remove it."
+            raise UsageError("out", out, reason)
     written = {name.resolve() for name in found.names.values()}
     for option, file in [("`input`", path) for path in inputs] + list(read.items()):
         if file is not None and file.resolve() in written:
