@@ -896,13 +896,16 @@ def test_links_that_multiply_are_walked_once(tmp_path):
 
 
 def test_folders_are_walked_to_a_depth(tmp_path):
-    folder = tmp_path
-    for _ in range(600):
-        folder = folder / "a"
-    folder.mkdir(parents=True)
     (tmp_path / "1.png").write_bytes(PNG)
-    (tmp_path / "a/1.png").write_bytes(PNG)
-    assert "images of its own" in refused(data.load, f"folder:{tmp_path}")
+    folders = [str(tmp_path)]
+    for _ in range(1500):
+        folders.append(f"{folders[-1]}/a")
+        os.mkdir(folders[-1])
+    try:
+        assert any("deep" in note for note in data.load(f"folder:{tmp_path}").notes)
+    finally:  # pytest would not get so deep
+        for folder in folders[:0:-1]:
+            os.rmdir(folder)
 
 
 @pytest.mark.parametrize("name", ["../secret", "/secret", "a/../../secret"])
