@@ -29,7 +29,9 @@ __all__ = [
     "at",
     "example",
     "merge",
+    "one_line",
     "printable",
+    "shortened",
     "silent",
 ]
 
@@ -95,11 +97,11 @@ class UsageError(ValueError):
     def worded(self, flag: Callable[[str], str]) -> str:
         """The sentence, with options as `flag(name)` writes them."""
         if self.option is None:
-            return printable(_flagged(self.reason, flag))
-        value = "" if self.value is None else f" {self.value}"
+            return one_line(_flagged(self.reason, flag))
+        value = "" if self.value is None else f" {shortened(str(self.value))}"
         reason = _flagged(self.reason, flag)
         gap = "" if reason.startswith((":", ",")) else " "
-        return printable(f"{flag(self.option)}{value}{gap}{reason}")
+        return one_line(f"{flag(self.option)}{value}{gap}{reason}")
 
     def renamed(self, option: str | None) -> "UsageError":
         """The same of another option, by which the user gave the value."""
@@ -108,7 +110,28 @@ class UsageError(ValueError):
 
 def printable(text: str) -> str:
     r"""Text as any stream takes it: of a file's name, bytes outside UTF-8 as `\xff`."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    whole = "".join(_escaped(c) if _is_half(c) else c for c in text)
+    return whole.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def one_line(text: str) -> str:
+    r"""The same as a single line: what would end it, or move a cursor, as `\n`."""
+    return "".join(c if c.isprintable() else _escaped(c) for c in printable(text))
+
+
+def shortened(text: str, most: int = 500) -> str:
+    """Text that somebody gave, without the middle of what is very long."""
+    half = most // 2
+    return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
+
+
+def _escaped(character):
+    return character.encode("unicode_escape", "backslashreplace").decode()
+
+
+def _is_half(character):
+    """Whether it is a surrogate that stands for no byte of a file's name."""
+    return "\ud800" <= character <= "\udfff" and not "\udc80" <= character <= "\udcff"
 
 
 def _flagged(text, flag):

@@ -240,6 +240,16 @@ def test_a_kill_amid_rewriting_metrics_loses_no_line(tmp_path, monkeypatch):
     assert file.read_bytes() == before
 
 
+def test_what_a_killed_process_left_half_written_is_removed(whole, tmp_path):
+    cfg = copied(whole, tmp_path / "run")
+    halves = [tmp_path / "run" / name for name in ("best.json", "samples/000004.png")]
+    halves = [file.with_name(f"{file.name}.77{atomic.PARTIAL}") for file in halves]
+    for file in halves:
+        file.write_bytes(b"half")
+    go(cfg)
+    assert not any(file.exists() for file in halves)
+
+
 @pytest.mark.parametrize("kind", ["text", "png", "link"])
 def test_a_file_is_whole_or_as_it_was(tmp_path, kind, monkeypatch):
     file, other = tmp_path / "file", tmp_path / "other"

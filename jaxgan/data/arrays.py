@@ -7,7 +7,7 @@ import numpy as np
 from jaxgan.data import fit
 from jaxgan.data.dataset import Dataset, Group, of_channels
 from jaxgan.data.files import VOID
-from jaxgan.data.labels import numbered
+from jaxgan.data.labels import CLASSES, numbered
 from jaxgan.types import UsageError
 
 __all__ = ["fitted", "from_arrays"]
@@ -159,7 +159,7 @@ def _labels(labels, count):
             f"({labels.dtype} {list(labels.shape)})",
             f"must be integers [{count}], one for each image",
         )
-    if labels.min() < 0 or labels.max() >= 2**20:
+    if labels.min() < 0 or labels.max() >= CLASSES:
         raise UsageError(
             "labels", f"({labels.min()}..{labels.max()})", "must count classes from 0"
         )

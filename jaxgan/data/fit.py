@@ -3,6 +3,7 @@
 Sizes are `(height, width)` everywhere, and print as `HxW`.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from jaxgan.types import UsageError
 
 __all__ = [
     "CHANNELS",
+    "SIDE",
     "Fit",
     "apply",
     "apply_to_array",
@@ -24,6 +26,11 @@ __all__ = [
 
 CHANNELS = {"gray": 1, "rgb": 3, "rgba": 4}
 """How many there are of each kind."""
+
+SIDE = 1 << 15
+"""Pixels of a side that images are brought to, at most."""
+PIXELS = 1 << 27
+"""Pixels in all, likewise."""
 
 
 class Fit(NamedTuple):
@@ -71,7 +78,7 @@ def checked(fit: Fit) -> Fit:
     for option in ("resize", "crop"):
         value = getattr(fit, option)
         sides = value if isinstance(value, tuple | list) else (value, value)
-        whole = len(sides) == 2 and all(type(s) is int and s > 0 for s in sides)
+        whole = len(sides) == 2 and all(type(s) is int and 0 < s <= SIDE for s in sides)
         if value is not None and not whole:
             raise UsageError(
                 option,
@@ -103,6 +110,9 @@ def fitted_size(
     elif fit.resize is not None:
         h, w = fit.resize
         size = h, w
+    if fit.resize is not None and math.prod(size) > PIXELS:
+        many = f"{image} would become {show(size)}, more than {PIXELS} pixels"
+        raise UsageError("data", spec, f": {many}; `resize` less")
     if fit.crop is None:
         return size
     crop = _pair(fit.crop)

@@ -7,15 +7,14 @@ A `dataset.json` as StyleGAN's tools write it says order and labels itself:
 `{"labels": [["00000/img00000000.png", 6], ...]}`, or null for no labels.
 """
 
-import json
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 
-from jaxgan.data import files
+from jaxgan.data import files, outside
 from jaxgan.data.dataset import Dataset, make
-from jaxgan.data.labels import in_order, numbered
+from jaxgan.data.labels import CLASSES, in_order, numbered
 from jaxgan.data.source import Request, Source
 from jaxgan.data.splits import ALL, Place, parted
 from jaxgan.data.tree import Tree, no_images, passed_over, some, tree
@@ -170,7 +169,7 @@ def _index(spec, below):
         return None
     try:
         with below.open(_INDEX) as file:
-            said = json.load(file)
+            said = outside.as_json(file.read(outside.MOST + 1))
     except (OSError, ValueError) as error:
         reason = f": its {_INDEX} cannot be read ({error}); mend it or take it away"
         raise UsageError("data", spec, reason) from None
@@ -191,7 +190,7 @@ def _indexed(spec, below, rows):
     try:
         names = [str(PurePosixPath(name.replace("\\", "/"))) for name, _ in rows]
         labels = [label for _, label in rows]
-        whole = all(type(label) is int and label >= 0 for label in labels)
+        whole = all(type(label) is int and 0 <= label < CLASSES for label in labels)
         whole = whole and len({*names}) == len(names) > 0
     except (TypeError, ValueError, AttributeError):
         whole = False

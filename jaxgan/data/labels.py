@@ -4,7 +4,10 @@ import numpy as np
 
 from jaxgan.data.tree import some
 
-__all__ = ["in_order", "numbered"]
+__all__ = ["CLASSES", "in_order", "numbered"]
+
+CLASSES = 1 << 20
+"""Numbers that classes may have are below."""
 
 
 def numbered(

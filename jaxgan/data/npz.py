@@ -1,14 +1,14 @@
 """Images in a .npz file."""
 
-import zipfile
-import zlib
 from pathlib import Path
 
-import numpy as np
+from numpy.lib.format import MAGIC_PREFIX
 
+from jaxgan.data import archives, outside
 from jaxgan.data.arrays import fitted, from_arrays
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.source import Request, Source
+from jaxgan.data.tree import some
 from jaxgan.types import UsageError
 
 __all__ = ["SOURCE", "load"]
@@ -38,36 +38,34 @@ def _read(spec, path: Path):
     if not path.is_file():
         raise UsageError("data", spec, f": there is no file {path}; give {_WANTED}")
     try:
-        # A file of ours: np.load leaves its own open where an archive is damaged.
-        with path.open("rb") as file:
-            arrays = np.load(file, allow_pickle=False)
-            if isinstance(arrays, np.ndarray):
+        with outside.opened(path) as file:
+            if file.read(len(MAGIC_PREFIX)) == MAGIC_PREFIX:
                 raise UsageError(
                     "data",
                     spec,
                     f": {path.name} is a single array; give {_WANTED}, as"
                     " np.savez(file, images=array) writes it",
                 )
-            held = ", ".join(arrays.files)
-            images, labels = arrays.get("images"), arrays.get("labels")
-    except UsageError:
-        raise
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UsageError(
-            "data", spec, f": cannot read {path.name} ({error}); give {_WANTED}"
-        ) from error
-    # What numpy makes of a file that is no archive, and of arrays of objects.
+            with archives.archive(file) as found:
+                held = [n.removesuffix(".npy") for n in found.namelist()]
+                arrays = {
+                    name: archives.array(archives.contents(found, f"{name}.npy"))
+                    for name in ("images", "labels")
+                    if f"{name}.npy" in found.namelist()
+                }
+    except OSError as error:
+        why = f": cannot read {path.name} ({error.strerror}); give {_WANTED}"
+        raise UsageError("data", spec, why) from None
+    # What is no archive, and arrays that are damaged or of objects.
     except ValueError as error:
-        raise UsageError(
-            "data",
-            spec,
-            f": {path.name} is no .npz file of plain arrays; give {_WANTED}",
-        ) from error
-    if images is None:
-        raise UsageError(
-            "data", spec, f": {path.name} holds {held or 'nothing'}; give {_WANTED}"
-        )
-    return images, labels
+        if isinstance(error, UsageError):
+            raise
+        why = f": {path.name} is no .npz file of plain arrays ({error}); give {_WANTED}"
+        raise UsageError("data", spec, why) from None
+    if "images" not in arrays:
+        names = some(held, 10) or "nothing"
+        raise UsageError("data", spec, f": {path.name} holds {names}; give {_WANTED}")
+    return arrays["images"], arrays.get("labels")
 
 
 SOURCE = Source(

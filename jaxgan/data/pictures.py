@@ -14,13 +14,14 @@
 """
 
 import contextlib
+import math
 from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from jaxgan.data import pixels, profiles
+from jaxgan.data import outside, pixels, profiles
 
 __all__ = [
     *("Picture", "is_gray", "opened", "picture", "suffixes", "to_array", "to_classes"),
@@ -40,15 +41,18 @@ _LOWER = "the lower 8 of 16 bits of gray, which depth 16 keeps"
 def suffixes() -> frozenset[str]:
     """Those of the picture formats that Pillow opens here, plugins included."""
     known = Image.registered_extensions()
+    return frozenset(suffix for suffix, kind in known.items() if _opens(kind))
 
-    def opens(kind):
-        factory = Image.OPEN.get(kind, (None,))[0]
-        stub = isinstance(factory, type) and issubclass(
-            factory, ImageFile.StubImageFile
-        )
-        return factory is not None and not stub and kind not in _STUBS
 
-    return frozenset(suffix for suffix, kind in known.items() if opens(kind))
+def _opens(kind):
+    factory = Image.OPEN.get(kind, (None,))[0]
+    stub = isinstance(factory, type) and issubclass(factory, ImageFile.StubImageFile)
+    return factory is not None and not stub and kind not in _STUBS
+
+
+def _formats():
+    """Those that files of any name are tried as."""
+    return [kind for kind in Image.OPEN if _opens(kind)]
 
 
 @contextlib.contextmanager
@@ -60,12 +64,14 @@ def opened(source: Path | IO[bytes]):
     """
     with contextlib.ExitStack() as stack:
         # Given a path, Pillow maps an uncompressed TIFF and turns it the wrong way.
-        file = source.open("rb") if isinstance(source, Path) else source
+        file = outside.opened(source) if isinstance(source, Path) else source
         stack.enter_context(file)
         try:
-            image: Image.Image = Image.open(file)
+            image: Image.Image = Image.open(file, formats=_formats())
         except UnidentifiedImageError as error:
             raise ValueError("not an image in a format that Pillow reads") from error
+        if math.prod(image.size) > (Image.MAX_IMAGE_PIXELS or math.inf):
+            raise Image.DecompressionBombError("it has too many pixels")
         yield stack.enter_context(image)
 
 

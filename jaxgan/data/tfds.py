@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from jaxgan.data import fit, pixels, records
+from jaxgan.data import archives, fit, pictures, pixels, records
 from jaxgan.data.dataset import Dataset, make
 from jaxgan.data.decoding import decode, reason
 from jaxgan.data.source import Request, Source
@@ -92,6 +91,9 @@ def _opened(request, root):
 def _prepared(spec, name, root):
     """The directory of the newest (or the given) prepared version."""
     base, _, version = name.partition(":")
+    if not archives.inside(base):
+        reason = ": a name has no .., and no / at its start; give tfds:NAME[/CONFIG]"
+        raise UsageError("data", spec, reason)
     versions = _versions(root / base)
     if versions and (not version or version in versions):
         return root / base / (version or versions[-1])
@@ -180,7 +182,7 @@ class _Examples(NamedTuple):
         features = records.example(self.records.content(item))
         mode = {1: "L", 3: "RGB", 4: "RGBA"}[self.channels]
         (encoded,) = features["image"]
-        with Image.open(io.BytesIO(encoded)) as image:
+        with pictures.opened(io.BytesIO(encoded)) as image:
             array = np.asarray(image if image.mode == mode else image.convert(mode))
         found = {"image": array[..., None] if array.ndim == 2 else array}
         if self.labelled:

@@ -9,12 +9,11 @@ counted and named.
 import io
 import os
 import stat
-import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
-from jaxgan.data import pictures
+from jaxgan.data import archives, outside, pictures
 from jaxgan.types import UsageError
 
 __all__ = [
@@ -26,6 +25,10 @@ __all__ = [
     "some",
     "tree",
 ]
+
+
+DEEPEST = 100
+"""Directories within each other that are walked into."""
 
 
 class Tree(NamedTuple):
@@ -57,9 +60,9 @@ def tree(spec: str, path: Path) -> Tree:
         UsageError: it is none of these.
     """
     if path.is_dir():
-        found = Tree(str(path), [], {}, [], lambda name: (path / name).open("rb"))
+        found = Tree(str(path), [], {}, [], lambda name: outside.opened(path / name))
         try:
-            _walk(str(path), "", (), found, pictures.suffixes())
+            _walk(str(path), "", (), found, _Walk(pictures.suffixes(), set()))
         except OSError as error:
             reason = f": {path} cannot be read ({error.strerror})"
             raise UsageError("data", spec, reason) from None
@@ -112,7 +115,16 @@ def some(names: list[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
-def _walk(directory, prefix, above, found: Tree, suffixes):
+class _Walk(NamedTuple):
+    suffixes: frozenset[str]
+    seen: set[tuple[int, int]]
+    """Directories that were come to by links within linked ones, once each: links from
+    each of a few directories to all others are more paths than can be walked."""
+    linked: int = 0
+    """How many links led here."""
+
+
+def _walk(directory, prefix, above, found: Tree, walk: _Walk):
     def pass_over(why, name):
         found.others.setdefault(why, []).append(name)
 
@@ -126,6 +138,12 @@ def _walk(directory, prefix, above, found: Tree, suffixes):
     this = here.st_dev, here.st_ino
     if this in above:
         return pass_over("links into a circle", prefix.rstrip("/"))
+    if walk.linked > 1 and this in walk.seen:
+        return pass_over("links to what other links led to", prefix.rstrip("/"))
+    if len(above) >= DEEPEST:
+        return pass_over(f"directories {DEEPEST} deep", prefix.rstrip("/"))
+    if walk.linked > 1:
+        walk.seen.add(this)
     for entry in entries:
         name = f"{prefix}{entry.name}"
         if hidden(entry.name):
@@ -137,10 +155,11 @@ def _walk(directory, prefix, above, found: Tree, suffixes):
             continue
         if stat.S_ISDIR(kind):
             found.folders.append(name)
-            _walk(entry.path, f"{name}/", (*above, this), found, suffixes)
+            deeper = walk._replace(linked=walk.linked + entry.is_symlink())
+            _walk(entry.path, f"{name}/", (*above, this), found, deeper)
         elif not stat.S_ISREG(kind):
             pass_over("pipes, sockets or devices", name)
-        elif PurePosixPath(name).suffix.lower() in suffixes:
+        elif PurePosixPath(name).suffix.lower() in walk.suffixes:
             found.names.append(name)
         else:
             pass_over("files that are no images by their suffix", name)
@@ -150,18 +169,23 @@ def _walk(directory, prefix, above, found: Tree, suffixes):
 
 def _archive(spec, path, inside):
     try:
-        archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
-        reason = f": {path} is a file, but no zip archive ({error}); give a directory"
+        archive = archives.archive(path)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        reason = f": {path} is a file, but no zip archive ({why}); give a directory"
         raise UsageError("data", spec, reason) from None
 
     def read(name):
-        return io.BytesIO(archive.read(inside + name))
+        return io.BytesIO(archives.contents(archive, inside + name))
 
     found = Tree(f"{path}/{inside}".rstrip("/"), [], {}, [], read)
     suffixes, folders = pictures.suffixes(), set()
     for name in sorted(set(archive.namelist())):
         name = name.removeprefix(inside) if name.startswith(inside) else ""
+        if not archives.inside(name):
+            why = "names that lead out of the archive"
+            found.others.setdefault(why, []).append(name)
+            continue
         parts = PurePosixPath(name).parts
         if not parts or any(map(hidden, parts)):
             continue

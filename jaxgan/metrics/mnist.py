@@ -8,12 +8,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from jaxgan.data import archives
 from jaxgan.models.layers import Conv, batch_norm
+from jaxgan.types import UsageError, shortened
 
 __all__ = ["Classifier", "classify", "classify_stacked", "save", "weights"]
 
@@ -35,10 +38,27 @@ class Classifier(nn.Module):
 
 @cache
 def weights(path: str | Path = WEIGHTS) -> dict:
-    """Variables from a file, by default the package's, float32."""
-    with np.load(path) as file:
-        flat = {tuple(k.split("/")): v.astype(np.float32) for k, v in file.items()}
-    return unflatten_dict(flat)
+    """Variables from a file, by default the package's, float32.
+
+    Raises:
+        UsageError: it cannot be read, or holds others.
+    """
+    try:
+        with archives.archive(Path(path)) as found:
+            arrays = {
+                tuple(name.removesuffix(".npy").split("/")): archives.array(
+                    archives.contents(found, name)
+                ).astype(np.float32)
+                for name in found.namelist()
+            }
+        variables = unflatten_dict(arrays)
+        image = jax.ShapeDtypeStruct((1, *SHAPE), np.uint8)
+        jax.eval_shape(classify, variables, image)
+    # What other arrays meet depends on their names and shapes.
+    except Exception as error:
+        reason = f"holds no weights of the classifier ({shortened(repr(error))})."
+        raise UsageError("path", path, reason) from None
+    return variables
 
 
 def save(path: str | Path, params, stats) -> None:

@@ -39,7 +39,7 @@ class Outputs:
         try:
             self.features = _read(features, self._size)
             self.logits = _read(logits, self._size) if logits.exists() else None
-        except (OSError, ValueError, EOFError):  # cut short; they are made anew
+        except Exception:  # cut short or damaged; they are made anew
             self.features = self.logits = None
             for file in (features, logits):
                 file.unlink(missing_ok=True)

@@ -7,14 +7,17 @@ every other.
 
 import hashlib
 import io
+import math
 import pickle
+import pickletools
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 
-from jaxgan.types import UsageError
+from jaxgan.data import archives, outside
+from jaxgan.types import UsageError, shortened
 
 __all__ = ["sha256", "state_dict"]
 
@@ -36,7 +39,7 @@ def sha256(path: str | Path) -> str:
         UsageError: it cannot be read.
     """
     try:
-        with open(path, "rb") as file:
+        with outside.opened(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise _unreadable(path, error) from None
@@ -49,7 +52,7 @@ def state_dict(path: str | Path) -> dict[str, np.ndarray]:
         UsageError: the file cannot be read, is damaged, or holds anything but tensors.
     """
     try:
-        with open(path, "rb") as file:
+        with outside.opened(path) as file:
             read = _from_zip if zipfile.is_zipfile(file) else _from_stream
             file.seek(0)
             found = read(file)
@@ -60,7 +63,7 @@ def state_dict(path: str | Path) -> dict[str, np.ndarray]:
         raise UsageError("path", path, reason) from None
     # What a damaged pickle raises depends on where it is damaged.
     except Exception as error:
-        reason = f"is no file of PyTorch weights ({error!r})."
+        reason = f"is no file of PyTorch weights ({shortened(repr(error))})."
         raise UsageError("path", path, reason) from None
     if not isinstance(found, dict) or not all(
         isinstance(k, str) and isinstance(v, np.ndarray) for k, v in found.items()
@@ -103,6 +106,19 @@ class _Unpickler(pickle.Unpickler):
         raise Forbidden(f"{module}.{name}")
 
 
+def _unpickled(file, storages):
+    """What the next pickle in a file says, if it numbers no more objects than it can
+    have: for each number up to the largest, room is made."""
+    start, largest = file.tell(), 0
+    for code, argument, _ in pickletools.genops(file):
+        if code.name.endswith("PUT"):
+            largest = max(largest, int(argument or 0))
+    if largest > file.tell() - start:
+        raise ValueError("it numbers more objects than it has")
+    file.seek(start)
+    return _Unpickler(file, storages).load()
+
+
 class _Kind:
     """Stands for a class such as torch.FloatStorage; it cannot be called."""
 
@@ -126,7 +142,8 @@ class _View:
             (n - 1) * s for n, s in zip(self.shape, self.strides, strict=True)
         )
         negative = min((self.offset, *self.shape, *self.strides)) < 0
-        if negative or (0 not in self.shape and last >= len(data)):
+        many = math.prod(self.shape) > len(data)
+        if negative or many or (0 not in self.shape and last >= len(data)):
             raise ValueError("a tensor reaches beyond its storage")
         strides = [s * dtype.itemsize for s in self.strides]
         view = np.lib.stride_tricks.as_strided(data[self.offset :], self.shape, strides)
@@ -141,9 +158,7 @@ def _arrays(found):
 
 def _from_zip(file):
     """A zip of PICKLE and one member for each storage."""
-    with zipfile.ZipFile(file) as archive:
-        if bad := archive.testzip():
-            raise ValueError(f"{bad} is damaged")
+    with archives.archive(file) as archive:
         (pickled,) = (
             n for n in archive.namelist() if n.rsplit("/", 1)[-1] == "data.pkl"
         )
@@ -154,13 +169,15 @@ def _from_zip(file):
             _, kind, key, _, count = parts
             if key not in storages:
                 storage = storages[key] = _Storage(kind.dtype)
-                raw = archive.read(f"{root}data/{key}")
+                raw = archives.contents(archive, f"{root}data/{key}")
                 storage.data = np.frombuffer(
                     raw, storage.dtype.newbyteorder("<"), count
                 )
             return storages[key]
 
-        return _arrays(_Unpickler(io.BytesIO(archive.read(pickled)), load).load())
+        return _arrays(
+            _unpickled(io.BytesIO(archives.contents(archive, pickled)), load)
+        )
 
 
 def _from_stream(file):
@@ -174,7 +191,7 @@ def _from_stream(file):
         return storage
 
     def one():
-        return _Unpickler(file, load).load()
+        return _unpickled(file, load)
 
     if one() != MAGIC:
         raise ValueError("it does not begin as one")

@@ -1,16 +1,21 @@
 """Files that are whole or not there, whenever a run is killed."""
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-__all__ = ["PARTIAL", "replacing", "swept", "write_text"]
+from jaxgan.types import UsageError
+
+__all__ = ["FULL", "PARTIAL", "appended", "replacing", "swept", "write_text"]
 
 PARTIAL = ".partial"
 """How the name of a file ends that is being written."""
+FULL = errno.ENOSPC, errno.EDQUOT
+"""What a full disk, or a full quota, is called."""
 
 
 @contextlib.contextmanager
@@ -51,6 +56,29 @@ def _is_stream(path):
     except OSError:
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def appended(path: Path) -> IO[str]:
+    """A file of lines to write on, made if it is not there.
+
+    Raises:
+        UsageError: it cannot be written, is a link, or is no plain file.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    kept = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK"))
+    try:
+        number = os.open(path, flags | kept, 0o666)
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            os.close(number)
+            raise OSError(errno.EINVAL, "it is no plain file")
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        linked = error.errno == errno.ELOOP and path.is_symlink()
+        why = "it is a link, and links are not followed" if linked else error.strerror
+        raise UsageError(None, None, f"{path} cannot be written: {why}.") from None
+    errors = "surrogateescape"
+    return os.fdopen(number, "a", 1, encoding="utf-8", errors=errors, newline="\n")
 
 
 def write_text(path: Path | str, text: str) -> None:

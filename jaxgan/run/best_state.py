@@ -8,7 +8,8 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxgan.run import atomic, checkpoint
+from jaxgan.data import outside
+from jaxgan.run import atomic, checkpoint, settings
 from jaxgan.types import TrainState, UsageError
 
 __all__ = ["Best", "folder", "forget", "keep", "known", "sound"]
@@ -40,14 +41,17 @@ def known(folder: Path) -> Best | None:
     """
     file = _record(folder)
     try:
-        found = Best(**json.loads(file.read_text()))
-        if not isinstance(found.step, int) or not isinstance(found.value, int | float):
+        found = Best(**outside.read_json(file))
+        if type(found.step) is not int or type(found.value) not in (int, float):
             raise TypeError("a step or a value is no number")
+        if not 0 <= found.step < settings.WHOLE or not isinstance(found.figure, str):
+            raise TypeError("there is no such step or figure")
         return found
     except FileNotFoundError:
         return None
-    except (TypeError, ValueError, RecursionError) as error:
-        reason = f"{file} is damaged: {error}; delete it."
+    except (OSError, TypeError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        reason = f"{file} is damaged: {why}; delete it."
         raise UsageError(None, None, reason) from None
 
 

@@ -20,7 +20,7 @@ import tyro
 
 from jaxgan import data
 from jaxgan.metrics import MEASURES, help_text
-from jaxgan.run import config, hosts, lock, settings, signals, workdir
+from jaxgan.run import atomic, config, hosts, lock, settings, signals, workdir
 from jaxgan.run.checkpoint import NotSaved
 from jaxgan.run.commands import COMMANDS, Command
 from jaxgan.run.guard import Diverged
@@ -31,11 +31,8 @@ from jaxgan.visual import NotFinite
 
 __all__ = ["main"]
 
-FULL = errno.ENOSPC, errno.EDQUOT
-"""What a full disk, or a full quota, is called."""
-
 SURROUNDINGS = (
-    *FULL,
+    *atomic.FULL,
     *(errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ENOENT),
     *(errno.EISDIR, errno.ENOTDIR, errno.EFBIG, errno.EMFILE, errno.ENFILE),
 )
@@ -166,7 +163,7 @@ def _check_name(name, named, prog, kind):
 
 def _stopped(error: OSError):
     where = f" ({printable(str(error.filename))})" if error.filename else ""
-    room = "Make room, and go on" if error.errno in FULL else "Go on"
+    room = "Make room, and go on" if error.errno in atomic.FULL else "Go on"
     return (
         f"Stopped: {error.strerror}{where}. Checkpoints from before are as they were. "
         f"{room} by the same command."

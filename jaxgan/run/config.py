@@ -7,6 +7,7 @@ all groups, so the command line and config.json have them flat.
 import dataclasses
 from typing import Annotated, Literal
 
+from jaxgan.data.fit import SIDE
 from jaxgan.run import settings
 from jaxgan.run.settings import FILE, FREE, Count, Index, Range, Seed
 from jaxgan.types import UsageError
@@ -133,6 +134,8 @@ def size(name: str, text: str | None) -> int | tuple[int, int] | None:
         numbers = []
     if len(numbers) not in (1, 2) or min(numbers) < 1:
         raise UsageError(name, text, "must be N or HxW, such as 64 or 64x96.")
+    if max(numbers) > SIDE:
+        raise UsageError(name, text, f"must be {SIDE} pixels or less each way.")
     return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
 
 

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from jaxgan.data import outside
 from jaxgan.types import UsageError
 
 __all__ = ["BEAT", "DEAD", "NAME", "let_go", "owned"]
@@ -140,10 +141,10 @@ def _made(file, me):
 def _read(file):
     """Whose it is; {} where that cannot be read, None where it is not there."""
     try:
-        found = json.loads(file.read_text())
+        found = outside.read_json(file)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 

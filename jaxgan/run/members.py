@@ -7,6 +7,7 @@ it is that of the single run with these: weights, noise and order of the data. O
 
 import contextlib
 import itertools
+import math
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -26,6 +27,10 @@ __all__ = [
 
 AXES = TrainState(None, 0, 0, 0, 0, 0)  # type: ignore[arg-type]  # axes, not arrays
 """Over which axis of its fields members of a state are stacked."""
+
+
+MOST = 10_000
+"""Members of a run."""
 
 
 class Member(NamedTuple):
@@ -52,6 +57,12 @@ def members(cfg: config.Config) -> tuple[Member, ...]:
     names = [name for name, _ in swept]
     if len(set(names)) < len(names):
         raise UsageError("sweep", " ".join(cfg.sweep), "names an option twice.")
+    count = cfg.seeds * math.prod(len(values) for _, values in swept)
+    if count > MOST:
+        many = f": {count} members are more than {MOST}."
+        if swept:
+            raise UsageError("sweep", " ".join(cfg.sweep), many)
+        raise UsageError("seeds", cfg.seeds, many)
     found = []
     for combination in itertools.product(*(values for _, values in swept)):
         values = dict(zip(names, combination, strict=True))

@@ -8,7 +8,7 @@ from typing import IO, NamedTuple
 import numpy as np
 from PIL import Image
 
-from jaxgan.data import pictures, pixels
+from jaxgan.data import outside, pictures, pixels
 from jaxgan.data.tree import known_suffixes, passed_over, tree
 from jaxgan.run import atomic
 from jaxgan.types import UsageError
@@ -48,12 +48,16 @@ def given(source: Path, out: Path, read: dict[str, Path | None]) -> Given:
     if single:
         name = out if picture else out / f"{source.stem}.png"
         found = Given(
-            {source.name: name}, lambda _: source.open("rb"), (), source.parent
+            {source.name: name}, lambda _: outside.opened(source), (), source.parent
         )
         inputs = [source]
     else:
         found = _all(source, out)
         inputs = [source] if source.is_file() else [source / n for n in found.names]
+    for name in found.names.values() if not (single and picture) else ():
+        if not name.parent.resolve().is_relative_to(out.resolve()):
+            reason = f"has a link, {name.parent}, that leads out of it; remove it."
+            raise UsageError("out", out, reason)
     written = {name.resolve() for name in found.names.values()}
     for option, file in [("`input`", path) for path in inputs] + list(read.items()):
         if file is not None and file.resolve() in written:

@@ -1,5 +1,7 @@
 """From a model and its data to one compiled program of any number of steps."""
 
+import math
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -65,6 +67,9 @@ def start(model_of: Callable, members: tuple[Member, ...], shape, mesh) -> Start
         shape: (H, W, C) of a batch's images.
         mesh: the devices that hold copies of the state, or members of it (see
             `distributed.sharing`); a state is restored to those of this process.
+
+    Raises:
+        UsageError: a device has no room for it.
     """
 
     def first(member):
@@ -78,8 +83,25 @@ def start(model_of: Callable, members: tuple[Member, ...], shape, mesh) -> Start
         jax.tree.map(partial(_held, where=at), field)
         for field, at in zip(jax.eval_shape(first, who), where, strict=True)
     ]
+    _check_memory(held, distributed.local(mesh).devices.flat[0])
     made = jax.jit(first, out_shardings=_where(members, mesh))
     return Start(lambda: made(who), TrainState(*held))
+
+
+def _check_memory(held, device):
+    """Refuses a state that a device has no room for, before it is compiled."""
+    own = (x.sharding.shard_shape(x.shape) for x in jax.tree.leaves(held))
+    kinds = (x.dtype.itemsize for x in jax.tree.leaves(held))
+    takes = sum(math.prod(shape) * size for shape, size in zip(own, kinds, strict=True))
+    has = (device.memory_stats() or {}).get("bytes_limit", 0)
+    if not has and hasattr(os, "sysconf"):
+        has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if has and takes > has:
+        gigabytes = (
+            f"{takes / 1e9:.0f} GB, and {device.device_kind} has {has / 1e9:.0f}"
+        )
+        reason = f"Networks and optimizers of these options take {gigabytes}"
+        raise UsageError(None, None, f"{reason}; choose smaller ones.")
 
 
 def _held(x, where):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxgan.data import outside
 from jaxgan.run import atomic
 from jaxgan.types import UsageError
 
@@ -42,7 +43,7 @@ def jsonl(path: Path, resume_step: int, say: Callable = print) -> Sink:
     files = []
     for one in (path, path.with_name("timings.jsonl")):
         _resume(one, resume_step, say)
-        files.append(one.open("a", buffering=1, encoding="utf-8"))
+        files.append(atomic.appended(one))
 
     def write(file):
         return lambda step, values: file.write(
@@ -59,7 +60,7 @@ def jsonl(path: Path, resume_step: int, say: Callable = print) -> Sink:
 
 def _resume(file, step, say):
     """Drops the lines past a step, and sets those aside that cannot be read."""
-    lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
+    lines = _lines(file)
     kept, damaged = [], []
     for line in lines:
         its = _step(line)
@@ -71,22 +72,33 @@ def _resume(file, step, say):
         damaged.pop()  # the last one, cut short by a crash, is written again
     if damaged:
         aside = file.with_name(f"{file.name}.damaged")
-        with aside.open("ab") as more:
-            more.writelines(damaged)
+        with atomic.appended(aside) as more:
+            more.writelines(line.decode("utf-8", "surrogateescape") for line in damaged)
         say(f"{file}: {len(damaged)} damaged lines were moved to {aside.name}.")
     if kept != lines:
         with atomic.replacing(file) as new:
             new.writelines(kept)
 
 
+def _lines(file):
+    try:
+        with outside.opened(file) as lines:
+            return lines.read().splitlines(keepends=True)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        reason = f"{file} cannot be read: {error.strerror}."
+        raise UsageError(None, None, reason) from None
+
+
 def _step(line):
     """The step of a line, or None where it is no JSON object that has one."""
     try:
-        values = json.loads(line.decode())
-    except (ValueError, RecursionError):
+        values = outside.as_json(line)
+    except ValueError:
         return None
     step = values.get("step") if isinstance(values, dict) else None
-    return step if isinstance(step, int) else None
+    return step if type(step) is int else None
 
 
 def check(tensorboard: bool, wandb: bool) -> None:

@@ -5,14 +5,14 @@ be, and whether a run may go on with another value, stands beside it as its type
 """
 
 import dataclasses
-import json
 import math
 import os
 import typing
-from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from jaxgan.types import UsageError
+from jaxgan.data import outside
+from jaxgan.data.tree import some
+from jaxgan.types import UsageError, shortened
 
 __all__ = [
     "FILE",
@@ -53,6 +53,10 @@ another value of it."""
 FILE = "file"
 """Marks an option that names a file or a folder, where `~` is the user's home."""
 ANY = Range(-math.inf)
+WHOLE = 2**31
+"""Whole numbers are below, unless their range says another: so devices count."""
+LARGEST = 3.4e38
+"""Other numbers are below: a float32 holds no larger ones."""
 
 Count = Annotated[int, Range(1)]
 Index = Annotated[int, Range(0)]
@@ -146,33 +150,53 @@ def flag(name: str) -> str:
 
 
 def check(values) -> None:
-    """Refuses numbers out of range, of any dataclass of options.
+    """Refuses values of another type than the option's, and out of its range, of any
+    dataclass of options.
 
     Raises:
         UsageError: naming the option, its value and what would be right.
     """
     for option in known(type(values)).values():
-        ranges = [m for m in option.marks if isinstance(m, Range)] or [ANY]
+        allowed = next((m for m in option.marks if isinstance(m, Range)), ANY)
         found = of(values, option.name)
+        if not _fits(found, option.type):
+            should = f"should be {_described(option.type)}."
+            raise UsageError(option.name, shortened(repr(found)), should)
         for value in found if isinstance(found, tuple) else (found,):
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                _check_range(option.name, value, *ranges)
+            if isinstance(value, str):
+                _check_text(option.name, value)
+            elif value is not None and not isinstance(value, bool):
+                _check_range(option, value, allowed)
 
 
-def _check_range(name, value, allowed: Range):
-    whole = isinstance(value, int)
-    low, high = allowed.least, allowed.below
-    inside = low <= value < high and value > allowed.above
-    if inside and math.isfinite(value):
+def _check_text(name, value):
+    """Refuses what is no text, nor a file's name, to the system."""
+    try:
+        os.fsencode(value)
+        sound = "\0" not in value
+    except UnicodeEncodeError:
+        sound = False
+    if not sound:
+        raise UsageError(name, repr(value), "has characters that no text has.")
+
+
+def _check_range(option, value, allowed: Range):
+    whole = not _has_float(option.type)
+    least, below, above = allowed
+    if whole:
+        least, below = max(least, -WHOLE), WHOLE if math.isinf(below) else below
+    if least <= value < below and value > above and (whole or abs(value) < LARGEST):
         return
-    parts = [] if whole or high < math.inf else ["a finite number"]
-    if allowed.above > -math.inf:
-        parts.append(f"above {allowed.above:g}")
-    elif low > -math.inf:
-        parts.append(f"{low:g} or more")
-    if high < math.inf:
-        parts.append(f"and below {'2**32' if high == 2**32 else f'{high:g}'}")
-    raise UsageError(name, value, f"must be {', '.join(parts)}.")
+    parts = [] if whole or below < math.inf else ["a finite number"]
+    if above > -math.inf:
+        parts.append(f"above {above:g}")
+    elif least > -math.inf:
+        parts.append(f"{least:g} or more")
+    if below < math.inf and (below == allowed.below or value >= below):
+        power = int(below).bit_length() - 1
+        most = f"2**{power}" if below in (WHOLE, 2 * WHOLE) else f"{below:g}"
+        parts.append(f"and below {most}")
+    raise UsageError(option.name, value, f"must be {', '.join(parts)}.")
 
 
 def from_file(path: str, default):
@@ -186,7 +210,7 @@ def from_file(path: str, default):
         UsageError: the file cannot be read, or names an option that there is not.
     """
     try:
-        values = json.loads(Path(os.path.expanduser(path)).read_text())
+        values = outside.read_json(os.path.expanduser(path))
     except OSError as error:
         raise UsageError("config", path, f"cannot be read: {error.strerror}.") from None
     except ValueError as error:
@@ -212,25 +236,31 @@ def from_dict(values: dict, default, option: str | None, source: str):
         UsageError: an unknown option or a value of another type.
     """
     every = known(type(default))
-    values = {n.replace("-", "_"): v for n, v in values.items()}
+    given, values = values, {n.replace("-", "_"): v for n, v in values.items()}
 
     def refuse(text):
         if option:
             return UsageError(option, source, text)
         return UsageError(None, None, f"{source} {text}")
 
+    if len(values) < len(given):
+        twice = next(n for n in given if "-" in n and n.replace("-", "_") in given)
+        raise refuse(f"has {shortened(twice)} twice, with - and with _.")
     if unknown := sorted(values.keys() - every):
         raise refuse(
-            f"has {', '.join(unknown)}, which this experiment does not know; its "
+            f"has {shortened(some(unknown))}, which this experiment does not know; its "
             f"options are {', '.join(every)}."
         )
     for name, value in values.items():
         value = tuple(value) if isinstance(value, list) else value
         if not _fits(value, every[name].type):
             should = _described(every[name].type)
-            raise refuse(f"has {name} = {value!r}, which should be {should}.")
+            its = shortened(repr(value))
+            raise refuse(f"has {name} = {its}, which should be {should}.")
         real = every[name].type is float
-        values[name] = float(value) if real and isinstance(value, int) else value
+        if real and isinstance(value, int) and abs(value) < LARGEST:
+            value = float(value)
+        values[name] = value
     return changed(default, **values)
 
 
@@ -238,7 +268,7 @@ def _fits(value, kind) -> bool:
     """Whether a value from JSON is of a type that options have."""
     args = typing.get_args(kind)
     if typing.get_origin(kind) is Literal:
-        return value in args
+        return any(value == one and type(value) is type(one) for one in args)
     if typing.get_origin(kind) is tuple:
         return isinstance(value, tuple) and all(_fits(v, args[0]) for v in value)
     if args:
@@ -246,6 +276,10 @@ def _fits(value, kind) -> bool:
     if isinstance(value, bool) or kind is bool:
         return kind is bool and isinstance(value, bool)
     return isinstance(value, int | float if kind is float else kind)
+
+
+def _has_float(kind) -> bool:
+    return kind is float or any(map(_has_float, typing.get_args(kind)))
 
 
 def _described(kind) -> str:

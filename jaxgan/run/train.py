@@ -22,6 +22,7 @@ from jaxgan.data import SOURCES, feed
 from jaxgan.metrics import MEASURES
 from jaxgan.run import (
     alarms,
+    atomic,
     best_state,
     checkpoint,
     config,
@@ -122,6 +123,8 @@ def _opened(path, this, made_by, step, stack, said):
     workdir.writable(path)
     still = stack.enter_context(lock.owned(path, said.append))
     workdir.open_run(path, this, made_by, step)
+    for folder in (path, path / "samples"):
+        atomic.swept(folder)
     return Hook(0, lambda now: still())
 
 

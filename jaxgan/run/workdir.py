@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from jaxgan.data import outside
 from jaxgan.run import atomic, lock, settings
 from jaxgan.run.config import Config
 from jaxgan.run.settings import FREE
-from jaxgan.types import UsageError, printable
+from jaxgan.types import UsageError, printable, shortened
 
 __all__ = [
     "FORMAT",
@@ -130,7 +131,7 @@ def adopted(path: Path, config: Config) -> tuple[Config, list[str]]:
         names are those that differed.
     """
     try:
-        named = json.loads((path / "config.json").read_text())["config"]
+        named = _dict(outside.read_json(path / "config.json")["config"])
     except (OSError, ValueError, KeyError, TypeError):
         return config, []  # there is no run, or one that `open_run` refuses
     old, every = type(config)(), settings.known(type(config))
@@ -144,22 +145,26 @@ def last_made_by(path: Path) -> dict:
     """Versions and hardware that the run in a folder was last trained with; empty where
     nothing is known."""
     try:
-        values = json.loads((path / "config.json").read_text())
-        return [values, *values.get("continued", [])][-1]["made_by"] or {}
+        values = outside.read_json(path / "config.json")
+        return _dict([values, *values.get("continued", [])][-1]["made_by"] or {})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
 def _continued(file, run, old, made_by, step):
     """Notes what has changed since the run was last trained."""
-    values = json.loads(file.read_text())
+    values = outside.read_json(file)
     both = (settings.to_dict(one.config) for one in (old, run))
     first, now = json.loads(json.dumps([*both]))  # tuples as lists, as they are kept
     changed = {name: x for name, x in now.items() if x != first[name]}
     changed.pop("workdir", None)  # where it lies, as another names it
     known = values.setdefault("continued", [])
+    if not isinstance(known, list):
+        raise UsageError(None, None, f"{file} is damaged: continued is no list.")
     last = known[-1] if known else {"config": {}, "made_by": values.get("made_by")}
-    if (last["config"], last["made_by"]) != (changed, made_by):
+    if not isinstance(last, dict):
+        raise UsageError(None, None, f"{file} is damaged: continued has {last!r}.")
+    if (last.get("config"), last.get("made_by")) != (changed, made_by):
         known.append({"step": step, "config": changed, "made_by": made_by})
         _write(file, values)
 
@@ -203,26 +208,62 @@ def read(path: Path, kind: type[Config], experiment: str | None = None) -> Run:
     if not file.is_file():
         raise UsageError("workdir", path, "holds no run: it has no config.json.")
     try:
-        values = json.loads(file.read_text())
-        if values.get("format", 0) > FORMAT:
+        values = _dict(outside.read_json(file))
+        if _counts(values.get("format"), FORMAT + 1):
             reason = "is of a newer jaxgan; update jaxgan."
             raise UsageError("workdir", path, reason)
-        if experiment not in (None, values["experiment"]):
-            its = values["experiment"]
+        if experiment not in (None, its := values["experiment"]):
+            its = shortened(str(its))
             reason = f"holds a run of {its}, not of {experiment}; choose another."
             raise UsageError("workdir", path, reason)
-        config = settings.from_dict(values["config"], kind(), None, str(file))
-        shape, names = tuple(values["shape"]), tuple(values["class_names"])
-        levels, held_out = values.get("levels"), values.get("held_out", 0)
-        return Run(values["experiment"], config, shape, names, levels, held_out)
-    except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise UsageError(None, None, f"{file} is damaged: {error!r}.") from None
+        return _run(values, kind, file)
+    except OSError as error:
+        reason = f"{file} cannot be read: {error.strerror}."
+        raise UsageError(None, None, reason) from None
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, UsageError):
+            raise
+        why = shortened(repr(error))
+        raise UsageError(None, None, f"{file} is damaged: {why}.") from None
+
+
+def _dict(values):
+    if not isinstance(values, dict):
+        raise TypeError("it is no object of names and values")
+    return values
+
+
+def _run(values, kind, file):
+    config = settings.from_dict(_dict(values["config"]), kind(), None, str(file))
+    try:
+        settings.check(config)
+    except UsageError as error:
+        raise UsageError(None, None, f"{file} is damaged: {error}") from None
+    run = Run(
+        values["experiment"],
+        config,
+        tuple(values["shape"]),
+        tuple(values["class_names"]),
+        values.get("levels"),
+        values.get("held_out", 0),
+    )
+    sides = len(run.shape) == 3 and all(_counts(side, 1) for side in run.shape)
+    texts = (run.experiment, *run.class_names)
+    numbers = run.levels in (None, 255, 65535) and _counts(run.held_out, 0)
+    listed = isinstance(values["class_names"], list)
+    if not (sides and numbers and listed and all(isinstance(t, str) for t in texts)):
+        raise TypeError("a shape, a name or a number is none")
+    return run
+
+
+def _counts(value, least):
+    return type(value) is int and least <= value < settings.WHOLE
 
 
 @contextlib.contextmanager
 def logger(path: Path):
     """`log(text)`: a line on stderr, above any progress bar, and in log.txt."""
-    with (path / "log.txt").open("a", buffering=1) as file:
+    with atomic.appended(path / "log.txt") as file:
 
         def log(text):
             text = printable(text)
