@@ -1,5 +1,6 @@
 """Where a run's numbers and pictures go: metrics.jsonl, TensorBoard, W&B."""
 
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -40,19 +41,17 @@ def jsonl(path: Path, resume_step: int, say: Callable = print) -> Sink:
         say: told of lines that are no JSON objects with a step; they are kept in a file
             beside, whose name ends in `.damaged`.
     """
-    files = []
-    for one in (path, path.with_name("timings.jsonl")):
-        _resume(one, resume_step, say)
-        files.append(atomic.appended(one))
+    with contextlib.ExitStack() as opened:
+        files = []
+        for one in (path, path.with_name("timings.jsonl")):
+            _resume(one, resume_step, say)
+            files.append(opened.enter_context(atomic.appended(one)))
+        close = opened.pop_all().close
 
     def write(file):
         return lambda step, values: file.write(
             json.dumps({"step": step} | values) + "\n"
         )
-
-    def close():
-        for file in files:
-            file.close()
 
     scalars, timings = map(write, files)
     return Sink(scalars, lambda step, name, image: None, close, timings)
