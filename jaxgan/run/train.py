@@ -131,15 +131,7 @@ def _opened(path, this, made_by, step, stack, said):
 def _train(run: prepare.Prepared, donor, source, stack, owner):
     cfg, path, writes = run.cfg, run.path, distributed.primary()
     log = stack.enter_context(workdir.logger(path)) if writes else _told
-    for note in (*run.dataset.notes, *run.notes):
-        log(note)
-    for text in _of_data(run) if writes else ():
-        log(f"Warning: {text}")
-    log(
-        f"{path}: {run.dataset.size} images of {'x'.join(map(str, run.dataset.shape))} "
-        f"from {run.dataset.name}, on {run.mesh.size} x "
-        f"{run.mesh.devices.flat[0].device_kind}{_among()}"
-    )
+    _say_what_it_is_of(run, log)
     folder, saved = path / checkpoint.NEWEST, None
     if writes:
         saved = stack.enter_context(checkpoint.writer(folder, cfg.keep))
@@ -218,11 +210,20 @@ def _found(run: prepare.Prepared, begin, log):
             best_state.forget(judge.folder)  # of a run whose checkpoints are gone
 
 
-def _of_data(run: prepare.Prepared):
-    """What is wrong with the training images, as far as can be seen."""
-    draws = run.model_of(run.members[0].values).draws.values()
-    conditional = any("label" in draw.task.needs for draw in draws)
-    return alarms.of_data(run.dataset, conditional)
+def _say_what_it_is_of(run: prepare.Prepared, log):
+    """Data and devices, and what is wrong with the images as far as can be seen."""
+    data, devices = run.dataset, run.mesh.devices.flat
+    for note in (*data.notes, *run.notes):
+        log(note)
+    if distributed.primary():
+        draws = run.model_of(run.members[0].values).draws.values()
+        conditional = any("label" in draw.task.needs for draw in draws)
+        for text in alarms.of_data(data, conditional):
+            log(f"Warning: {text}")
+    log(
+        f"{run.path}: {data.size} images of {'x'.join(map(str, data.shape))} "
+        f"from {data.name}, on {len(devices)} x {devices[0].device_kind}{_among()}"
+    )
 
 
 def _written(run: prepare.Prepared, sinks, saved, log):
