@@ -191,7 +191,9 @@ def run(options: Options, model: Model, mixture) -> tuple[np.ndarray, list]:
     source = fresh(mixture, options.batch_size)
     state = program.start(lambda values: model, members, (2,), mesh).init()
     made = program.program(lambda values: model, members, source, state, mesh)
-    steps = guard.guarded(made, source.at, members, 10, partial(print, file=sys.stderr))
+    steps = guard.guarded(
+        made, source.at, members, 10, partial(print, file=sys.stderr)
+    ).run
     sample, frames = sampler(model, options), []
 
     def show(now: Now):

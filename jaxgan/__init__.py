@@ -7,4 +7,4 @@ steps on one device or many. All of this is pure; `run` is the program around it
 loop and the command line behind `experiments/`.
 """
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"

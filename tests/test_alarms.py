@@ -23,7 +23,7 @@ ONE = (Member(0, {}),)
 def told(rows, members=ONE):
     """What is said of lines of metrics."""
     said = []
-    look = alarms.of_metrics(members, said.append)
+    look = alarms.of_metrics(members, said.append, {})
     for row in rows:
         look(row["step"], {n: m for n, m in row.items() if n != "step"})
     return said
@@ -99,7 +99,7 @@ def test_shuffled_labels_are_said_to_be():
 
 def of_samples(samples, real, weights=None):
     said = []
-    look = alarms.of_samples(ONE, data.from_arrays(real), said.append)
+    look = alarms.of_samples(ONE, data.from_arrays(real), said.append, {})
     for step, shown in enumerate(samples):
         params = {"G": {"w": np.float32([step if weights is None else weights])}}
         state = TrainStub(params, {"G": ()})
@@ -121,6 +121,22 @@ def test_samples_that_are_alike_are_mode_collapse():
     assert said.startswith("Warning at step 1500: Mode collapse: samples are ")
     assert not of_samples([images(64, k) for k in range(5)], real)
     assert not of_samples([images(64), near, images(64), near], real)  # not for long
+
+
+def test_who_does_not_learn_yet_may_stand_still():
+    """D before its first step: pre-training; G between two of its own: n_critic."""
+    said, real = [], data.from_arrays(images(500))
+    for gap, seen in ((500, {0: {"D"}}), (50, {0: {"D", "G"}})):
+        look = alarms.of_samples(ONE, real, said.append, seen)
+        for k in range(3):
+            shown = images(64, k)
+            state = TrainStub({"G": {"w": np.float32([1])}}, {"G": ()})
+            look(gap * k if gap == 500 else 49 * (k > 0), 0, state, _sheet(shown))
+    assert not said
+
+
+def _sheet(shown):
+    return Sheet(shown[0], shown, None)
 
 
 def test_weights_that_stand_still_are_said_to():
@@ -187,7 +203,7 @@ def test_the_bar_counts_warnings(options, capsys):
         def set_postfix_str(self, text):
             shown.append(text)
 
-    look = alarms.of_metrics(ONE, lambda text: None)
+    look = alarms.of_metrics(ONE, lambda text: None, {})
     hook = hooks.log(10, 0, 8, [], Bar(), look)
     for step in (10, 20):
         mean = Mean(jnp.float32(0), jnp.float32(10))

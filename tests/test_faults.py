@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -13,7 +14,16 @@ import numpy as np
 import pytest
 from tiny_runs import assert_same, build, go, rows
 
-from jaxgan.run import atomic, best_state, checkpoint, load, lock, record, train
+from jaxgan.run import (
+    atomic,
+    best_state,
+    checkpoint,
+    load,
+    lock,
+    record,
+    signals,
+    train,
+)
 from jaxgan.run.config import Config
 from jaxgan.run.images import save_png
 from jaxgan.types import UsageError
@@ -99,6 +109,24 @@ def _cut(file):
 
 def _emptied(file):
     os.truncate(file, 0)
+
+
+@pytest.mark.parametrize("harm", ["cut", "emptied", "gone", "renamed key"])
+def test_a_checkpoint_without_its_digests_is_not_believed(options, tmp_path, harm):
+    """In mid-run, where its metrics matter, too."""
+    changes = {"steps": 12, "log_every": 4, "checkpoint_every": 3}
+    expected = go(options("whole", **changes))
+    cfg = options("run", **changes)
+    _killed_after(cfg, 6)
+    file = Path(cfg.workdir) / "checkpoints" / "6" / "_CHECKPOINT_METADATA"
+    if harm == "renamed key":
+        file.write_text(file.read_text().replace("custom_metadata", "custom_metadatb"))
+    else:
+        {"cut": _cut, "emptied": _emptied, "gone": Path.unlink}[harm](file)
+    assert_same(go(cfg), expected)
+    assert (file.parent.parent / "6.damaged").is_dir()
+    whole = tmp_path / "whole" / "metrics.jsonl"
+    assert (Path(cfg.workdir) / "metrics.jsonl").read_bytes() == whole.read_bytes()
 
 
 def test_a_damaged_step_is_named_set_aside_and_saved_again(whole, tmp_path, capsys):
@@ -291,7 +319,65 @@ def test_what_is_no_file_is_written_to(tmp_path):
     assert found == ["text"] and pipe.is_fifo()
 
 
+# Signals.
+
+
+def test_a_run_that_was_begun_with_nohup_does_not_heed_it():
+    old = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals.stopping() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            time.sleep(0.05)
+            assert not stop.asked()
+            os.kill(os.getpid(), signal.SIGTERM)
+            until = time.monotonic() + 10
+            while not stop.asked() and time.monotonic() < until:
+                time.sleep(0.01)
+            assert stop.asked()
+    finally:
+        signal.signal(signal.SIGHUP, old)
+
+
+def test_another_loop_s_signals_stay_its_own():
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    old = signal.set_wakeup_fd(write)
+    try:
+        with signals.ending_early(lambda: None):
+            assert signal.set_wakeup_fd(write) == write
+        assert signal.set_wakeup_fd(write) == write
+    finally:
+        signal.set_wakeup_fd(old)
+        os.close(read)
+        os.close(write)
+
+
 # One owner.
+
+
+def test_what_a_kill_leaves_of_a_lock_keeps_nobody_out(options):
+    cfg = options("run")
+    folder = Path(cfg.workdir)
+    folder.mkdir()
+    left = [folder / f"lock.0{atomic.PARTIAL}", folder / f"tmpx{atomic.PARTIAL}"]
+    for file in left:
+        file.write_text("")
+    go(cfg)
+    assert not any(file.exists() for file in left)
+
+
+def test_a_lock_that_cannot_be_read_for_a_while_ends_no_run(tmp_path, monkeypatch):
+    def broken(file):
+        raise OSError(5, "Input/output error")
+
+    with lock.owned(tmp_path, print) as still:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(lock.outside, "read_json", broken)
+            still()
+            patch.setattr(lock, "DEAD", 0.0)
+            with pytest.raises(UsageError, match="taken over by another run"):
+                still()
+        still()
 
 
 def test_a_second_run_is_refused_in_one_sentence(whole, tmp_path):

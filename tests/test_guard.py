@@ -13,7 +13,7 @@ from tiny_runs import assert_same, build, go, rows
 
 from jaxgan import parallel
 from jaxgan.data import SOURCES, feed
-from jaxgan.run import checkpoint, guard, loop, members, prepare, program
+from jaxgan.run import checkpoint, finite, guard, loop, members, prepare, program
 from jaxgan.types import Mean, merge
 
 SITES = ("d_loss", "G_grad_norm", "params", "opt", "ema", "stats", "memory")
@@ -81,8 +81,8 @@ def test_all_but_the_step_stays_as_it_was_at_every_site(options, site):
     assert_same(state, by_hand(cfg, make, (4, 7)))
     assert int(state.step) == 9
     lines = {row["step"]: row for row in rows(cfg)}
-    assert [k for k, row in lines.items() if guard.SKIPPED in row] == [4, 8]
-    assert lines[4][guard.SKIPPED] == 1
+    assert [k for k, row in lines.items() if finite.SKIPPED in row] == [4, 8]
+    assert lines[4][finite.SKIPPED] == 1
     assert all(np.isfinite(v) for row in lines.values() for v in row.values())
 
 
@@ -98,7 +98,7 @@ def test_how_steps_are_dispatched_changes_no_bit(options, monkeypatch, budget, c
         monkeypatch.setattr(loop, "DISPATCH_SECONDS", seconds)
         cfg = options(f"{seconds}", steps=40, log_every=10, **rare)
         states.append(go(cfg, make))
-        lines = [row.get(guard.SKIPPED, 0) for row in rows(cfg)]
+        lines = [row.get(finite.SKIPPED, 0) for row in rows(cfg)]
         assert lines == [2, 2, 1, 1]
     assert_same(*states)
     files = [options(n, **rare).workdir + "/metrics.jsonl" for n in ("0", "1000")]
@@ -129,7 +129,7 @@ def test_an_infinite_moment_is_seen_though_all_else_is_finite(options, capsys):
 
     state = go(options("run", steps=8), lambda *args: huge(build(*args)))
     said = capsys.readouterr().err
-    assert "At step 5, in G's update, moments of G is not finite." in said
+    assert "At step 5, in G's update, moments of G are not finite." in said
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(state))
 
 
@@ -166,6 +166,20 @@ def test_a_streak_may_reach_over_dispatches_and_end_within_one(options, monkeypa
             go(options(f"no{seconds}", steps=20, max_bad_steps=4), make)
 
 
+def test_a_streak_goes_on_where_a_run_is_continued(options):
+    """It was stopped amid bad steps; the last good state stays the newest but for the
+    one that was asked for."""
+    make = built("params", at(*range(5, 100)))
+    rare = {"steps": 30, "max_bad_steps": 8, "checkpoint_every": 2, "log_every": 3}
+    with pytest.raises(guard.Diverged, match=r"at step 5: .* for 8 steps"):
+        go(options("whole", **rare), make)
+    assert checkpoint.steps(Path(options("whole").workdir) / "checkpoints") == [2, 4]
+    go(options("parts", **rare | {"steps": 9}), make)
+    with pytest.raises(guard.Diverged, match=r"at step 5: .* for 8 .* of step 9 is"):
+        go(options("parts", **rare), make)
+    assert rows(options("parts"))[-1][finite.SKIPPED] == 3
+
+
 def test_members_leave_out_steps_of_their_own(options):
     """Each is its single run, but for rounding; the other loses nothing."""
 
@@ -186,7 +200,7 @@ def test_members_leave_out_steps_of_their_own(options):
         one = go(options(f"one{k}", steps=8, seed=k), make)
         close = partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-6)
         jax.tree.map(close, members.member_of(state, k), one)
-    lines = [row.get(guard.SKIPPED) for row in rows(cfg)]
+    lines = [row.get(finite.SKIPPED) for row in rows(cfg)]
     assert lines == [None, [1.0, 0.0], [0.0, 1.0], None]
     assert rows(cfg)[1]["d_loss"][0] != rows(cfg)[1]["d_loss"][1]
 
@@ -220,7 +234,7 @@ def test_weights_that_begin_as_nan_are_no_run(options):
 
         return model._replace(init=init)
 
-    with pytest.raises(guard.Diverged, match="diverged by step 0: weights are not"):
+    with pytest.raises(guard.Diverged, match="by step 0: weights of G are not"):
         go(options("run"), make)
 
 

@@ -4,6 +4,7 @@ Each alarm is of figures that a run has anyway, so it costs no step anything. It
 once, when it has held for long enough. It is a hint: training goes on.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator
 
 import jax
@@ -22,6 +23,9 @@ and samples are alike."""
 FEW = 300
 """Images that D learns by heart, if there are no more."""
 
+BYTES = 1 << 25
+"""Of training images, what is looked at before the first step, or 100 images."""
+
 ALWAYS = 0.999
 """D(real>fake) above which D tells all real images from fakes."""
 
@@ -34,26 +38,35 @@ HUGE = 1e5
 RATIO = 1e4
 """Of networks' gradients, above which one of them learns next to nothing."""
 
+STILL = 100
+"""Steps without a change of a network's weights."""
+
 NARROW = 0.25
 """Distance to the nearest other sample, in that of real images, where G collapses."""
+
+
+Seen = dict[int, set]
+"""Of each member, the networks that have learned since the last line of metrics."""
 
 
 def of_data(dataset: Dataset, conditional: bool, seed: int = 0) -> list[str]:
     """What is wrong with training images, before the first step.
 
     Args:
-        dataset: as it is trained on; at most 1,000 of its images are looked at.
+        dataset: as it is trained on; 100 to 1,000 of its images are looked at.
         conditional: whether a network is given their labels.
         seed: which.
     """
     group, found = dataset.groups[0], []
     size = group.size
-    index = np.random.default_rng(seed).permutation(size)[:1000]
+    h, w, c = dataset.shape
+    most = min(1000, max(100, BYTES // (h * w * c)))
+    index = np.random.default_rng(seed).permutation(size)[:most]
     rows = group.fetch(np.sort(index))
     images = next((np.asarray(x) for x in rows.values() if x.ndim == 4), None)
     if images is None:
         return []
-    different = len(np.unique(images.reshape(len(images), -1), axis=0))
+    different = len({hashlib.sha256(x.tobytes()).digest() for x in images})
     if different < len(images) / 2:
         found.append(
             f"Few different images: of {len(images)} training images that were looked "
@@ -75,8 +88,8 @@ def of_data(dataset: Dataset, conditional: bool, seed: int = 0) -> list[str]:
 
 def _labels_tell(images, labels, seed):
     """Whether the classes' means differ more than those of shuffled labels do."""
-    flat = images.reshape(len(images), -1).astype(np.float32)
-    flat = flat[:, :: max(1, flat.shape[1] // 1024)]
+    flat = images.reshape(len(images), -1)
+    flat = flat[:, :: max(1, flat.shape[1] // 1024)].astype(np.float32)
     known, labels = np.unique(labels, return_inverse=True)
     if len(known) < 2 or len(labels) < 4 * len(known):
         return True
@@ -94,12 +107,13 @@ def _between(flat, labels, count):
     return float((sizes * np.square(means - flat.mean(0))).sum())
 
 
-def of_metrics(members: tuple[Member, ...], say: Callable) -> Callable:
+def of_metrics(members: tuple[Member, ...], say: Callable, seen: Seen) -> Callable:
     """`look(step, means) -> int`, at each line of metrics: how many were said so far.
 
     Args:
         members: what they are called.
         say: is told, in a sentence or two, once of each trouble.
+        seen: is told the networks that have learned since the last line.
     """
     since: dict[tuple, int] = {}
     said: set[tuple] = set()
@@ -107,6 +121,7 @@ def of_metrics(members: tuple[Member, ...], say: Callable) -> Callable:
     def look(step, means):
         for k in range(len(members)):
             own = {n: m[k] if isinstance(m, list) else m for n, m in means.items()}
+            seen[k] = {n.removesuffix("_grad_norm") for n in own if _norm(n)}
             signs = dict(_signs({n: m for n, m in own.items() if m is not None}))
             for key in [key for key in since if key[1] == k and key[0] not in signs]:
                 del since[key]
@@ -184,7 +199,11 @@ def _of_scores(name, value):
 
 
 def of_samples(
-    members: tuple[Member, ...], dataset: Dataset, say: Callable, seed: int = 0
+    members: tuple[Member, ...],
+    dataset: Dataset,
+    say: Callable,
+    seen: Seen,
+    seed: int = 0,
 ) -> Callable:
     """`look(step, k, state, sheet)`, at each sheet of samples, of member k.
 
@@ -192,10 +211,11 @@ def of_samples(
         members: what they are called.
         dataset: real images, which samples are compared with.
         say: is told, once of each trouble.
+        seen: of `of_metrics`: only of those can be said that they stand still.
         seed: which real images.
     """
     said: set[tuple] = set()
-    before: dict[int, dict] = {}
+    before: dict[tuple, tuple] = {}
     narrow: dict[int, int] = {}
     real = None
 
@@ -206,11 +226,13 @@ def of_samples(
 
     def look(step, k, state: TrainState, sheet):
         nonlocal real
-        weights = {n: _fingerprint(state.params[n]) for n in state.opt}
-        for net, value in before.get(k, {}).items():
-            if weights.get(net) == value:
-                once(f"still {net}", step, k, _stands_still(net))
-        before[k] = weights
+        for net in state.opt:
+            now = _fingerprint(state.params[net])
+            was, since = before.get((k, net), (None, step))
+            if was != now or net not in seen.get(k, {net}):
+                before[k, net] = now, step
+            elif step - since >= STILL:
+                once(f"still {net}", step, k, _stands_still(net, since))
         if sheet.samples is None or step == 0:
             return
         if real is None:
@@ -224,10 +246,10 @@ def of_samples(
     return look
 
 
-def _stands_still(net):
+def _stands_still(net, since):
     return (
-        f"{net} stands still: its weights are what they were at the last sheet. Does "
-        "its optimizer take steps?"
+        f"{net} stands still: its weights are what they were at step {since}. Does its "
+        "optimizer take steps?"
     )
 
 

@@ -4,6 +4,7 @@ Beside its folder a file of its name and `.json` says which it is, and by what.
 """
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -71,10 +72,12 @@ def keep(
         lower: whether lower is better.
 
     Returns:
-        Whether it was kept.
+        Whether it was kept; a value that is not finite never is.
     """
     old, step = known(folder), int(state.step)
     sign = 1 if lower else -1
+    if not math.isfinite(value):
+        return False
     if old and old.figure == figure and sign * old.value <= sign * value:
         return False
     with checkpoint.writer(folder) as saved:

@@ -15,6 +15,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from jaxgan import distributed
+from jaxgan.data import outside
 from jaxgan.run import digests, quiet
 from jaxgan.types import TrainState, UsageError
 
@@ -40,6 +41,8 @@ FORMAT = 1
 """Of checkpoints; those from before 0.4 have none, and no digests."""
 
 OTHERS = "states of other networks or optimizers than these options make"
+
+NEWER = "of a newer jaxgan; update jaxgan"
 
 DAMAGED = ".damaged"
 """How the folder of a checkpoint ends that was set aside."""
@@ -211,6 +214,8 @@ def restore(
         return state
     if others:
         raise UsageError(None, None, f"{checkpoints.directory} holds {OTHERS}.")
+    if any(why == NEWER for _, why in damaged):
+        raise UsageError(None, None, f"{checkpoints.directory} is {NEWER}.")
     for bad, why in damaged:
         warn(f"Checkpoint {bad} is damaged ({why}).")
     reason = f"{checkpoints.directory} holds no checkpoint that can be read."
@@ -249,10 +254,9 @@ def _reason(error):
 
 def _restored(checkpoints, step, template):
     """The state, verified; raises whatever is raised where something is wrong."""
-    known = checkpoints.metadata(step).custom_metadata or {}
+    known = _known(checkpoints, step)
     if known.get("format", 0) > FORMAT:
-        reason = f"{checkpoints.directory} is of a newer jaxgan; update jaxgan."
-        raise UsageError(None, None, reason)
+        raise ValueError(NEWER)
     saved = known.get("digests", {})
     if saved and digests.other_networks(template, saved):
         raise ValueError(OTHERS)
@@ -266,6 +270,16 @@ def _restored(checkpoints, step, template):
     if int(state.step) != step:
         raise ValueError(f"it holds the state of step {int(state.step)}")
     return state
+
+
+def _known(checkpoints, step):
+    """What was saved beside a state: nothing, by a jaxgan before 0.4."""
+    file = Path(checkpoints.directory) / str(step) / "_CHECKPOINT_METADATA"
+    text = file.read_bytes()  # orbax takes one that is not there for an empty one
+    known = outside.as_json(text).get("custom_metadata") or {}
+    if not known and b"digest" in text:
+        raise ValueError("its digests cannot be read")
+    return known
 
 
 def set_aside(checkpoints: ocp.CheckpointManager, step: int) -> str:

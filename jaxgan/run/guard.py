@@ -13,28 +13,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import distributed
 from jaxgan.run import copies
-from jaxgan.run.members import AXES, Member
+from jaxgan.run.finite import SKIPPED, host
+from jaxgan.run.members import Member
 from jaxgan.types import Metrics, TrainState
 
-__all__ = ["SKIPPED", "Diverged", "Streak", "bad", "chosen", "guarded", "watch"]
-
-SKIPPED = "skipped_steps"
-"""Among the metrics: how many steps were left out."""
-
-NAMES = {
-    "params": "weights",
-    "stats": "statistics",
-    "opt": "moments",
-    "ema": "averaged weights",
-    "memory": "memory",
-}
-"""What the fields of a state hold."""
+__all__ = ["SKIPPED", "Diverged", "Streak", "guarded"]
 
 COPY_EVERY = 32
 """Dispatches between copies of the state, at most; after a bad step, at first 1."""
@@ -64,6 +50,21 @@ class Streak(NamedTuple):
         zeros = np.zeros(members, int)
         return cls(zeros, zeros, [[]] * members)
 
+    @classmethod
+    def of(cls, kept: dict | None, none: "Streak") -> "Streak":
+        """What `kept` gave."""
+        if not kept or len(kept["length"]) != len(none.length):
+            return none
+        return cls(np.array(kept["length"]), np.array(kept["first"]), kept["bad"])
+
+    def kept(self) -> dict:
+        """As JSON takes it."""
+        return {
+            "length": self.length.tolist(),
+            "first": self.first.tolist(),
+            "bad": self.bad,
+        }
+
     def grown(self, step: int, good: np.ndarray, bad: list[list[str]]) -> "Streak":
         """After another step, which was good or not."""
         begins = ~good & (self.length == 0)
@@ -75,82 +76,23 @@ class Streak(NamedTuple):
         )
 
 
-def watch(state: TrainState) -> Callable[[TrainState], dict[str, jax.Array]]:
-    """`sound(state)`: by name, such as "weights of G", whether all of it is finite.
+class Guarded(NamedTuple):
+    """Steps of which bad ones are left out."""
 
-    An infinity that an optimizer, or a memory, begins with is no harm.
-
-    Args:
-        state: how the run begins, or goes on.
-    """
-    fields = {name: getattr(state, name) for name in NAMES}
-
-    def chosen(field, leaves):
-        return [
-            i
-            for i, x in enumerate(leaves)
-            if jnp.issubdtype(x.dtype, jnp.inexact)
-            and not (field in ("opt", "memory") and _infinite(x))
-        ]
-
-    which = {
-        (field, name): chosen(field, jax.tree.leaves(entry))
-        for field, entries in fields.items()
-        for name, entry in entries.items()
-    }
-
-    def sound(state):
-        found = {}
-        for (field, name), index in which.items():
-            leaves = jax.tree.leaves(getattr(state, field)[name])
-            if index:
-                finite = [jnp.isfinite(leaves[i]).all() for i in index]
-                found[f"{NAMES[field]} of {name}"] = jnp.stack(finite).all()
-        return found
-
-    return sound
-
-
-def _infinite(x):
-    return any(np.isinf(np.asarray(shard.data)).any() for shard in x.addressable_shards)
-
-
-def bad(sound, order, count, state, totals):
-    """The names of what is not finite, of each member."""
-    totals = {n: totals[n] for n in [*order, *(n for n in totals if n not in order)]}
-    names = [*totals]
-    look = jax.vmap(sound, (AXES,)) if count > 1 else sound
-    found = _host(jax.jit(look)(state))
-    for name, mean in _host(totals).items():
-        found[name] = np.isfinite(mean.total) & np.isfinite(mean.count)
-    names += [name for name in found if name not in names]
-    return [
-        [name for name in names if not np.atleast_1d(found[name])[k]]
-        for k in range(count)
-    ]
-
-
-def chosen(where, count, good, new, old):
-    """The new state and sums of members that are good, and the old ones of others."""
-
-    def choose(good, new, old):
-        def one(a, b):
-            mark = good.reshape(*good.shape, *[1] * (a.ndim - 1)) if count > 1 else good
-            return jnp.where(mark, a, b)
-
-        state = jax.tree.map(one, tuple(new[0][1:]), tuple(old[0][1:]))
-        totals = jax.tree.map(one, new[1], old[1])
-        skipped = totals[SKIPPED]
-        total = skipped.total + (~good).astype(jnp.float32)
-        totals[SKIPPED] = skipped._replace(total=total)
-        return TrainState(new[0].step, *state), totals
-
-    return jax.jit(choose, out_shardings=where)(good, new, old)
+    run: Callable
+    """`(state, totals, arrays, n) -> (state, totals)`."""
+    streak: Callable[[], dict | None]
+    """The bad steps in a row up to the last one, as JSON takes them; None without."""
 
 
 def guarded(
-    program, arrays_at: Callable, members: tuple[Member, ...], limit: int, say: Callable
-) -> Callable:
+    program,
+    arrays_at: Callable,
+    members: tuple[Member, ...],
+    limit: int,
+    say: Callable,
+    known: dict | None = None,
+) -> Guarded:
     """A program's steps, of which bad ones are left out.
 
     Args:
@@ -159,32 +101,34 @@ def guarded(
         members: what errors call them.
         limit: how many bad steps in a row end the run.
         say: told of steps that are left out.
+        known: of a run that is continued, its streak as `Guarded.streak` gave it.
 
-    Returns:
-        `run(state, totals, arrays, n) -> (state, totals)`.
-
-    Raises (the returned function):
+    Raises (its `run`):
         Diverged: with the last good state.
     """
-    none = streak = Streak.none(len(members))
+    none = Streak.none(len(members))
+    streak = Streak.of(known, none)
     copy, gap, due = None, 1, 0
     good_ones: dict = {}
     """Of members whose last steps were bad, copies of state and sums from before."""
 
     def run(state, totals, arrays, n):
         nonlocal copy, streak, gap, due
+        for k in {*np.flatnonzero(streak.length)} - {*good_ones}:
+            good_ones[k] = copies.copied((state, totals))  # of a run that is continued
         if due <= 0:
             copy = copies.copied(state, copy)
             gap, due = min(2 * gap, COPY_EVERY), gap
         begin, before = int(state.step), copies.copied(totals)
         state, (totals, good) = program.run(state, totals, arrays, n)
         end, due = int(state.step), due - 1
-        if _host(good).all():
-            streak = none if end > begin else streak
+        if host(good).all():
+            if end > begin:
+                streak = none
+                good_ones.clear()
             return state, totals
         if end == begin:
-            text = f"Training diverged by step {begin}: weights are not finite."
-            raise Diverged(text)
+            raise Diverged(_no_beginning(program.bad(state, totals), begin))
         again = partial(_again, program, arrays_at, copy, begin, before, streak, limit)
         state, totals, streak = again(end)
         gap, due = 1, 0
@@ -192,15 +136,18 @@ def guarded(
             if (last := int(streak.first[k]) - 1) >= begin:
                 good_ones[k] = copies.copied(again(last)[:2])
         if (lost := streak.length >= limit).any():
-            error = Diverged(_lost(streak, lost, limit, members))
-            last_good = good_ones[int(np.flatnonzero(lost)[0])]
-            error.state, error.metrics = copies.back(last_good)
+            state, totals = copies.back(good_ones[int(np.flatnonzero(lost)[0])])
+            error = Diverged(_lost(streak, lost, limit, members, int(state.step)))
+            error.state, error.metrics = state, totals
             raise error
-        skipped = _host(totals[SKIPPED].total) - copies.host(before)[SKIPPED].total
+        skipped = host(totals[SKIPPED].total) - copies.host(before)[SKIPPED].total
         say(_left_out(streak, np.atleast_1d(skipped), begin, end, members))
         return state, totals
 
-    return run
+    def now() -> dict | None:
+        return streak.kept() if streak.length.any() else None
+
+    return Guarded(run, now)
 
 
 def _again(program, arrays_at, copy, begin, before, streak, limit, end):
@@ -228,7 +175,7 @@ def _again(program, arrays_at, copy, begin, before, streak, limit, end):
     while (step := int(state.step)) < end and streak.length.max() < limit:
         old = copies.copied((state, totals))
         state, (totals, good) = program.run(state, totals, arrays_at(step)[0], 1)
-        which = np.atleast_1d(_host(good))
+        which = np.atleast_1d(host(good))
         names: list = [[]] * len(which)
         if not which.all():
             names = program.bad(state, totals)
@@ -237,8 +184,10 @@ def _again(program, arrays_at, copy, begin, before, streak, limit, end):
     return state, totals, streak
 
 
-def _host(tree):
-    return jax.tree.map(np.asarray, distributed.here(tree))
+def _no_beginning(bad, step):
+    names = sorted({name for of_one in bad for name in of_one})
+    what = ", ".join(names[:4])
+    return f"Training diverged by step {step}: {what} are not finite to begin with."
 
 
 def _left_out(streak, skipped, begin, end, members):
@@ -250,13 +199,12 @@ def _left_out(streak, skipped, begin, end, members):
     )
 
 
-def _lost(streak, lost, limit, members):
+def _lost(streak, lost, limit, members, last):
     k = int(np.flatnonzero(lost)[0])
-    first = streak.first[k]
     return (
-        f"Training{_who(lost, members)} diverged at step {first}: "
+        f"Training{_who(lost, members)} diverged at step {streak.first[k]}: "
         f"{_what(streak.bad[k])} not finite, and so on for {limit} "
-        f"step{'s' * (limit > 1)} in a row. The state of step {first - 1} is from "
+        f"step{'s' * (limit > 1)} in a row. The state of step {last} is from "
         "before."
     )
 
@@ -274,4 +222,5 @@ def _what(bad):
     nets += [name.rpartition(" ")[2] for name in bad if name.startswith(("w", "mo"))]
     phase = f"in {nets[0]}'s update, " if nets else ""
     more = f" and {len(bad) - 4} more" if len(bad) > 4 else ""
-    return f"{phase}{', '.join(bad[:4])}{more} {'is' if len(bad) == 1 else 'are'}"
+    one = len(bad) == 1 and " of " not in bad[0]  # "moments of G are"
+    return f"{phase}{', '.join(bad[:4])}{more} {'is' if one else 'are'}"

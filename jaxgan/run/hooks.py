@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from jaxgan import visual
-from jaxgan.run import best_state, checkpoint, guard
+from jaxgan.run import best_state, checkpoint, finite
 from jaxgan.run.images import save_png
 from jaxgan.run.loop import Hook, Now
 from jaxgan.run.members import member_of
@@ -48,11 +48,11 @@ def log(
     def write(now: Now):
         nonlocal before
         totals = jax.device_get(now.metrics)
-        skipped = totals.pop(guard.SKIPPED, None)
+        skipped = totals.pop(finite.SKIPPED, None)
         means = {name: _mean(m) for name, m in totals.items()}
         means = {name: m for name, m in sorted(means.items()) if m is not None}
         if skipped and np.any(skipped.total):
-            means[guard.SKIPPED] = np.asarray(skipped.total).tolist()
+            means[finite.SKIPPED] = np.asarray(skipped.total).tolist()
         speed = (now.step - before) * batch_size / now.seconds
         before = now.step
         for sink in sinks:
@@ -163,18 +163,30 @@ def evaluate(
     return [Hook(every, tried)] if judges else []
 
 
-def save(every: int, saved) -> Hook:
-    """Saves the state."""
+def save(every: int, saved, streak: Callable) -> Hook:
+    """Saves the state, unless the last steps were left out.
+
+    Args:
+        every: steps.
+        saved: of `checkpoint.writer`.
+        streak: of `guard.Guarded`.
+    """
 
     def keep(now: Now):
-        checkpoint.save(saved, now.state, window(now.metrics))
+        if streak() is None:  # else the last good state must stay the newest
+            checkpoint.save(saved, now.state, window(now.metrics))
 
     return Hook(every, keep)
 
 
-def window(metrics: Metrics) -> dict:
-    """The sums since the last line of metrics.jsonl, as JSON takes them: a run that is
-    continued writes the same next line."""
-    return jax.tree.map(
-        lambda x: np.asarray(x).tolist(), {n: [*mean] for n, mean in metrics.items()}
-    )
+def window(metrics: Metrics, streak: dict | None = None) -> dict:
+    """What is saved beside a state, as JSON takes it, so that a run that is continued
+    writes the same next line, and ends where it would have.
+
+    Args:
+        metrics: the sums since the last line of metrics.jsonl.
+        streak: of `guard.Guarded`.
+    """
+    sums = {n: [*mean] for n, mean in metrics.items()}
+    sums = jax.tree.map(lambda x: np.asarray(x).tolist(), sums)
+    return {"metrics": sums, "streak": streak}

@@ -10,11 +10,13 @@ import os
 import socket
 import tempfile
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from jaxgan.data import outside
+from jaxgan.run.atomic import PARTIAL
 from jaxgan.types import UsageError
 
 __all__ = ["BEAT", "DEAD", "NAME", "let_go", "owned"]
@@ -59,6 +61,7 @@ def owned(path: Path, say: Callable[[str], object]) -> Iterator[Callable[[], Non
     _take(file, me, say)
     _held[file] = me
     over = threading.Event()
+    unread = None
 
     def beat():
         while not over.wait(BEAT):
@@ -67,8 +70,15 @@ def owned(path: Path, say: Callable[[str], object]) -> Iterator[Callable[[], Non
                     os.utime(file)
 
     def still():
-        if (now := _read(file)) == me:
+        nonlocal unread
+        now = _read(file)
+        if now == me:
+            unread = None
             return
+        if now == {}:  # a disk that fails for a while
+            unread = time.monotonic() if unread is None else unread
+            if time.monotonic() - unread < DEAD:
+                return
         if now is None:
             reason = "was removed, or its lock, while this run was writing it."
         else:
@@ -103,7 +113,7 @@ def _take(file, me, say):
             )
             raise UsageError("workdir", file.parent, reason)
         # Of several that see it dead, one renames it; the others find a new owner.
-        aside = file.with_name(f"{NAME}.{me['token']}")
+        aside = file.with_name(f"{NAME}.{me['token']}{PARTIAL}")
         with contextlib.suppress(FileNotFoundError):
             file.rename(aside)
         taken = _read(aside)
@@ -117,7 +127,7 @@ def _take(file, me, say):
 
 def _made(file, me):
     """Whether the file was made, at once with its words: no reader sees it empty."""
-    new = file.with_name(f"{NAME}.{me['token']}")
+    new = file.with_name(f"{NAME}.{me['token']}{PARTIAL}")
     try:
         new.write_text(json.dumps(me))
         os.link(new, file)
@@ -155,7 +165,7 @@ def _age(file):
     A sign from the future, of a clock that was set back, is as old as it is far.
     """
     try:
-        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f"{NAME}.") as now:
+        with tempfile.NamedTemporaryFile(dir=file.parent, suffix=PARTIAL) as now:
             return abs(os.stat(now.name).st_mtime - file.stat().st_mtime)
     except FileNotFoundError:
         return 0.0

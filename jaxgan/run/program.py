@@ -13,7 +13,7 @@ from jax import lax, random
 
 from jaxgan import distributed, parallel
 from jaxgan.data.feed import Feed
-from jaxgan.run import guard
+from jaxgan.run import finite
 from jaxgan.run.keys import root
 from jaxgan.run.members import AXES, Member
 from jaxgan.run.turns import of_all
@@ -190,7 +190,7 @@ def program(
         accumulate: in how many parts of a batch each gradient is taken.
     """
     sharing = distributed.sharing(len(members), mesh)
-    sound = guard.watch(state)
+    sound = finite.watch(state)
     order: list[str] = []
 
     def parts(member) -> tuple:
@@ -221,8 +221,8 @@ def program(
     count = len(members)
     return Program(
         _compiled(steps, who, where, mesh),
-        partial(guard.bad, sound, order, count),
-        partial(guard.chosen, (where, where.params), count),
+        finite.bad(sound, order, count),
+        finite.chosen((where, where.params), count),
         partial(_begun, shapes, count, placed),
     )
 
@@ -251,7 +251,7 @@ def _placed(tree, mesh, where):
 def _begun(shapes, count, placed, window: dict | None = None):
     """The metrics of no steps, or those that were saved."""
     skipped = jax.ShapeDtypeStruct(() if count == 1 else (count,), jnp.float32)
-    shapes = shapes | {guard.SKIPPED: (skipped, skipped)}
+    shapes = shapes | {finite.SKIPPED: (skipped, skipped)}
     known = window or {}
     return placed({name: _mean(x, known.get(name)) for name, x in shapes.items()})
 

@@ -43,6 +43,11 @@ class Stop:
         _saves.set()
 
 
+def _heeded():
+    """The signals, but those that the process was begun without, as by `nohup`."""
+    return [one for one in SIGNALS if signal.getsignal(one) != signal.SIG_IGN]
+
+
 @contextlib.contextmanager
 def stopping() -> Iterator[Stop]:
     """A `Stop` that any of the signals asks; a second SIGINT ends at once."""
@@ -60,11 +65,10 @@ def stopping() -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    old = {one: signal.signal(one, handle) for one in SIGNALS}
+    old = {one: signal.signal(one, handle) for one in _heeded()}
     try:
         yield stop
     finally:
-        _saves.clear()
         for number, handler in old.items():
             signal.signal(number, handler)
 
@@ -80,13 +84,18 @@ def ending_early(leave: Callable[[], object]) -> Iterator[None]:
         leave: called before the process ends.
     """
     main = threading.current_thread() is threading.main_thread()
-    if not main or signal.set_wakeup_fd(-1) != -1:  # or another loop listens
+    if not main or os.name == "nt":  # where a pipe cannot be listened to
         yield
         return
+    if (other := signal.set_wakeup_fd(-1)) != -1:  # another loop listens
+        signal.set_wakeup_fd(other)
+        yield
+        return
+    _saves.clear()
     read, write = os.pipe()
     os.set_blocking(write, False)
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-    old = {one: signal.signal(one, lambda number, frame: None) for one in SIGNALS}
+    old = {one: signal.signal(one, lambda number, frame: None) for one in _heeded()}
 
     def listen():
         while number := os.read(read, 1)[0]:

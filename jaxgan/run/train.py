@@ -144,11 +144,13 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
     stop = stack.enter_context(signals.stopping())
     log("Compiling ...")
     began = time.perf_counter()
-    begun, steps = _compiled(run, source, state, log)
-    totals = begun(hosts.first(lambda: checkpoint.window(saved, begin)))
+    rest = hosts.first(lambda: checkpoint.window(saved, begin)) or {}
+    begun, (steps, streak) = _compiled(run, source, state, log, rest.get("streak"))
+    totals = begun(rest.get("metrics"))
     with _last_good_is_kept(saved, log):
         state, metrics = steps(state, totals, source.at(begin)[0], 0)
-    written = _written(run, sinks, saved, log)
+    seen: alarms.Seen = {}
+    written = _written(run, sinks, saved, log, streak, seen)
     if writes:
         _found(run, begin, log)
     if begin == 0 and writes:
@@ -157,7 +159,7 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
     stop.steps_begin()
     shown = progress.bar(cfg.steps, unit="step", initial=begin)
     stack.callback(shown.close)
-    look = alarms.of_metrics(run.members, log)
+    look = alarms.of_metrics(run.members, log, seen)
     between = [
         *owner,
         hooks.bar(shown),
@@ -169,23 +171,23 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
         state, metrics = loop(steps, state, metrics, begun, *where)
     shown.close()
     state = distributed.here(state)
-    _save(saved, state, metrics)
+    _save(saved, state, metrics, streak())
     _said_how_it_ended(state, cfg.steps, path, log)
     return state
 
 
-def _compiled(run: prepare.Prepared, source, state, log):
+def _compiled(run: prepare.Prepared, source, state, log, streak):
     """`begun`, the metrics of no steps, and steps of which bad ones are left out."""
     cfg = run.cfg
     made = program.program(
         run.model_of, run.members, source, state, run.mesh, cfg.accumulate
     )
-    limits = source.at, run.members, cfg.max_bad_steps, log
+    limits = source.at, run.members, cfg.max_bad_steps, log, streak
     return made.begun, guard.guarded(made, *limits)
 
 
-def _save(saved, state, metrics):
-    rest = hooks.window(distributed.here(metrics))
+def _save(saved, state, metrics, streak=None):
+    rest = hooks.window(distributed.here(metrics), streak)
     hosts.first(lambda: checkpoint.save_and_wait(saved, state, rest))
 
 
@@ -195,9 +197,11 @@ def _last_good_is_kept(saved, log):
     try:
         yield
     except guard.Diverged as error:
-        if error.state is not None and error.metrics is not None:
+        text = str(error)
+        if error.state is not None:
             _save(saved, distributed.here(error.state), error.metrics)
-        log(f"{error} It is kept; try a lower learning rate in another --workdir.")
+            text += " It is kept; try a lower learning rate in another --workdir."
+        log(text)
         raise hosts.agree(error) from None
 
 
@@ -226,16 +230,16 @@ def _say_what_it_is_of(run: prepare.Prepared, log):
     )
 
 
-def _written(run: prepare.Prepared, sinks, saved, log):
+def _written(run: prepare.Prepared, sinks, saved, log, streak, seen):
     """The hooks that write to the workdir, samples first."""
     cfg = run.cfg
     if not distributed.primary():
         return []
-    look = alarms.of_samples(run.members, run.dataset, log)
+    look = alarms.of_samples(run.members, run.dataset, log, seen)
     return [
         hooks.sample(cfg.sample_every, run.sheets, run.path, sinks, log, look),
         *hooks.evaluate(cfg.evaluate_every, run.judges, sinks, log),
-        hooks.save(cfg.checkpoint_every, saved),
+        hooks.save(cfg.checkpoint_every, saved, streak),
     ]
 
 

@@ -12,8 +12,6 @@ JSON in an array of its own, `metadata`.
 
 import importlib.util
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ import jax
 import numpy as np
 from jax.tree_util import keystr, tree_flatten_with_path
 
+from jaxgan.data import archives, outside
 from jaxgan.run import atomic
 from jaxgan.types import TrainState, UsageError
 
@@ -122,20 +121,22 @@ def _read(path):
         return _of_npz(path) if Path(path).suffix == ".npz" else _of_safetensors(path)
     except OSError as error:
         why = error.strerror or str(error)
-    # What numpy makes of a file that is no archive, and of arrays of objects.
-    except (EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except ValueError as error:
         why = str(error)
     raise UsageError(None, None, f"{path} cannot be read: {why.rstrip('.')}.")
 
 
 def _of_npz(path):
-    with Path(path).open("rb") as file:
-        found = np.load(file, allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            raise ValueError("it is a single array")
-        held = {name: found[name] for name in found.files}
-    text = held.pop(METADATA, np.array("{}"))
-    return held, dict(json.loads(str(text)))
+    with archives.archive(Path(path)) as found:
+        names = [name for name in found.namelist() if name.endswith(".npy")]
+        held = {
+            name.removesuffix(".npy"): archives.array(archives.contents(found, name))
+            for name in names
+        }
+    text = outside.as_json(str(held.pop(METADATA, np.array("{}"))).encode())
+    if not isinstance(text, dict) or not all(isinstance(x, str) for x in text.values()):
+        raise ValueError(f"its {METADATA} are no texts by name")
+    return held, text
 
 
 def _of_safetensors(path):

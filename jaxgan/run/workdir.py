@@ -209,7 +209,9 @@ def read(path: Path, kind: type[Config], experiment: str | None = None) -> Run:
         raise UsageError("workdir", path, "holds no run: it has no config.json.")
     try:
         values = _dict(outside.read_json(file))
-        if _counts(values.get("format"), FORMAT + 1):
+        if type(of := values.get("format", 0)) is not int:
+            raise TypeError("its format is no number")
+        if of > FORMAT:
             reason = "is of a newer jaxgan; update jaxgan."
             raise UsageError("workdir", path, reason)
         if experiment not in (None, its := values["experiment"]):
