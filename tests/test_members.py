@@ -322,8 +322,8 @@ def test_each_member_is_fed_the_data_of_its_seed(monkeypatch, seeds, devices, bu
     source = feed.feed(dataset, seeds, 8, feed.Change(), mesh)
     state = program.start(lambda values: model, who, (4, 4, 1), mesh).init()
     made = program.program(lambda values: model, who, source, state, mesh)
-    state, (totals, good) = made.run(state, made.begun(), source.at(0)[0], 3)
-    assert np.asarray(good).all()
+    state, totals = made.run(state, made.begun(), source.at(0)[0], 3)
+    assert np.asarray(made.good(state, totals)).all()
     source.close()
     expected = [
         sum(dataset.batch(seed, t, 8)["image"].mean() for t in range(3))

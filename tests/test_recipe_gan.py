@@ -104,6 +104,7 @@ def test_metrics_report_d_of_x_as_probabilities():
     assert metrics["D(real)"].value() == pytest.approx(sigmoid(-0.7 * x).mean(), 1e-5)
     assert metrics["D(fake)"].value() == pytest.approx(sigmoid(-0.7 * 0.5), 1e-5)
     names = {"d_loss", "g_loss", "D(real)", "D(fake)", "D_grad_norm", "G_grad_norm"}
+    names |= {"D(real>fake)"}
     assert set(metrics) == names
     assert all(isinstance(m, Mean) and m.total.shape == () for m in metrics.values())
 

@@ -522,8 +522,7 @@ def test_a_run_that_is_saved_and_restored_goes_on_as_it_was(which, tmp_path):
     """Bit for bit, through a checkpoint: before a pool is full, and between stages."""
     model = numbers(pool=10) if "pool" in which else sr(3)
     step, state = jax.jit(model.step), model.init(KEY, BATCH)
-    saved = checkpoint.writer(tmp_path / "saved")
-    with saved:
+    with checkpoint.writer(tmp_path / "saved") as saved:
         for t in range(5):
             if t == 2:
                 checkpoint.save(saved, state)

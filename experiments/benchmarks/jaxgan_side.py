@@ -186,7 +186,7 @@ class Run:
         while left:
             arrays, end = self.feeds[fed].at(self.taken)
             n = min(left, dispatch or left, (end or self.taken + left) - self.taken)
-            self.state, (totals, _) = program.run(self.state, totals, arrays, n)
+            self.state, totals = program.run(self.state, totals, arrays, n)
             self.taken, left = self.taken + n, left - n
         jax.block_until_ready((self.state, totals))
         seconds = time.perf_counter() - began

@@ -47,6 +47,6 @@ class _Trained:
         totals = self.program.begun()
         began = time.perf_counter()
         args = self.state, totals, self.arrays, steps
-        self.state, (totals, _) = self.program.run(*args)
+        self.state, totals = self.program.run(*args)
         jax.block_until_ready((self.state, totals))
         return time.perf_counter() - began

@@ -10,7 +10,7 @@ from jaxgan import distributed
 from jaxgan.run.members import AXES
 from jaxgan.types import TrainState
 
-__all__ = ["SKIPPED", "bad", "chosen", "host", "watch"]
+__all__ = ["SKIPPED", "bad", "chosen", "good", "host", "watch"]
 
 SKIPPED = "skipped_steps"
 """Among the metrics: how many steps were left out."""
@@ -63,6 +63,21 @@ def watch(state: TrainState) -> Callable[[TrainState], dict[str, jax.Array]]:
 
 def _infinite(x):
     return any(np.isinf(np.asarray(shard.data)).any() for shard in x.addressable_shards)
+
+
+def good(sound: Callable, members: int) -> Callable:
+    """`look(state, totals)`: whether all is finite, bool `[]`, or of each member `[M]`.
+
+    Args:
+        sound: of `watch`.
+        members: how many there are.
+    """
+
+    def look(state, totals):
+        sums = jax.tree.leaves(jax.tree.map(jnp.isfinite, totals))
+        return jnp.stack([*sound(state).values(), *sums]).all()
+
+    return jax.jit(jax.vmap(look, (AXES, 0)) if members > 1 else look)
 
 
 def bad(sound: Callable, order: list[str], members: int) -> Callable:

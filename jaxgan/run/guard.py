@@ -120,9 +120,9 @@ def guarded(
             copy = copies.copied(state, copy)
             gap, due = min(2 * gap, COPY_EVERY), gap
         begin, before = int(state.step), copies.copied(totals)
-        state, (totals, good) = program.run(state, totals, arrays, n)
+        state, totals = program.run(state, totals, arrays, n)
         end, due = int(state.step), due - 1
-        if host(good).all():
+        if host(program.good(state, totals)).all():
             if end > begin:
                 streak = none
                 good_ones.clear()
@@ -170,11 +170,12 @@ def _again(program, arrays_at, copy, begin, before, streak, limit, end):
     while (step := int(state.step)) < begin:
         arrays, bound = arrays_at(step)
         n = min(begin, bound or begin) - step
-        state, (totals, _) = program.run(state, totals, arrays, n)
+        state, totals = program.run(state, totals, arrays, n)
     totals = copies.back(before)
     while (step := int(state.step)) < end and streak.length.max() < limit:
         old = copies.copied((state, totals))
-        state, (totals, good) = program.run(state, totals, arrays_at(step)[0], 1)
+        state, totals = program.run(state, totals, arrays_at(step)[0], 1)
+        good = program.good(state, totals)
         which = np.atleast_1d(host(good))
         names: list = [[]] * len(which)
         if not which.all():

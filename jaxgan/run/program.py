@@ -157,8 +157,10 @@ class Program(NamedTuple):
     """
 
     run: Callable
-    """`(state, totals, arrays, n) -> (state, (totals, good))`: n steps; `good` is
-    whether all is finite after the last one."""
+    """`(state, totals, arrays, n) -> (state, totals)`: n steps."""
+    good: Callable
+    """`(state, totals) -> bool [] or [M]`: whether all is finite, of each member. A
+    program of its own: within the other it changes bits of the steps, on a CPU."""
     bad: Callable
     """`(state, totals) -> names`: of each member, what is not finite, as phases report
     it one after another."""
@@ -202,9 +204,7 @@ def program(
 
     def steps(member, state, totals, arrays, n):
         n = n if jnp.ndim(n) == 0 else n.min()
-        state, totals = looped(*parts(member))(state, totals, arrays, n)
-        sums = jax.tree.leaves(jax.tree.map(jnp.isfinite, totals))
-        return state, (totals, jnp.stack([*sound(state).values(), *sums]).all())
+        return looped(*parts(member))(state, totals, arrays, n)
 
     def metrics(member, state, arrays):
         step, batch, on_steps, on_data = parts(member)
@@ -221,6 +221,7 @@ def program(
     count = len(members)
     return Program(
         _compiled(steps, who, where, mesh),
+        finite.good(sound, count),
         finite.bad(sound, order, count),
         finite.chosen((where, where.params), count),
         partial(_begun, shapes, count, placed),
