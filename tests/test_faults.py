@@ -308,6 +308,15 @@ def _full(number):
     raise OSError(28, "No space left on device")
 
 
+@pytest.mark.parametrize("name", [".", "/", "folder"])
+def test_a_folder_is_not_replaced(tmp_path, monkeypatch, name):
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(IsADirectoryError):
+        atomic.write_text(name, "text")
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
 def test_what_is_no_file_is_written_to(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -36,6 +36,8 @@ def replacing(path: Path | str) -> Iterator[IO[bytes]]:
         with path.open("wb") as file:
             yield file
         return
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
     partial.unlink(missing_ok=True)  # of a process that was killed; never followed
     try:
