@@ -177,6 +177,20 @@ def test_the_state_of_another_step_or_of_a_newer_jaxgan_is_refused(whole, tmp_pa
     assert checkpoint.steps(folder) == [6, 7]
 
 
+def test_a_checkpoint_for_which_there_is_no_memory_is_not_damaged(
+    whole, tmp_path, monkeypatch
+):
+    cfg = copied(whole, tmp_path / "run")
+
+    def restore(self, step, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(checkpoint.ocp.CheckpointManager, "restore", restore)
+    with pytest.raises(MemoryError):
+        go(cfg)
+    assert checkpoint.steps(tmp_path / "run" / "checkpoints") == [6, 7]
+
+
 def test_states_of_other_networks_get_one_sentence(whole, tmp_path, capfd):
     cfg = copied(whole, tmp_path / "run")
 

@@ -232,7 +232,7 @@ def _tried(checkpoints, step, template):
     with quiet.quiet():
         try:
             return _restored(checkpoints, step, template), None
-        except UsageError:
+        except (UsageError, MemoryError):
             raise
         # What a damaged file raises depends on where it is damaged.
         except Exception as error:

@@ -111,4 +111,6 @@ def _artifact(options: Export, loaded: Loaded, out: Path) -> None:
         file.write(made.data)
     atomic.write_text(beside, json.dumps(about, indent=2) + "\n")
     takes = ", ".join(one.name for one in made.inputs)
-    print(f"f({takes}) -> images in {out}; what these are, in {beside.name}")
+    alone = made.output.shape[0] == 1
+    many = ", one image at a time: its network takes no others" if alone else ""
+    print(f"f({takes}) -> images in {out}{many}; what these are, in {beside.name}")
