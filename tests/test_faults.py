@@ -170,6 +170,7 @@ def test_the_state_of_another_step_or_of_a_newer_jaxgan_is_refused(whole, tmp_pa
     shutil.rmtree(folder / "7")
     shutil.copytree(folder / "6", folder / "7")
     is_same_again(cfg, whole)
+    assert (folder / "7.damaged").is_dir()
     for file in folder.glob("*/_CHECKPOINT_METADATA"):
         file.write_text(file.read_text().replace('"format": 1', '"format": 2'))
     with pytest.raises(UsageError, match="of a newer jaxgan; update jaxgan"):
