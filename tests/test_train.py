@@ -422,6 +422,17 @@ def tiny():
     return lambda step: state._replace(step=jnp.int32(step))
 
 
+@pytest.mark.parametrize("lower", [True, False])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_figure_that_is_not_finite_is_never_the_best(tmp_path, tiny, value, lower):
+    best = tmp_path / "best"
+    assert not best_state.keep(best, tiny(1), "kid", value, lower)
+    assert best_state.keep(best, tiny(2), "kid", 1.0, lower)
+    assert not best_state.keep(best, tiny(3), "kid", value, lower)
+    assert best_state.known(best) == best_state.Best(2, "kid", 1.0)
+    assert checkpoint.steps(best) == [2]
+
+
 def test_the_best_is_kept_until_a_better_one_is_safe(tmp_path, tiny, monkeypatch):
     def save(step, figure, value, lower):
         return best_state.keep(best, tiny(step), figure, value, lower)
