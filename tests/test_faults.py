@@ -10,14 +10,18 @@ import threading
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from tiny_runs import assert_same, build, go, rows
 
+from jaxgan import parallel
+from jaxgan.data import feed
 from jaxgan.run import (
     atomic,
     best_state,
     checkpoint,
+    hooks,
     load,
     lock,
     record,
@@ -541,3 +545,100 @@ def test_a_run_whose_place_was_taken_writes_no_more(options, monkeypatch):
     with pytest.raises(UsageError, match="taken over by process 7 on elsewhere"):
         go(cfg)
     assert checkpoint.steps(Path(cfg.workdir) / "checkpoints") == [3]
+
+
+# --- errors amid a run: of a hook, of the thread that feeds it, of a step
+
+
+class Boom(Exception):
+    pass
+
+
+def _at(step, error=Boom):
+    """Raises once it is called at a step, or later."""
+
+    def called(now):
+        if now >= step:
+            raise error("boom")
+
+    return called
+
+
+def in_a_hook(monkeypatch):
+    old = hooks.save_png
+
+    def save(path, *picture):
+        _at(12)(int(path.stem))
+        old(path, *picture)
+
+    monkeypatch.setattr(hooks, "save_png", save)
+    return Boom, build
+
+
+def in_the_feed_s_thread(monkeypatch):
+    monkeypatch.setattr(feed, "budget", lambda mesh: 0)
+    old = feed.indices
+    threads = set()
+
+    def indices(seed, step, *sizes, **options):
+        threads.add(threading.current_thread().name)
+        _at(2 * feed.AHEAD)(step)
+        return old(seed, step, *sizes, **options)
+
+    monkeypatch.setattr(feed, "indices", indices)
+    return Boom, build
+
+
+def in_a_callback(monkeypatch):
+    return Exception, stepping(lambda step: _at(12)(step))
+
+
+def out_of_memory(monkeypatch):
+    return Exception, stepping(lambda step: _at(12, MemoryError)(step))
+
+
+def stepping(called):
+    """`build`, whose steps call back a function of their number on the host."""
+
+    def make(*args):
+        model = build(*args)
+
+        def step(state, batch, key):
+            def back(step):
+                called(int(step))
+                return np.int32(0)
+
+            seen = jax.pure_callback(
+                back, jax.ShapeDtypeStruct((), "int32"), state.step
+            )
+            new, metrics = model.step(state, batch, key)
+            return new._replace(step=new.step + seen), metrics
+
+        return model._replace(step=step)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "fault", [in_a_hook, in_the_feed_s_thread, in_a_callback, out_of_memory]
+)
+def test_an_error_amid_a_run_costs_no_more_than_a_kill(options, fault, monkeypatch):
+    every = {"steps": 2 * feed.AHEAD + 8, "checkpoint_every": 5, "log_every": 7}
+    one = parallel.devices("cpu")[:1]  # of several, XLA ends the process at an error
+    monkeypatch.setattr(parallel, "devices", lambda platform: one)
+    with pytest.MonkeyPatch.context() as patch:
+        error, make = fault(patch)
+        with pytest.raises(error, match="boom"):
+            go(options("run", **every), make)
+    folder = Path(options("run").workdir)
+    assert not (folder / "lock").exists()
+    assert max(checkpoint.steps(folder / "checkpoints")) >= 10
+    with pytest.MonkeyPatch.context() as patch:
+        if fault is in_the_feed_s_thread:
+            patch.setattr(feed, "budget", lambda mesh: 0)
+        make = build if make is build else stepping(lambda step: None)
+        state = go(options("run", **every), make)
+        assert_same(state, go(options("whole", **every), make))
+    for name in ("metrics.jsonl", "samples/000012.png"):
+        whole = Path(options("whole").workdir) / name
+        assert (folder / name).read_bytes() == whole.read_bytes()

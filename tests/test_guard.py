@@ -55,22 +55,26 @@ def at(*steps):
     return lambda step, mark: jnp.isin(step, jnp.array(steps))
 
 
-def by_hand(cfg, make, bad):
-    """The state of a run whose bad steps are undone from outside, one by one."""
+def ready(cfg, make):
+    """What a run is made of, compiled: `(init, program, source, members, mesh)`."""
     cfg, mesh = prepare.devices(cfg)
     nothing = prepare.There({}, [], None, 0, {})
     args = Path("none"), mesh, make, None, (), SOURCES
     run = prepare.prepared(cfg, nothing, *args)
     source = feed.feed(run.whole, (cfg.seed,), cfg.batch_size, run.change, mesh)
-    state = run.start.init()
-    made = program.program(run.model_of, run.members, source, state, mesh)
-    for step in range(1, cfg.steps + 1):
+    made = program.program(run.model_of, run.members, source, run.start.init(), mesh)
+    return run.start.init, made, source, run.members, mesh
+
+
+def by_hand(steps, bad, init, made, source, members, mesh):
+    """The state of a run whose bad steps are undone from outside, one by one."""
+    state = init()
+    for step in range(1, steps + 1):
         before = jax.tree.map(np.array, state)
         state, _ = made.run(state, made.begun(), source.at(step - 1)[0], 1)
         if step in bad:
             kept = before._replace(step=np.int32(step))
             state = jax.device_put(kept, parallel.replicated(mesh))
-    source.close()
     return jax.device_get(state)
 
 
@@ -78,7 +82,9 @@ def by_hand(cfg, make, bad):
 def test_all_but_the_step_stays_as_it_was_at_every_site(options, site):
     cfg = options("run", steps=9)
     state = go(cfg, make := built(site, at(4, 7)))
-    assert_same(state, by_hand(cfg, make, (4, 7)))
+    run = ready(cfg, make)
+    assert_same(state, by_hand(9, (4, 7), *run))
+    run[2].close()
     assert int(state.step) == 9
     lines = {row["step"]: row for row in rows(cfg)}
     assert [k for k, row in lines.items() if finite.SKIPPED in row] == [4, 8]

@@ -7,6 +7,7 @@ by hand: README has the last figures.
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -126,16 +127,15 @@ def test_a_run_that_is_killed_five_times_is_the_run_that_was_not(tmp_path):
 
 @pytest.mark.torture
 @pytest.mark.parametrize("name", RECIPES)
-def test_fifty_kills_over_five_recipes(tmp_path, name, capsys):
+def test_fifty_kills_over_five_recipes(tmp_path, name):
     met = killed_often(name, tmp_path, 12, len(name))
-    with capsys.disabled():
-        print(f"\n{name}: {met}")
+    print(f"{name}: {met}")
     assert sum(met.values()) >= 10
 
 
 @pytest.mark.torture
 @pytest.mark.parametrize("name", RECIPES)
-def test_two_hundred_flips_and_each_file_damaged(tmp_path, name, capsys):
+def test_two_hundred_flips_and_each_file_damaged(tmp_path, name):
     whole, workdir = tmp_path / "whole", tmp_path / "run"
     ran(name, whole, "--steps=60")
     expected, found = left(whole), {"flips": 0, "set aside": 0}
@@ -153,8 +153,7 @@ def test_two_hundred_flips_and_each_file_damaged(tmp_path, name, capsys):
         assert left(workdir)["state"]["digests"] == expected["state"]["digests"]
         assert left(workdir)["metrics"] == expected["metrics"]
         shutil.rmtree(workdir)
-    with capsys.disabled():
-        print(f"\n{name}: {found}")
+    print(f"{name}: {found}")
 
 
 @pytest.mark.slow
@@ -278,8 +277,37 @@ def test_a_disk_that_becomes_read_only_gets_one_sentence(tmp_path):
         args = ["mount", "-o", "remount,ro", str(disk)]
         if subprocess.run(args, capture_output=True).returncode:
             process.kill()
+            process.communicate()
             pytest.skip("a disk with open files does not become read-only here")
         said = process.communicate(timeout=120)[0]
         assert process.returncode in (1, 2) and "Traceback" not in said
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.torture
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
+@pytest.mark.parametrize("name", RECIPES)
+def test_ten_thousand_steps_need_no_more_memory_and_no_compilation(tmp_path, name):
+    every = "--log-every=100", "--sample-every=500", "--checkpoint-every=500"
+    args = command(name, tmp_path / "run", "--steps=10000", *every)
+    said, held = tmp_path / "said.txt", {}
+    with said.open("w") as out:
+        env = environment(JAX_LOG_COMPILES="1")
+        process = subprocess.Popen(args, env=env, stdout=out, stderr=out)
+        while process.poll() is None:
+            time.sleep(0.2)
+            try:
+                pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+                last = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1]
+                held[json.loads(last)["step"]] = pages * 4096 / 1e6
+            except (OSError, ValueError, IndexError):  # not yet, or amid a line
+                continue
+    text = said.read_text()
+    assert process.returncode == 0, text
+    after = text[text.index("Training from step") :]
+    half = [mb for step, mb in held.items() if 4000 <= step <= 6000]
+    end = [mb for step, mb in held.items() if step >= 9000]
+    print(f"{name}: {max(half):.0f} MB at the half, {max(end):.0f} MB at the end")
+    assert max(end) < 1.02 * max(half) + 5
+    assert not re.findall(r"Compiling (\S+)", after)

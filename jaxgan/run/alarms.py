@@ -14,7 +14,7 @@ from jaxgan.data import Dataset
 from jaxgan.run.members import Member
 from jaxgan.types import TrainState
 
-__all__ = ["FEW", "of_data", "of_metrics", "of_samples"]
+__all__ = ["FEW", "HOLDS", "Seen", "of_data", "of_metrics", "of_samples", "sentence"]
 
 HOLDS = 1000
 """Steps that a sign must hold before it is said: early in a run, D is often too strong
@@ -130,7 +130,7 @@ def of_metrics(members: tuple[Member, ...], say: Callable, seen: Seen) -> Callab
                 begun = since.setdefault(key, step)
                 if key not in said and step - begun >= holds:
                     said.add(key)
-                    say(_sentence(step, k, members, text))
+                    say(sentence(step, k, members, text))
         return len(said)
 
     return look
@@ -222,7 +222,7 @@ def of_samples(
     def once(name, step, k, text):
         if (name, k) not in said:
             said.add((name, k))
-            say(_sentence(step, k, members, text))
+            say(sentence(step, k, members, text))
 
     def look(step, k, state: TrainState, sheet):
         nonlocal real
@@ -287,6 +287,7 @@ def _some(params):
     return leaves[:: max(1, len(leaves) // 4)]
 
 
-def _sentence(step, k, members, text):
+def sentence(step: int, k: int, members: tuple[Member, ...], text: str) -> str:
+    """What is said of member k."""
     who = f", member {k} ({members[k].name})" if len(members) > 1 else ""
     return f"Warning at step {step}{who}: {text}"

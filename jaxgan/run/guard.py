@@ -6,7 +6,8 @@ included, is not finite. All of the state but the step counter then stays as it 
 To look at all arrays after each step would cost a tenth of it. So a dispatch looks
 once, at its end. If that finds something, its steps are taken again from a copy of the
 state, one by one by the same program, and what is bad is undone. A step depends on
-(seed, step) alone, so not a bit depends on when a dispatch looked.
+(seed, step) alone, so not a bit depends on when a dispatch looked. (What is written
+anew in the next step, as LeCam's anchors are before its penalty starts, is not seen.)
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """What the loop does between steps: log, sample, evaluate, save."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import jax
@@ -102,7 +102,7 @@ def sample(
     path: Path,
     sinks: list[Sink],
     logger: Callable,
-    look: Callable,
+    looks: Iterable[Callable],
 ) -> Hook:
     """Draws a sheet of samples of each member, to `samples/` and the sinks.
 
@@ -112,7 +112,7 @@ def sample(
         path: the workdir.
         sinks: where else to write them.
         logger: is told where they hold NaN.
-        look: `(step, member, state, sheet)`, of `alarms.of_samples`.
+        looks: `(step, member, state, sheet)`, which warn of what goes wrong.
     """
 
     def draw(now: Now):
@@ -120,7 +120,8 @@ def sample(
             one = len(sheets) == 1
             state = now.state if one else member_of(now.state, k)
             shown = sheet(state)
-            look(now.step, k, state, shown)
+            for look in looks:
+                look(now.step, k, state, shown)
             end = "" if one else f"-{k}"
             save_png(path / "samples" / f"{now.step:06d}{end}.png", shown.picture, 2)
             for sink in sinks:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,6 +73,8 @@ class Prepared(NamedTuple):
     notes: tuple[str, ...]
     """For the log."""
     start: program.Start
+    apart: Callable[[], Dataset | None]
+    """Loads real images that no step sees, to look whether D overfits."""
 
 
 def devices(cfg) -> tuple[config.Config, parallel.Mesh]:
@@ -172,7 +175,16 @@ def prepared(
         options = ", ".join(map(settings.flag, there.older))
         before = f"{path} is of a run older than {options}, and goes on as it began."
         more = (*more, before)
-    return Prepared(*known, rest.size if rest else 0, (*notes, *more), start)
+    size, notes = rest.size if rest else 0, (*notes, *more)
+    alike = partial(_apart, cfg, shown, judged if rest else None, sources, named)
+    return Prepared(*known, size, notes, start, alike)
+
+
+def _apart(cfg, shown, rest, sources, named):
+    """Real images that no step sees: held out from training, or test images."""
+    if rest is not None or not named:
+        return rest
+    return inputs.test_images(cfg, shown, sources=sources)[0]
 
 
 def _centred(dataset, change):

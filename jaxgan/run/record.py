@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxgan.data import outside
-from jaxgan.run import atomic
+from jaxgan.run import atomic, settings
+from jaxgan.run.config import Config
 from jaxgan.types import UsageError
 
-__all__ = ["Sink", "check", "jsonl", "tensorboard", "wandb", "wandb_id"]
+__all__ = ["Sink", "check", "jsonl", "opened", "tensorboard", "wandb", "wandb_id"]
 
 
 class Sink(NamedTuple):
@@ -26,6 +27,23 @@ class Sink(NamedTuple):
     close: Callable
     timings: Callable
     """As `scalars`, of what differs from one machine to another."""
+
+
+def opened(cfg: Config, path: Path, resume_step: int, say: Callable) -> list[Sink]:
+    """The sinks that a run's options ask for.
+
+    Args:
+        cfg: the options.
+        path: the workdir.
+        resume_step: the step that the run begins from.
+        say: is told of damaged lines.
+    """
+    sinks = [jsonl(path / "metrics.jsonl", resume_step, say)]
+    if cfg.tensorboard:
+        sinks.append(tensorboard(path / "tensorboard", resume_step))
+    if cfg.wandb:
+        sinks.append(wandb(path, settings.to_dict(cfg), resume_step))
+    return sinks
 
 
 def jsonl(path: Path, resume_step: int, say: Callable = print) -> Sink:

@@ -31,6 +31,7 @@ from jaxgan.run import (
     hosts,
     lock,
     members,
+    overfitting,
     prepare,
     program,
     progress,
@@ -140,7 +141,9 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
     if begin >= cfg.steps:
         log(f"All {cfg.steps} steps are done; raise --steps to train on.")
         return distributed.here(state)
-    sinks = _sinks(cfg, path, begin, stack, log) if writes else []
+    sinks = record.opened(cfg, path, begin, log) if writes else []
+    for sink in sinks:
+        stack.callback(sink.close)
     stop = stack.enter_context(signals.stopping())
     log("Compiling ...")
     began = time.perf_counter()
@@ -235,9 +238,14 @@ def _written(run: prepare.Prepared, sinks, saved, log, streak, seen):
     cfg = run.cfg
     if not distributed.primary():
         return []
-    look = alarms.of_samples(run.members, run.dataset, log, seen)
+    args = run.members, run.dataset, log, seen
+    size = cfg.batch_size // cfg.accumulate
+    looks = (
+        alarms.of_samples(*args),
+        overfitting.watch(run.model_of, *args, run.apart, size),
+    )
     return [
-        hooks.sample(cfg.sample_every, run.sheets, run.path, sinks, log, look),
+        hooks.sample(cfg.sample_every, run.sheets, run.path, sinks, log, looks),
         *hooks.evaluate(cfg.evaluate_every, run.judges, sinks, log),
         hooks.save(cfg.checkpoint_every, saved, streak),
     ]
@@ -285,14 +293,3 @@ def _template_of_one(run: prepare.Prepared):
     if len(run.members) == 1:
         return whole
     return members.template_of(whole, parallel.replicated(distributed.local(run.mesh)))
-
-
-def _sinks(cfg, path, start, stack, log):
-    sinks = [record.jsonl(path / "metrics.jsonl", start, log)]
-    if cfg.tensorboard:
-        sinks.append(record.tensorboard(path / "tensorboard", start))
-    if cfg.wandb:
-        sinks.append(record.wandb(path, settings.to_dict(cfg), start))
-    for sink in sinks:
-        stack.callback(sink.close)
-    return sinks
