@@ -20,6 +20,8 @@ from jaxgan.run import (
     workdir,
 )
 from jaxgan.run.loading import Loaded
+from jaxgan.run.report import Report
+from jaxgan.run.report import report as write_report
 from jaxgan.run.settings import FILE, Count, Range, Seed
 from jaxgan.run.trained import Command, Trained, draw_of
 from jaxgan.types import Draw, UsageError, printable
@@ -265,5 +267,6 @@ COMMANDS = {
     "sample": Command(Sample, sample),
     "translate": Command(Translate, translate),
     "evaluate": Command(Evaluate, evaluate, evaluate_all),
+    "report": Command(Report, write_report, loads=False),
     "export": Command(export.Export, export.export, check=export.check),
 }

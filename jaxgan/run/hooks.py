@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from jaxgan import visual
-from jaxgan.run import best_state, checkpoint, finite
+from jaxgan.run import best_state, checkpoint, finite, memory
 from jaxgan.run.images import save_png
 from jaxgan.run.loop import Hook, Now
 from jaxgan.run.members import member_of
@@ -57,7 +57,7 @@ def log(
         before = now.step
         for sink in sinks:
             sink.scalars(now.step, means | {"kimg": now.step * batch_size / 1000})
-            sink.timings(now.step, {"images_per_s": speed})
+            sink.timings(now.step, {"images_per_s": speed} | memory.used())
         losses = {n: m for n, m in means.items() if "loss" in n or n == "distance"}
         said = [f"{name} {_over_members(m):.3f}" for name, m in losses.items()]
         if warned := look(now.step, means):

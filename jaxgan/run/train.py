@@ -36,6 +36,7 @@ from jaxgan.run import (
     progress,
     provenance,
     record,
+    report,
     settings,
     signals,
     workdir,
@@ -140,7 +141,7 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
     if begin >= cfg.steps:
         log(f"All {cfg.steps} steps are done; raise --steps to train on.")
         return distributed.here(state)
-    sinks = _sinks(cfg, path, begin, stack, log) if writes else []
+    sinks = record.sinks(cfg, path, begin, stack, log) if writes else []
     stop = stack.enter_context(signals.stopping())
     log("Compiling ...")
     began = time.perf_counter()
@@ -151,6 +152,9 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
         state, metrics = steps(state, totals, source.at(begin)[0], 0)
     seen: alarms.Seen = {}
     written = _written(run, sinks, saved, log, streak, seen)
+    if writes and cfg.report:
+        names = tuple(member.name for member in run.members)
+        written += [stack.enter_context(report.writer(path, names, cfg.log_every, log))]
     if writes:
         _found(run, begin, log)
     if begin == 0 and writes:
@@ -285,14 +289,3 @@ def _template_of_one(run: prepare.Prepared):
     if len(run.members) == 1:
         return whole
     return members.template_of(whole, parallel.replicated(distributed.local(run.mesh)))
-
-
-def _sinks(cfg, path, start, stack, log):
-    sinks = [record.jsonl(path / "metrics.jsonl", start, log)]
-    if cfg.tensorboard:
-        sinks.append(record.tensorboard(path / "tensorboard", start))
-    if cfg.wandb:
-        sinks.append(record.wandb(path, settings.to_dict(cfg), start))
-    for sink in sinks:
-        stack.callback(sink.close)
-    return sinks
