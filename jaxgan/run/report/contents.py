@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from jaxgan.data import outside
 from jaxgan.run import record
+from jaxgan.run.report.values import as_dict
 
 __all__ = ["Contents", "Sheet", "read"]
 
@@ -47,13 +48,13 @@ class Contents(NamedTuple):
     @property
     def config(self) -> dict[str, Any]:
         """The options that it is trained with."""
-        return _dict(self.run.get("config"))
+        return as_dict(self.run.get("config"))
 
     @property
     def continued(self) -> list[dict]:
         """What it was continued with, each time that this changed."""
         found = self.run.get("continued")
-        return [*map(_dict, found)] if isinstance(found, list) else []
+        return [*map(as_dict, found)] if isinstance(found, list) else []
 
     @property
     def step(self) -> int:
@@ -89,10 +90,6 @@ def read(path: Path) -> Contents:
     )
 
 
-def _dict(value):
-    return value if isinstance(value, dict) else {}
-
-
 def _json(file, missing) -> dict:
     try:
         found = outside.read_json(file)
@@ -104,7 +101,7 @@ def _json(file, missing) -> dict:
         return {}
     if not isinstance(found, dict):
         missing.append(f"{file.name} is damaged: it is no object of names and values.")
-    return _dict(found)
+    return as_dict(found)
 
 
 def _damaged(file, error):

@@ -53,6 +53,11 @@ class Plot(NamedTuple):
     of_members: bool
     """The curves are members, in their order, of the figure that is the title."""
 
+    def named(self, title: str) -> "Plot":
+        """The same of one curve, by another name."""
+        (curve,) = self.curves
+        return self._replace(title=title, curves=(curve._replace(name=title),))
+
 
 def plots(lines: list[dict], members: tuple[str, ...]) -> tuple[list[Plot], list[Plot]]:
     """The charts that lines of metrics.jsonl or timings.jsonl make.

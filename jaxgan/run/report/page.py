@@ -6,9 +6,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import resources
 
-from jaxgan.run.report import curves, pictures, sections
+from jaxgan.run.report import curves, measured, pictures, sections
 from jaxgan.run.report.contents import Contents
 from jaxgan.run.report.html import Html, element, joined
+from jaxgan.run.report.values import as_dict, text
 
 __all__ = ["page"]
 
@@ -30,7 +31,7 @@ def page(found: Contents, members: tuple[str, ...], encode: Callable) -> str:
     named = members if len(members) > 1 else ()
     parts = {
         "Samples": sections.samples(shown, named),
-        "Measures": sections.measures(found),
+        "Measures": measured.measures(found),
         "Curves": sections.metrics(found, members),
         "Time and memory": sections.speed(found),
         "Options": element("div", sections.options(found), class_="card"),
@@ -52,23 +53,18 @@ def page(found: Contents, members: tuple[str, ...], encode: Callable) -> str:
 
 
 def _experiment(found):
-    return sections.text(found.run.get("experiment") or "a run")
+    return text(found.run.get("experiment") or "a run")
 
 
 def _heading(found: Contents):
     yield element("h1", found.name)
-    made_by = ([found.run, *found.continued][-1]).get("made_by")
-    made_by = made_by if isinstance(made_by, dict) else {}
+    made_by = as_dict([found.run, *found.continued][-1].get("made_by"))
     data, device = found.config.get("data"), made_by.get("device")
     said = [_experiment(found)]
-    said += [f"trained on {sections.text(data)}"] if data else []
+    said += [f"trained on {text(data)}"] if data else []
     if device:
-        said.append(
-            f"on {sections.text(made_by.get('devices'))} × {sections.text(device)}"
-        )
-    said += (
-        [f"jaxgan {sections.text(made_by['jaxgan'])}"] if "jaxgan" in made_by else []
-    )
+        said.append(f"on {text(made_by.get('devices'))} × {text(device)}")
+    said += [f"jaxgan {text(made_by['jaxgan'])}"] if "jaxgan" in made_by else []
     said.append(f"written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
     yield element("p", " · ".join(said), class_="soft")
 

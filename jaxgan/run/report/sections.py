@@ -1,21 +1,16 @@
 """The parts of a report: samples, curves, measures, options, log."""
 
-import json
-from typing import Any
-
-from jaxgan.run.report import chart, curves
+from jaxgan.run.report import chart, curves, measured
 from jaxgan.run.report.contents import Contents
 from jaxgan.run.report.html import Html, element, joined
 from jaxgan.run.report.pictures import MEMBERS, Picture, Shown
-from jaxgan.types import shortened
+from jaxgan.run.report.values import as_dict, pairs, text
 
 __all__ = [
-    *("environment", "log", "measures", "metrics", "options", "samples", "speed"),
-    *("summary", "text", "warned"),
+    *("environment", "log", "metrics", "options", "samples", "speed"),
+    *("summary", "warned"),
 ]
 
-VALUE = "value", "error"
-"""Columns of a figure that are one in its table."""
 OTHER_SETTINGS = "shape", "class_names", "levels", "held_out"
 """What config.json says of the images."""
 LAST = (
@@ -26,19 +21,6 @@ LAST = (
 """Of timings.jsonl, what the last line says; and how."""
 LINES = 3000
 """Of the log, on a page."""
-
-
-def text(value: Any) -> str:
-    """A value of JSON, for people."""
-    if isinstance(value, str):
-        return shortened(value)
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "none"}[value]
-    if isinstance(value, list) and not any(isinstance(x, list | dict) for x in value):
-        return shortened(", ".join(map(text, value))) or "none"
-    if isinstance(value, float):
-        return f"{value:g}"
-    return shortened(json.dumps(value))
 
 
 def summary(found: Contents, seconds: float | None) -> Html:
@@ -54,7 +36,7 @@ def summary(found: Contents, seconds: float | None) -> Html:
         if isinstance(last, int | float):
             tiles[label] = f"{chart.short(last)}{unit}"
     if len(found.best) == 1:
-        tiles |= _best(*found.best.values())
+        tiles |= measured.best(next(iter(found.best.values())))
     each = (
         element("div", element("b", v), element("span", n), class_="tile")
         for n, v in tiles.items()
@@ -64,12 +46,6 @@ def summary(found: Contents, seconds: float | None) -> Html:
         label = f"{found.step} of {steps} steps"
         done = element("progress", label, value=found.step, max=steps, aria_label=label)
     return joined(done, element("div", *each, class_="tiles"))
-
-
-def _best(best, name="best") -> dict[str, str]:
-    what, step = str(best.get("figure")).partition(" of ")[0], best.get("step")
-    label = f"{name}: {what} of step {text(step)}"
-    return {label[0].upper() + label[1:]: _number(best.get("value"))}
 
 
 def duration(seconds: float) -> str:
@@ -175,123 +151,32 @@ def speed(found: Contents) -> Html:
     _, plots = curves.plots(found.timings, ("",))
     if not plots:
         return element("p", "Nothing is known of it yet.", class_="soft")
-    return charts(plots)
-
-
-def measures(found: Contents) -> Html:
-    """A table for each evaluation."""
-    parts = [_measured(n, its) for n, its in found.evaluations.items()]
-    if not parts:
-        said = "The command evaluate has not been run on it yet."
-        parts.append(element("p", said, class_="soft"))
-    if len(found.best) > 1:
-        best: dict[str, str] = {}
-        for name, its in found.best.items():
-            best |= _best(its, name.removesuffix(".json").replace("-", " of member "))
-        parts += [element("div", _pairs(best), class_="card")]
-    return joined(*parts)
-
-
-def _measured(name, result: dict[str, Any]) -> Html:
-    rows = result.get("metrics")
-    rows = rows if isinstance(rows, dict) else {}
-    rows = {n: row for n, row in rows.items() if isinstance(row, dict)}
-    several = result.get("members")
-    several = several if isinstance(several, dict) else {}
-    who = [*several]
-    columns = list(dict.fromkeys(c for row in rows.values() for c in row))
-    heads = [c for c in columns if c not in ("error", "values")] + who
-    body = []
-    for figure, row in rows.items():
-        cells = [_cell(row, c) for c in columns if c not in ("error", "values")]
-        values = row.get("values")
-        cells += [_number(v) for v in values] if isinstance(values, list) else []
-        body.append(
-            element("tr", element("td", figure), *(element("td", c) for c in cells))
-        )
-    head = element("tr", element("th"), *(element("th", h) for h in heads))
-    table = element("table", element("thead", head), element("tbody", *body))
-    reports = [r for r in several.values() if isinstance(r, dict)] if who else [result]
-    notes = [*dict.fromkeys(n for r in reports for n in _notes(r))]
-    return element(
-        "div",
-        element("b", name),
-        element("div", table, class_="scroll"),
-        *(
-            element("p", element("small", x))
-            for x in [_of(reports[:1], result), *notes]
-        ),
-        class_="card",
-    )
-
-
-def _notes(report):
-    notes = report.get("notes")
-    return [*map(text, notes)] if isinstance(notes, list) else []
-
-
-def _of(reports, result):
-    """What figures are of."""
-    first = (reports or [result])[0]
-    extractor = result.get("extractor")
-    by = extractor.get("name") if isinstance(extractor, dict) else None
-    counts = first.get("counts")
-    many = counts.items() if isinstance(counts, dict) else ()
-    said = [f"By {text(by)}, against {text(result.get('reference'))}."] if by else []
-    said += [f"{', '.join(f'{text(n)} {label}' for label, n in many)}."] if many else []
-    if (step := first.get("step")) is not None:
-        kinds = text(first.get("weights")), text(first.get("checkpoint"))
-        said.append(
-            f"The {kinds[0]} weights of step {text(step)}, the {kinds[1]} state."
-        )
-    return " ".join(said)
-
-
-def _cell(row, column):
-    value = _number(row.get(column))
-    if column != VALUE[0] or row.get(VALUE[1]) is None:
-        return value
-    return joined(element("b", value), element("small", f" ± {_number(row['error'])}"))
-
-
-def _number(value) -> str:
-    if value is None:
-        return ""
-    numeric = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"{value:.4g}" if numeric else text(value)
+    said = {name: f"{label}{unit and ','}{unit}" for name, label, unit in LAST}
+    named = (plot.named(said.get(plot.title, plot.title)) for plot in plots)
+    return charts([*named])
 
 
 def options(found: Contents) -> Html:
     """All of config.json's "config", and what it says of the images."""
     rest = {n: found.run[n] for n in OTHER_SETTINGS if n in found.run}
     return joined(
-        _pairs(found.config or {"config.json": "is not there"}),
+        pairs(found.config or {"config.json": "is not there"}),
         element("h3", "Images") if rest else "",
-        _pairs(rest),
+        pairs(rest),
     )
 
 
 def environment(found: Contents) -> Html:
     """Versions and devices, of the first step and of each time these changed."""
-    made_by = found.run.get("made_by")
-    parts = [_pairs(made_by if isinstance(made_by, dict) else {"made by": None})]
+    before = as_dict(found.run.get("made_by"))
+    parts = [pairs(before or {"made by": "not known"})]
     for one in found.continued:
-        changed, its = one.get("config"), one.get("made_by")
-        title = f"Continued from step {text(one.get('step'))}"
-        both = {**(changed if isinstance(changed, dict) else {})}
-        before = made_by if isinstance(made_by, dict) else {}
-        now = its if isinstance(its, dict) else {}
-        both |= {n: x for n, x in now.items() if before.get(n) != x}
-        parts += [element("h3", title), _pairs(both or {"changed": "nothing"})]
+        now = as_dict(one.get("made_by"))
+        changed = {n: x for n, x in now.items() if before.get(n) != x}
+        both = as_dict(one.get("config")) | changed
+        parts.append(element("h3", f"Continued from step {text(one.get('step'))}"))
+        parts.append(pairs(both or {"changed": "nothing"}))
     return joined(*parts)
-
-
-def _pairs(values: dict[str, Any]) -> Html:
-    each = (
-        element("div", element("dt", name), element("dd", text(value)))
-        for name, value in values.items()
-    )
-    return element("dl", *each, class_="pairs")
 
 
 def log(found: Contents) -> Html:
