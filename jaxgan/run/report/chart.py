@@ -162,6 +162,8 @@ def _x_labels(x: Axis):
 def short(value: float) -> str:
     """A number in few characters: 0.25, 1,500, 20k, 1.5e-05."""
     size = abs(value)
+    if not size < 1e300:
+        return "-∞"[value > 0 :]
     if size and (size < 1e-3 or size >= 1e9):
         return f"{value:.2g}"
     if size >= 1e4:

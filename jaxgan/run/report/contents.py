@@ -14,6 +14,8 @@ __all__ = ["Contents", "Sheet", "read"]
 SHEET = re.compile(r"([0-9]{1,10})(?:-([0-9]{1,5}))?\.png")
 EVALUATION = re.compile(r"evaluation\w*\.json")
 BEST = re.compile(r"best(?:-[0-9]+)?\.json")
+EXACT = 2**53
+"""Steps are below: larger ones a browser cannot tell apart."""
 LOG = 1 << 20
 """Bytes of the log that are read, its last ones."""
 
@@ -119,9 +121,10 @@ def _lines(file, missing) -> list[dict]:
     except OSError as error:
         missing.append(_damaged(file, error))
         return []
-    if damaged:
+    kept = [line for line in found if 0 <= line["step"] < EXACT]
+    if damaged := damaged + len(found) - len(kept):
         missing.append(f"{file.name}: {damaged} damaged lines are left out.")
-    return sorted(found, key=lambda line: line["step"])
+    return sorted(kept, key=lambda line: line["step"])
 
 
 def _named(path, pattern) -> list[str]:

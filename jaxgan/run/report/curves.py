@@ -24,9 +24,6 @@ GROUPS = (
 NO_CURVE = frozenset({"step", "kimg"})
 """Names whose curve would be a straight line."""
 
-EXACT = 2**53
-"""Steps are below: larger ones a browser cannot tell apart."""
-
 LARGEST = 1e300
 
 Points = list[tuple[int, float]]
@@ -78,7 +75,7 @@ def plots(lines: list[dict], members: tuple[str, ...]) -> tuple[list[Plot], list
                 evaluated.add(name)
             value = line[name]
             for k, x in enumerate(value if isinstance(value, list) else [value]):
-                if k < len(members) and 0 <= line["step"] < EXACT:
+                if k < len(members):
                     own = found.setdefault(name, {}).setdefault(k, [])
                     own.append((line["step"], _number(x)))
     for each in found.values():
@@ -144,7 +141,7 @@ def thinned(points: Points) -> Points:
 
 def training_seconds(timings: list[dict], batch_size: object) -> float | None:
     """What steps have taken, by images per second; None where that is not known."""
-    if not isinstance(batch_size, int):
+    if not isinstance(batch_size, int) or not 0 < batch_size < 2**32:
         return None
     spent, before = 0.0, 0
     for line in timings:

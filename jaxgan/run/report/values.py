@@ -32,7 +32,8 @@ def number(value: Any) -> str:
     if value is None:
         return ""
     numeric = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"{value:.4g}" if numeric else text(value)
+    exact = numeric and abs(value) < 1e300  # a larger int is no float
+    return f"{value:.4g}" if exact else text(value)
 
 
 def pairs(values: dict[str, Any]) -> Html:
