@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from jaxgan import visual
-from jaxgan.run import best_state, checkpoint, finite, memory
+from jaxgan.run import best_state, checkpoint, finite, marks, memory, provenance
 from jaxgan.run.images import save_png
 from jaxgan.run.loop import Hook, Now
 from jaxgan.run.members import member_of
@@ -99,6 +99,7 @@ def _unless_nan(run: Callable, what: str, logger: Callable) -> Callable:
 def sample(
     every: int,
     sheets: list[Callable],
+    seeds: list[int],
     path: Path,
     sinks: list[Sink],
     logger: Callable,
@@ -109,6 +110,7 @@ def sample(
     Args:
         every: steps between them.
         sheets: for each member, `state -> sheets.Sheet`.
+        seeds: of each.
         path: the workdir.
         sinks: where else to write them.
         logger: is told where they hold NaN.
@@ -122,11 +124,18 @@ def sample(
             shown = sheet(state)
             look(now.step, k, state, shown)
             end = "" if one else f"-{k}"
-            save_png(path / "samples" / f"{now.step:06d}{end}.png", shown.picture, 2)
+            file = path / "samples" / f"{now.step:06d}{end}.png"
+            save_png(file, shown.picture, 2, _about(state, seeds[k], shown))
             for sink in sinks:
                 sink.image(now.step, f"samples{end}", shown.picture)
 
     return Hook(every, _unless_nan(draw, "samples", logger))
+
+
+def _about(state, seed, shown):
+    """How a sheet was made; one of translations shows real images, too."""
+    source = marks.TRAINED if shown.samples is not None else marks.COMPOSITE
+    return provenance.drawn(state, "training", seed, source=source)
 
 
 def evaluate(

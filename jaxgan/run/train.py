@@ -240,8 +240,9 @@ def _written(run: prepare.Prepared, sinks, saved, log, streak, seen):
     if not distributed.primary():
         return []
     look = alarms.of_samples(run.members, run.dataset, log, seen)
+    seeds = [member.seed for member in run.members]
     return [
-        hooks.sample(cfg.sample_every, run.sheets, run.path, sinks, log, look),
+        hooks.sample(cfg.sample_every, run.sheets, seeds, run.path, sinks, log, look),
         *hooks.evaluate(cfg.evaluate_every, run.judges, sinks, log),
         hooks.save(cfg.checkpoint_every, saved, streak),
     ]
