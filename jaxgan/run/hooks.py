@@ -1,5 +1,6 @@
 """What the loop does between steps: log, sample, evaluate, save."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from jaxgan.run import best_state, checkpoint, finite, marks, memory, provenance
 from jaxgan.run.images import save_png
 from jaxgan.run.loop import Hook, Now
 from jaxgan.run.members import member_of
-from jaxgan.run.progress import Shown
+from jaxgan.run.progress import Shown, duration
 from jaxgan.run.record import Sink
 from jaxgan.types import Metrics
 
@@ -19,10 +20,15 @@ __all__ = [
     "bar",
     "evaluate",
     "log",
+    "pace",
     "sample",
     "save",
     "window",
 ]
+
+
+PACE = 5.0
+"""Seconds after which a run says how long it will take."""
 
 
 def bar(shown: Shown) -> Hook:
@@ -32,6 +38,29 @@ def bar(shown: Shown) -> Hook:
         shown.update(now.step - shown.n)
 
     return Hook(0, move)
+
+
+def pace(start: int, steps: int, logger: Callable) -> Hook:
+    """Says once how long a step takes, and how long the rest will.
+
+    Args:
+        start: the step that the run begins from.
+        steps: the last one.
+        logger: is told, when steps have been taken for `PACE` seconds.
+    """
+    began, said = time.monotonic(), False
+
+    def say(now: Now):
+        nonlocal said
+        spent = time.monotonic() - began
+        if said or spent < PACE or now.step in (start, steps):
+            return
+        said = True
+        each = spent / (now.step - start)
+        rest = duration(each * (steps - now.step))
+        logger(f"A step takes {duration(each)}, the other {steps - now.step:,} {rest}.")
+
+    return Hook(0, say)
 
 
 def log(

@@ -12,6 +12,7 @@ import numpy as np
 from jaxgan import distributed, parallel
 from jaxgan.data import Dataset, centred, feed
 from jaxgan.run import (
+    advice,
     apart,
     best_state,
     checkpoint,
@@ -172,7 +173,8 @@ def prepared(
         options = ", ".join(map(settings.flag, there.older))
         before = f"{path} is of a run older than {options}, and goes on as it began."
         more = (*more, before)
-    return Prepared(*known, rest.size if rest else 0, (*notes, *more), start)
+    notes = (*notes, *more, *advice.of_gamma(cfg, who, dataset.shape))
+    return Prepared(*known, rest.size if rest else 0, notes, start)
 
 
 def _centred(dataset, change):

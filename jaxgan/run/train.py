@@ -31,6 +31,7 @@ from jaxgan.run import (
     hosts,
     lock,
     members,
+    memory,
     prepare,
     program,
     progress,
@@ -82,7 +83,8 @@ def train(
         several processes it is on the devices of each.
 
     Raises:
-        UsageError: an option cannot be met; nothing has been compiled or changed.
+        UsageError: an option cannot be met, and nothing has been compiled or changed;
+            or memory runs out.
         Interrupted: by SIGINT or SIGTERM, after saving.
         Diverged: a metric is NaN or infinite; the last checkpoint is from before.
     """
@@ -112,7 +114,8 @@ def train(
         seeds = tuple(member.seed for member in run.members)
         source = feed.feed(run.whole, seeds, cfg.batch_size, run.change, run.mesh)
         stack.callback(source.close)
-        state = _train(run, donor, source, stack, owner)
+        with memory.advised(cfg):
+            state = _train(run, donor, source, stack, owner)
         if distributed.alone() and mesh.devices.flat[0].platform == "cpu":
             # To index arrays that are divided, its devices would wait for one another.
             state = jax.device_put(state, parallel.replicated(mesh))
@@ -146,9 +149,11 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
     log("Compiling ...")
     began = time.perf_counter()
     rest = hosts.first(lambda: checkpoint.window(saved, begin)) or {}
-    begun, (steps, streak) = _compiled(run, source, state, log, rest.get("streak"))
-    totals = begun(rest.get("metrics"))
+    made, (steps, streak) = _compiled(run, source, state, log, rest.get("streak"))
+    begun, totals = made.begun, made.begun(rest.get("metrics"))
     with _last_good_is_kept(saved, log):
+        if known := made.needs(state, totals, source.at(begin)[0]):
+            log(memory.said(known, run.mesh.devices.flat[0]))
         state, metrics = steps(state, totals, source.at(begin)[0], 0)
     seen: alarms.Seen = {}
     written = _written(run, sinks, saved, log, streak, seen)
@@ -167,6 +172,7 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
     between = [
         *owner,
         hooks.bar(shown),
+        *([hooks.pace(begin, cfg.steps, log)] if writes else []),
         hooks.log(cfg.log_every, begin, cfg.batch_size, sinks, shown, look),
         *written,
     ]
@@ -181,13 +187,13 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
 
 
 def _compiled(run: prepare.Prepared, source, state, log, streak):
-    """`begun`, the metrics of no steps, and steps of which bad ones are left out."""
+    """The program, and its steps, of which bad ones are left out."""
     cfg = run.cfg
     made = program.program(
         run.model_of, run.members, source, state, run.mesh, cfg.accumulate
     )
     limits = source.at, run.members, cfg.max_bad_steps, log, streak
-    return made.begun, guard.guarded(made, *limits)
+    return made, guard.guarded(made, *limits)
 
 
 def _save(saved, state, metrics, streak=None):

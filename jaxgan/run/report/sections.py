@@ -1,5 +1,6 @@
 """The parts of a report: samples, curves, measures, options, log."""
 
+from jaxgan.run.progress import duration
 from jaxgan.run.report import chart, curves, measured
 from jaxgan.run.report.contents import Contents
 from jaxgan.run.report.html import Html, element, joined
@@ -46,15 +47,6 @@ def summary(found: Contents, seconds: float | None) -> Html:
         label = f"{found.step} of {steps} steps"
         done = element("progress", label, value=found.step, max=steps, aria_label=label)
     return joined(done, element("div", *each, class_="tiles"))
-
-
-def duration(seconds: float) -> str:
-    """Such as "2 h 5 min"."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours:,} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{seconds:.3g} s"
 
 
 def warned(found: Contents) -> Html:
