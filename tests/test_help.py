@@ -156,7 +156,7 @@ def test_a_run_says_once_how_long_it_takes(monkeypatch):
     for step in range(10, 41):
         hook.run(Now(step, None, {}, 0.0))
         clock[0] += 0.25
-    assert told == ["A step takes 250 ms, the other 70 17.5 s."]
+    assert told == ["A step takes 250 ms: the other 70 take 17.5 s."]
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,8 @@ def pace(start: int, steps: int, logger: Callable) -> Hook:
         said = True
         each = spent / (now.step - start)
         rest = duration(each * (steps - now.step))
-        logger(f"A step takes {duration(each)}, the other {steps - now.step:,} {rest}.")
+        left = f"the other {steps - now.step:,} take {rest}"
+        logger(f"A step takes {duration(each)}: {left}.")
 
     return Hook(0, say)
 

@@ -123,7 +123,7 @@ def _lines(file, missing) -> list[dict]:
         return []
     kept = [line for line in found if 0 <= line["step"] < EXACT]
     if damaged := damaged + len(found) - len(kept):
-        missing.append(f"{file.name}: {damaged} damaged lines are left out.")
+        missing.append(f"{file.name}: {damaged} damaged lines left out.")
     return sorted(kept, key=lambda line: line["step"])
 
 

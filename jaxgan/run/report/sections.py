@@ -50,14 +50,13 @@ def summary(found: Contents, seconds: float | None) -> Html:
 
 
 def warned(found: Contents) -> Html:
-    """The warnings of the log, and what of the workdir is not there."""
+    """The warnings of the log."""
     if not found.warnings:
         return Html("")
     count = len(found.warnings)
     title = element("b", f"{count} warning{'s' * (count > 1)}")
-    each = (
-        element("li", x.removeprefix("Warning").lstrip(": ")) for x in found.warnings
-    )
+    texts = (x.removeprefix("Warning").lstrip(": ") for x in found.warnings)
+    each = (element("li", x[:1].upper() + x[1:]) for x in texts)
     return element("div", title, element("ul", *each), class_="card warnings")
 
 
