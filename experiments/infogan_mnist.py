@@ -10,6 +10,7 @@ some.
 """
 
 import dataclasses
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +19,11 @@ from jax import random
 
 from jaxgan import augment, data, metrics, models, parallel, recipes, run, visual
 from jaxgan.metrics import extractors
-from jaxgan.run import images, presets
+from jaxgan.run import images, presets, provenance
 from jaxgan.run.commands import Command, Trained
 from jaxgan.run.keys import root
 from jaxgan.run.loading import Loaded
-from jaxgan.run.settings import Count, Index, Number, Seed
+from jaxgan.run.settings import FILE, Count, Index, Number, Seed
 from jaxgan.types import Model, UsageError
 
 
@@ -78,7 +79,7 @@ class Codes(Trained):
     """Which continuous code goes from -2 to 2 along a row."""
     num: Count = 10000
     """How many samples to judge by the classifier of digits."""
-    out: str = "codes.png"
+    out: Annotated[str, FILE] = "codes.png"
     """The PNG to write: a row for each category."""
     seed: Seed = 0
     """Decides the noise."""
@@ -116,7 +117,9 @@ def codes(options: Codes, loaded: Loaded) -> None:
     sample = jax.jit(lambda z: draw.run(state, (z,), settle_key))
     rows = visual.to_uint8(sample(along_the_axes(nets, options.code, grid_key)))
     columns = len(rows) // nets.categories
-    images.write(rows, np.repeat(np.arange(nets.categories), columns), options.out)
+    labels = np.repeat(np.arange(nets.categories), columns)
+    about = provenance.by_command("codes", options, loaded)
+    images.write(rows, labels, options.out, about=about)
     print(f"A row for each category: {options.out}")
     digits = extractors.of_digits(parallel.mesh_of(state.step))
     if loaded.run.config.data != "mnist" or loaded.run.shape != digits.shape:

@@ -35,7 +35,7 @@ def example(words):
 
 
 def test_there_are_the_examples_that_are_tested_here():
-    assert len(EXAMPLES) == 9
+    assert len(EXAMPLES) == 10
 
 
 def test_the_steps_in_a_loop_of_your_own(tmp_path, monkeypatch):
@@ -62,6 +62,11 @@ def test_a_run_in_a_notebook(tmp_path, monkeypatch):
     names = run(example("run.train("), tmp_path, monkeypatch)
     assert names["images"].shape == (64, 28, 28, 1)
     assert (tmp_path / "runs" / "notebook" / "samples" / "000020.png").exists()
+
+
+def test_an_image_says_where_it_comes_from(tmp_path, monkeypatch, capsys):
+    run(example("provenance.read("), tmp_path, monkeypatch)
+    assert "'draw': 'sample', 'step': 1, 'weights': '" in capsys.readouterr().out
 
 
 def test_evaluation_of_any_images_by_any_features(tmp_path, monkeypatch, capsys):

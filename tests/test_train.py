@@ -63,11 +63,14 @@ def test_a_run_leaves_config_metrics_samples_checkpoints_and_log(options):
     names = {"d_loss", "g_loss", "D(real)", "D(fake)", "D_grad_norm", "G_grad_norm"}
     assert names <= rows(cfg)[0].keys()
     timings = (path / "timings.jsonl").read_text().splitlines()
-    assert [json.loads(t).keys() for t in timings] == [{"step", "images_per_s"}] * 4
+    known = {"step", "images_per_s", "host_gib"}
+    assert [json.loads(t).keys() for t in timings] == [known] * 4
     grids = sorted(p.name for p in (path / "samples").iterdir())
     assert grids == ["000000.png", "000004.png", "000007.png"]
     assert sorted(p.name for p in (path / "checkpoints").iterdir()) == ["6", "7"]
-    assert "Done" in (path / "log.txt").read_text()
+    log = (path / "log.txt").read_text()
+    assert "A step takes about" in log and "of memory on a device" in log
+    assert "Done" in log
 
 
 def test_the_first_grid_is_of_the_first_weights(options):

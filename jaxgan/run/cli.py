@@ -135,10 +135,13 @@ def _run(this: Experiment, named, default, argv):
         raise UsageError(None, None, reason)
     settings.check(options)
     command.check(options)
+    path = Path(options.workdir or home)
+    if not command.loads:
+        command.run(options, path, this.kind)
+        return
     _cache_compilations()
     chosen = ("member", "best", "live", "platform")
     which = {name: getattr(options, name) for name in chosen}
-    path = Path(options.workdir or home)
     found = load(path, this.kind, this.build, **which, experiment=this.name)
     found = [
         one._replace(measures=this.measures, sources=this.sources) for one in found

@@ -15,11 +15,15 @@ from jaxgan.run import (
     export,
     files,
     images,
+    marks,
+    provenance,
     references,
     tables,
     workdir,
 )
 from jaxgan.run.loading import Loaded
+from jaxgan.run.report import Report
+from jaxgan.run.report import report as write_report
 from jaxgan.run.settings import FILE, Count, Range, Seed
 from jaxgan.run.trained import Command, Trained, draw_of
 from jaxgan.types import Draw, UsageError, printable
@@ -134,7 +138,8 @@ def sample(options: Sample, loaded: Loaded) -> None:
     pictures, labels = draws.draw(
         *args, num_classes=loaded.num_classes, label=_class(options, loaded), name=name
     )
-    images.write(pictures, labels, options.out, options.npz)
+    about = provenance.by_command("sample", options, loaded)
+    images.write(pictures, labels, options.out, options.npz, about)
     written = " and ".join(filter(None, (options.out, options.npz)))
     print(f"{len(pictures)} images in {written}")
 
@@ -156,6 +161,7 @@ def _class(options: Sample, loaded: Loaded) -> int | None:
 def translate(options: Translate, loaded: Loaded) -> None:
     """Writes translations of a user's files."""
     _, draw = _draw(loaded, noise=False, back=options.back)
+    source = marks.COMPOSITE if draw.task.file == "hole" else marks.TRAINED
     written = files.translate(
         draw,
         loaded.state,
@@ -170,6 +176,7 @@ def translate(options: Translate, loaded: Loaded) -> None:
         deep=(loaded.run.levels or 0) > 255,
         void=loaded.run.config.void,
         tile=options.tile,
+        about=provenance.by_command("translate", options, loaded, source=source),
     )
     one = len(written) == 1
     text = str(written[0]) if one else f"{len(written)} images in {options.out}"
@@ -265,5 +272,6 @@ COMMANDS = {
     "sample": Command(Sample, sample),
     "translate": Command(Translate, translate),
     "evaluate": Command(Evaluate, evaluate, evaluate_all),
+    "report": Command(Report, write_report, loads=False),
     "export": Command(export.Export, export.export, check=export.check),
 }

@@ -94,6 +94,8 @@ class Config:
     inception_weights: Annotated[str | None, FREE, FILE] = None
     """For evaluations: the file weights-inception-2015-12-05-6726825d.pth; without it
     digits are judged by a small classifier that comes with jaxgan."""
+    report: Annotated[bool, FREE] = True
+    """Write report.html, one page with all that there is to see of the run."""
     tensorboard: Annotated[bool, FREE] = False
     """Also write metrics and samples for TensorBoard."""
     wandb: Annotated[bool, FREE] = False

@@ -7,12 +7,18 @@ import jax
 import numpy as np
 from jax.tree_util import keystr, tree_leaves_with_path
 
-__all__ = ["of", "of_json", "other_networks", "wrong"]
+__all__ = ["of", "of_json", "of_weights", "other_networks", "wrong"]
 
 
 def of(state) -> dict[str, str]:
     """By path in the tree, an array's dtype, shape and SHA-256."""
     return {keystr(path): _one(x) for path, x in tree_leaves_with_path(state)}
+
+
+def of_weights(state) -> str:
+    """One of all that draws: a state's weights, statistics and averages."""
+    fields = {"params": state.params, "stats": state.stats, "ema": state.ema}
+    return of_json(of(fields))
 
 
 def of_json(value) -> str:

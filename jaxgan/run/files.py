@@ -4,6 +4,7 @@ import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -34,6 +35,7 @@ def translate(
     deep: bool = False,
     void: int | None = None,
     tile: int | str | None = "auto",
+    about: dict[str, Any] | None = None,
     say: Callable[[str], object] = print,
 ) -> list[Path]:
     """Translates an image file, or all in a folder, to PNG files of the same names.
@@ -61,6 +63,7 @@ def translate(
         void: the number in label maps of pixels that belong to no class.
         tile: the side of the tiles, in pixels of the input, that larger files are
             translated in; "auto" where memory would not do for them whole, None never.
+        about: how they were made, of `provenance`; each says its input's name, too.
         say: is told what else there is in the folder, what of files is passed over, and
             how files were translated in tiles.
 
@@ -91,7 +94,7 @@ def translate(
             if found:
                 keys = _keys(key, found, plan.block, same_noise)
                 images = tiler.run(plan, [rows for rows, _ in found.values()], keys)
-                done, why = _save(names, found, images)
+                done, why = _save(names, found, images, about)
                 written, failures = written + done, failures | why
                 used += [plan] * len(found)
             bar.update(len(rows))
@@ -173,13 +176,14 @@ def _keys(key, names, size, same):
     return jax.vmap(random.fold_in, (None, 0))(key, numbers)
 
 
-def _save(names, found, images):
+def _save(names, found, images, about):
     """Writes what was translated, with the alpha that the file had; and why some
     could not be."""
     written, failures = [], {}
     for (name, (_, alpha)), image in zip(found.items(), images, strict=False):
         try:
-            naming.save(names[name], image, alpha)
+            own = about and about | {"input": printable(name)}
+            naming.save(names[name], image, alpha, own)
         except OSError as error:
             failures[name] = f"{names[name]} cannot be written: {error.strerror}"
             continue

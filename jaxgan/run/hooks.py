@@ -1,5 +1,6 @@
 """What the loop does between steps: log, sample, evaluate, save."""
 
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -7,11 +8,11 @@ import jax
 import numpy as np
 
 from jaxgan import visual
-from jaxgan.run import best_state, checkpoint, finite
+from jaxgan.run import best_state, checkpoint, finite, marks, memory, provenance
 from jaxgan.run.images import save_png
 from jaxgan.run.loop import Hook, Now
 from jaxgan.run.members import member_of
-from jaxgan.run.progress import Shown
+from jaxgan.run.progress import Shown, duration
 from jaxgan.run.record import Sink
 from jaxgan.types import Metrics
 
@@ -19,10 +20,15 @@ __all__ = [
     "bar",
     "evaluate",
     "log",
+    "pace",
     "sample",
     "save",
     "window",
 ]
+
+
+PACE = 5.0
+"""Seconds after which a run says how long it will take."""
 
 
 def bar(shown: Shown) -> Hook:
@@ -32,6 +38,30 @@ def bar(shown: Shown) -> Hook:
         shown.update(now.step - shown.n)
 
     return Hook(0, move)
+
+
+def pace(start: int, steps: int, logger: Callable) -> Hook:
+    """Says once how long a step takes, and how long the rest will.
+
+    Args:
+        start: the step that the run begins from.
+        steps: the last one.
+        logger: is told, when steps have been taken for `PACE` seconds.
+    """
+    began, said = time.monotonic(), False
+
+    def say(now: Now):
+        nonlocal said
+        spent = time.monotonic() - began
+        if said or spent < PACE or now.step in (start, steps):
+            return
+        said = True
+        each = spent / (now.step - start)
+        rest = duration(each * (steps - now.step))
+        left = f"the other {steps - now.step:,} take {rest}"
+        logger(f"A step takes {duration(each)}: {left}.")
+
+    return Hook(0, say)
 
 
 def log(
@@ -57,7 +87,7 @@ def log(
         before = now.step
         for sink in sinks:
             sink.scalars(now.step, means | {"kimg": now.step * batch_size / 1000})
-            sink.timings(now.step, {"images_per_s": speed})
+            sink.timings(now.step, {"images_per_s": speed} | memory.used())
         losses = {n: m for n, m in means.items() if "loss" in n or n == "distance"}
         said = [f"{name} {_over_members(m):.3f}" for name, m in losses.items()]
         if warned := look(now.step, means):
@@ -99,6 +129,7 @@ def _unless_nan(run: Callable, what: str, logger: Callable) -> Callable:
 def sample(
     every: int,
     sheets: list[Callable],
+    seeds: list[int],
     path: Path,
     sinks: list[Sink],
     logger: Callable,
@@ -109,6 +140,7 @@ def sample(
     Args:
         every: steps between them.
         sheets: for each member, `state -> sheets.Sheet`.
+        seeds: of each.
         path: the workdir.
         sinks: where else to write them.
         logger: is told where they hold NaN.
@@ -123,11 +155,18 @@ def sample(
             for look in looks:
                 look(now.step, k, state, shown)
             end = "" if one else f"-{k}"
-            save_png(path / "samples" / f"{now.step:06d}{end}.png", shown.picture, 2)
+            file = path / "samples" / f"{now.step:06d}{end}.png"
+            save_png(file, shown.picture, 2, _about(state, seeds[k], shown))
             for sink in sinks:
                 sink.image(now.step, f"samples{end}", shown.picture)
 
     return Hook(every, _unless_nan(draw, "samples", logger))
+
+
+def _about(state, seed, shown):
+    """How a sheet was made; one of translations shows real images, too."""
+    source = marks.TRAINED if shown.samples is not None else marks.COMPOSITE
+    return provenance.drawn(state, "training", seed, source=source)
 
 
 def evaluate(

@@ -3,14 +3,14 @@
 import io
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from jaxgan.data import outside, pictures, pixels
 from jaxgan.data.tree import known_suffixes, passed_over, tree
-from jaxgan.run import atomic
+from jaxgan.run import atomic, marks
 from jaxgan.types import UsageError
 
 __all__ = ["Given", "given", "save"]
@@ -100,7 +100,12 @@ def _within(source, out):
     return f"{there.relative_to(here).as_posix()}/" if inside else ""
 
 
-def save(name: Path, image: np.ndarray, alpha: np.ndarray | None) -> None:
+def save(
+    name: Path,
+    image: np.ndarray,
+    alpha: np.ndarray | None,
+    about: dict[str, Any] | None = None,
+) -> None:
     """Writes an image as PNG, whole or not at all.
 
     Args:
@@ -108,6 +113,7 @@ def save(name: Path, image: np.ndarray, alpha: np.ndarray | None) -> None:
         image: uint8 `[H, W, 1, 3 or 4]`, or uint16 `[H, W, 1]`; that becomes 16-bit
             gray unless it has alpha, which Pillow writes beside 8 bits alone.
         alpha: how opaque, uint8 `[h, w]`, brought to its size; or None.
+        about: how it was made, of `provenance`.
 
     Raises:
         OSError: it cannot be written.
@@ -118,7 +124,7 @@ def save(name: Path, image: np.ndarray, alpha: np.ndarray | None) -> None:
         soft = Image.fromarray(alpha).resize(picture.size, Image.Resampling.BICUBIC)
         picture.putalpha(soft)
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    picture.save(buffer, "PNG", pnginfo=marks.png(about) if about else None)
     name.parent.mkdir(parents=True, exist_ok=True)
     with atomic.replacing(name) as file:
         file.write(buffer.getvalue())

@@ -13,6 +13,7 @@ import numpy as np
 from jaxgan import distributed, parallel
 from jaxgan.data import Dataset, centred, feed
 from jaxgan.run import (
+    advice,
     apart,
     best_state,
     checkpoint,
@@ -175,7 +176,8 @@ def prepared(
         options = ", ".join(map(settings.flag, there.older))
         before = f"{path} is of a run older than {options}, and goes on as it began."
         more = (*more, before)
-    size, notes = rest.size if rest else 0, (*notes, *more)
+    size = rest.size if rest else 0
+    notes = (*notes, *more, *advice.of_gamma(cfg, who, dataset.shape))
     alike = partial(_apart, cfg, shown, judged if rest else None, sources, named)
     return Prepared(*known, size, notes, start, alike)
 

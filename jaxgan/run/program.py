@@ -1,7 +1,6 @@
 """From a model and its data to one compiled program of any number of steps."""
 
 import math
-import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ from jax import lax, random
 
 from jaxgan import distributed, parallel
 from jaxgan.data.feed import Feed
-from jaxgan.run import finite
+from jaxgan.run import finite, memory
 from jaxgan.run.keys import root
 from jaxgan.run.members import AXES, Member
 from jaxgan.run.turns import of_all
@@ -93,9 +92,7 @@ def _check_memory(held, device):
     own = (x.sharding.shard_shape(x.shape) for x in jax.tree.leaves(held))
     kinds = (x.dtype.itemsize for x in jax.tree.leaves(held))
     takes = sum(math.prod(shape) * size for shape, size in zip(own, kinds, strict=True))
-    has = (device.memory_stats() or {}).get("bytes_limit", 0)
-    if not has and hasattr(os, "sysconf"):
-        has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    has = memory.limit(device)
     if has and takes > has:
         gigabytes = (
             f"{takes / 1e9:.0f} GB, and {device.device_kind} has {has / 1e9:.0f}"
@@ -158,6 +155,9 @@ class Program(NamedTuple):
 
     run: Callable
     """`(state, totals, arrays, n) -> (state, totals)`: n steps."""
+    needs: Callable[..., memory.Needs | None]
+    """`(state, totals, arrays)`: what memory `run` takes with them; compiles it, once
+    for both."""
     good: Callable
     """`(state, totals) -> bool [] or [M]`: whether all is finite, of each member. A
     program of its own: within the other it changes bits of the steps, on a CPU."""
@@ -219,8 +219,10 @@ def program(
     shapes = jax.eval_shape(metrics, who, state, source.at(int(state.step))[0])
     placed = partial(_placed, mesh=mesh, where=where.params)
     count = len(members)
+    run, needs = _compiled(steps, who, where, mesh)
     return Program(
-        _compiled(steps, who, where, mesh),
+        run,
+        needs,
         finite.good(sound, count),
         finite.bad(sound, order, count),
         finite.chosen((where, where.params), count),
@@ -229,7 +231,8 @@ def program(
 
 
 def _compiled(steps, who, where, mesh):
-    """Steps of all members, jitted; n is the least of all processes'."""
+    """Steps of all members, jitted, and what memory they need; n is the least of all
+    processes'."""
     compiled = jax.jit(
         lambda state, carried, arrays, n: steps(who, state, carried, arrays, n),
         donate_argnums=(0, 1),
@@ -239,7 +242,11 @@ def _compiled(steps, who, where, mesh):
     def run(state, carried, arrays, n):
         return compiled(state, carried, arrays, distributed.shared_number(n, mesh))
 
-    return run
+    def needs(state, carried, arrays):
+        n = distributed.shared_number(0, mesh)
+        return memory.needs(compiled.lower(state, carried, arrays, n).compile())
+
+    return run, needs
 
 
 def _placed(tree, mesh, where):

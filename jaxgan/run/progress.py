@@ -9,10 +9,21 @@ from tqdm import tqdm
 
 from jaxgan import distributed
 
-__all__ = ["EVERY", "Shown", "bar", "bars"]
+__all__ = ["EVERY", "Shown", "bar", "bars", "duration"]
 
 EVERY = 30.0
 """Seconds between lines, where there is no terminal."""
+
+
+def duration(seconds: float) -> str:
+    """Such as "2 h 5 min"."""
+    if seconds < 1:
+        return f"{1000 * seconds:.3g} ms"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.3g} s"
 
 
 class Shown(Protocol):

@@ -1,16 +1,19 @@
-"""What a run was made by: versions, device, and commit."""
+"""What a run was made by: versions, device and commit; and what an image was."""
 
 import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import jax
 
 from jaxgan import __version__
 from jaxgan.data import decoding
+from jaxgan.run import digests, marks, settings
+from jaxgan.run.marks import read
 
-__all__ = ["commit", "made_by", "moved", "versions"]
+__all__ = ["by_command", "commit", "drawn", "made_by", "moved", "read", "versions"]
 
 PACKAGES = "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy"
 HARDWARE = "device", "devices", "processes", "cores"
@@ -39,6 +42,47 @@ def made_by(devices) -> dict:
         "processes": jax.process_count(),
         "cores": decoding.cores(),
     }
+
+
+def drawn(state, draw: str, seed: int, **more: Any) -> dict[str, Any]:
+    """What an image says of how it was made, for `marks`: nothing of when or where, so
+    that the same draw makes the same file.
+
+    Args:
+        state: it was drawn with, of one member.
+        draw: what was done: a command, or "training", which shows samples.
+        seed: of the draw.
+        more: "source", if it is another word of the IPTC than `marks.TRAINED`, and
+            what else it depends on.
+
+    Returns:
+        These, and "jaxgan", the version; "step"; "weights", their SHA-256.
+    """
+    return {
+        "jaxgan": __version__,
+        "source": marks.TRAINED,
+        "draw": draw,
+        "step": int(state.step),
+        "weights": digests.of_weights(state),
+        "seed": seed,
+    } | more
+
+
+def by_command(draw: str, options, loaded, **more: Any) -> dict[str, Any]:
+    """The same of a command on a trained run, with the run's experiment and all of the
+    command's options but names of files.
+
+    Args:
+        draw: the command.
+        options: of it.
+        loaded: `loading.Loaded`.
+        more: as `drawn`.
+    """
+    known = settings.known(type(options)).values()
+    kept = [o.name for o in known if settings.FILE not in o.marks and o.name != "seed"]
+    values = {name: settings.of(options, name) for name in kept}
+    its = {"experiment": loaded.run.experiment, "options": values}
+    return drawn(loaded.state, draw, options.seed, **its, **more)
 
 
 def moved(before: dict, now: dict) -> str | None:

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 from jaxgan.data import outside
 from jaxgan.run import atomic, settings
-from jaxgan.run.config import Config
 from jaxgan.types import UsageError
 
-__all__ = ["Sink", "check", "jsonl", "opened", "tensorboard", "wandb", "wandb_id"]
+__all__ = [
+    *("Sink", "check", "jsonl", "read", "sinks", "tensorboard", "wandb", "wandb_id"),
+]
 
 
 class Sink(NamedTuple):
@@ -27,23 +28,6 @@ class Sink(NamedTuple):
     close: Callable
     timings: Callable
     """As `scalars`, of what differs from one machine to another."""
-
-
-def opened(cfg: Config, path: Path, resume_step: int, say: Callable) -> list[Sink]:
-    """The sinks that a run's options ask for.
-
-    Args:
-        cfg: the options.
-        path: the workdir.
-        resume_step: the step that the run begins from.
-        say: is told of damaged lines.
-    """
-    sinks = [jsonl(path / "metrics.jsonl", resume_step, say)]
-    if cfg.tensorboard:
-        sinks.append(tensorboard(path / "tensorboard", resume_step))
-    if cfg.wandb:
-        sinks.append(wandb(path, settings.to_dict(cfg), resume_step))
-    return sinks
 
 
 def jsonl(path: Path, resume_step: int, say: Callable = print) -> Sink:
@@ -75,15 +59,55 @@ def jsonl(path: Path, resume_step: int, say: Callable = print) -> Sink:
     return Sink(scalars, lambda step, name, image: None, close, timings)
 
 
+def sinks(cfg, path: Path, start: int, stack, log: Callable) -> list[Sink]:
+    """Those of a run.
+
+    Args:
+        cfg: its options.
+        path: the workdir.
+        start: the step that it begins from.
+        stack: an `ExitStack`, which closes them.
+        log: told of lines that are damaged.
+    """
+    found = [jsonl(path / "metrics.jsonl", start, log)]
+    if cfg.tensorboard:
+        found.append(tensorboard(path / "tensorboard", start))
+    if cfg.wandb:
+        found.append(wandb(path, settings.to_dict(cfg), start))
+    for sink in found:
+        stack.callback(sink.close)
+    return found
+
+
+def read(file: Path) -> tuple[list[dict], int]:
+    """The lines of a file that `jsonl` writes, perhaps at this moment.
+
+    Returns:
+        `(lines, damaged)`: those that are objects with a step, and how many are not,
+        but for a last one that is cut short.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    found, damaged, last = [], 0, b""
+    with outside.opened(file) as lines:
+        for last in lines:
+            its = _values(last)
+            damaged += its is None
+            found += [] if its is None else [its]
+    cut = last and not last.endswith(b"\n") and _values(last) is None
+    return found, damaged - bool(cut)
+
+
 def _resume(file, step, say):
     """Drops the lines past a step, and sets those aside that cannot be read."""
     lines = _lines(file)
     kept, damaged = [], []
     for line in lines:
-        its = _step(line)
+        its = _values(line)
         if its is None:
             damaged.append(line.rstrip(b"\n") + b"\n")
-        elif its <= step:
+        elif its["step"] <= step:
             kept.append(line.rstrip(b"\n") + b"\n")
     if damaged[-1:] and not lines[-1].endswith(b"\n"):
         damaged.pop()  # the last one, cut short by a crash, is written again
@@ -108,14 +132,14 @@ def _lines(file):
         raise UsageError(None, None, reason) from None
 
 
-def _step(line):
-    """The step of a line, or None where it is no JSON object that has one."""
+def _values(line):
+    """What a line holds, or None where it is no JSON object that has a step."""
     try:
         values = outside.as_json(line)
     except ValueError:
         return None
-    step = values.get("step") if isinstance(values, dict) else None
-    return step if type(step) is int else None
+    sound = isinstance(values, dict) and type(values.get("step")) is int
+    return values if sound else None
 
 
 def check(tensorboard: bool, wandb: bool) -> None:

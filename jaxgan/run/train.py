@@ -31,12 +31,14 @@ from jaxgan.run import (
     hosts,
     lock,
     members,
+    memory,
     overfitting,
     prepare,
     program,
     progress,
     provenance,
     record,
+    report,
     settings,
     signals,
     workdir,
@@ -82,7 +84,8 @@ def train(
         several processes it is on the devices of each.
 
     Raises:
-        UsageError: an option cannot be met; nothing has been compiled or changed.
+        UsageError: an option cannot be met, and nothing has been compiled or changed;
+            or memory runs out.
         Interrupted: by SIGINT or SIGTERM, after saving.
         Diverged: a metric is NaN or infinite; the last checkpoint is from before.
     """
@@ -112,7 +115,8 @@ def train(
         seeds = tuple(member.seed for member in run.members)
         source = feed.feed(run.whole, seeds, cfg.batch_size, run.change, run.mesh)
         stack.callback(source.close)
-        state = _train(run, donor, source, stack, owner)
+        with memory.advised(cfg):
+            state = _train(run, donor, source, stack, owner)
         if distributed.alone() and mesh.devices.flat[0].platform == "cpu":
             # To index arrays that are divided, its devices would wait for one another.
             state = jax.device_put(state, parallel.replicated(mesh))
@@ -141,23 +145,23 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
     if begin >= cfg.steps:
         log(f"All {cfg.steps} steps are done; raise --steps to train on.")
         return distributed.here(state)
-    sinks = record.opened(cfg, path, begin, log) if writes else []
-    for sink in sinks:
-        stack.callback(sink.close)
+    sinks = record.sinks(cfg, path, begin, stack, log) if writes else []
     stop = stack.enter_context(signals.stopping())
     log("Compiling ...")
     began = time.perf_counter()
     rest = hosts.first(lambda: checkpoint.window(saved, begin)) or {}
-    begun, (steps, streak) = _compiled(run, source, state, log, rest.get("streak"))
-    totals = begun(rest.get("metrics"))
+    made, (steps, streak) = _compiled(run, source, state, log, rest.get("streak"))
+    begun, totals = made.begun, made.begun(rest.get("metrics"))
     with _last_good_is_kept(saved, log):
+        if known := made.needs(state, totals, source.at(begin)[0]):
+            log(memory.said(known, run.mesh.devices.flat[0]))
         state, metrics = steps(state, totals, source.at(begin)[0], 0)
     seen: alarms.Seen = {}
-    written = _written(run, sinks, saved, log, streak, seen)
+    written = _written(run, sinks, saved, log, streak, seen, stack)
     if writes:
         _found(run, begin, log)
-    if begin == 0 and writes:
-        written[0].run(Now(0, distributed.here(state), metrics, 0.0))
+        if begin == 0:
+            written[0].run(Now(0, distributed.here(state), metrics, 0.0))
     log(f"Compiled in {time.perf_counter() - began:.1f} s. Training from step {begin}.")
     stop.steps_begin()
     shown = progress.bar(cfg.steps, unit="step", initial=begin)
@@ -166,6 +170,7 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
     between = [
         *owner,
         hooks.bar(shown),
+        *([hooks.pace(begin, cfg.steps, log)] if writes else []),
         hooks.log(cfg.log_every, begin, cfg.batch_size, sinks, shown, look),
         *written,
     ]
@@ -180,13 +185,13 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
 
 
 def _compiled(run: prepare.Prepared, source, state, log, streak):
-    """`begun`, the metrics of no steps, and steps of which bad ones are left out."""
+    """The program, and its steps, of which bad ones are left out."""
     cfg = run.cfg
     made = program.program(
         run.model_of, run.members, source, state, run.mesh, cfg.accumulate
     )
     limits = source.at, run.members, cfg.max_bad_steps, log, streak
-    return made.begun, guard.guarded(made, *limits)
+    return made, guard.guarded(made, *limits)
 
 
 def _save(saved, state, metrics, streak=None):
@@ -227,37 +232,40 @@ def _say_what_it_is_of(run: prepare.Prepared, log):
         conditional = any("label" in draw.task.needs for draw in draws)
         for text in alarms.of_data(data, conditional):
             log(f"Warning: {text}")
+    among = "" if distributed.alone() else f", in {jax.process_count()} processes"
     log(
         f"{run.path}: {data.size} images of {'x'.join(map(str, data.shape))} "
-        f"from {data.name}, on {len(devices)} x {devices[0].device_kind}{_among()}"
+        f"from {data.name}, on {len(devices)} x {devices[0].device_kind}{among}"
     )
 
 
-def _written(run: prepare.Prepared, sinks, saved, log, streak, seen):
+def _written(run: prepare.Prepared, sinks, saved, log, streak, seen, stack):
     """The hooks that write to the workdir, samples first."""
     cfg = run.cfg
     if not distributed.primary():
         return []
     args = run.members, run.dataset, log, seen
-    size = cfg.batch_size // cfg.accumulate
-    looks = (
-        alarms.of_samples(*args),
-        overfitting.watch(run.model_of, *args, run.apart, size),
-    )
-    return [
-        hooks.sample(cfg.sample_every, run.sheets, run.path, sinks, log, looks),
+    apart = run.apart, cfg.batch_size // cfg.accumulate
+    looks = alarms.of_samples(*args), overfitting.watch(run.model_of, *args, *apart)
+    seeds = [member.seed for member in run.members]
+    found = [
+        hooks.sample(cfg.sample_every, run.sheets, seeds, run.path, sinks, log, looks),
         *hooks.evaluate(cfg.evaluate_every, run.judges, sinks, log),
         hooks.save(cfg.checkpoint_every, saved, streak),
     ]
+    if cfg.report:
+        names = tuple(member.name for member in run.members)
+        page = report.writer(run.path, names, cfg.log_every, log)
+        found.append(stack.enter_context(page))
+    return found
 
 
 def _said_how_it_ended(state, steps, path, log):
-    if int(state.step) >= steps:
+    if (step := int(state.step)) >= steps:
         log(f"Done. Samples are in {path / 'samples'}.")
         return
     text = (
-        f"Stopped and saved at step {int(state.step)} of {steps}; the same command "
-        "continues it."
+        f"Stopped and saved at step {step} of {steps}; the same command continues it."
     )
     log(text)
     raise hosts.agree(Interrupted(text))
@@ -267,10 +275,6 @@ def _told(text):
     """Of a process that writes no log."""
     text = f"[process {jax.process_index()}] {printable(text)}"
     print(text, file=sys.stderr)
-
-
-def _among():
-    return "" if distributed.alone() else f", in {jax.process_count()} processes"
 
 
 def _first_state(run: prepare.Prepared, donor, saved, log):

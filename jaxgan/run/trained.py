@@ -17,11 +17,15 @@ class Command(NamedTuple):
 
     options: type
     """A dataclass on top of `Trained`."""
-    run: Callable[[Any, Loaded], None]
+    run: Callable[..., None]
+    """`(options, loaded)`; of one that `loads` nothing `(options, workdir, kind)`, with
+    the dataclass of the run's options."""
     of_all: Callable[[Any, list[Loaded]], None] | None = None
     """What it does with all members, where none is chosen; None where one must be."""
     check: Callable[[Any], None] = lambda options: None
     """Refuses options, before anything is loaded."""
+    loads: bool = True
+    """Whether it needs the run's networks."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,45 @@
+"""HTML and SVG in which all text is escaped: a file cannot smuggle in a script."""
+
+import html
+
+from jaxgan.types import printable
+
+__all__ = ["Html", "element", "joined"]
+
+VOID = frozenset({"meta", "img", "input", "br"})
+"""Elements without an end."""
+
+
+class Html(str):
+    """Text that is markup; all other text is escaped before it becomes part of it."""
+
+
+def element(name: str, /, *inside: object, **attributes: object) -> Html:
+    """One element.
+
+    Args:
+        name: of the element.
+        inside: `Html` as it is, all else as text.
+        attributes: their values as text; a name's `_` becomes `-`, and one at its end
+            goes (`class_`). None leaves an attribute out, True gives it no value.
+    """
+    given = ((n.rstrip("_").replace("_", "-"), v) for n, v in attributes.items())
+    said = "".join(_attribute(n, v) for n, v in given if v is not None)
+    if name in VOID:
+        return Html(f"<{name}{said}>")
+    return Html(f"<{name}{said}>{joined(*inside)}</{name}>")
+
+
+def joined(*inside: object) -> Html:
+    """Parts, one after another."""
+    return Html("".join(x if isinstance(x, Html) else _text(x) for x in inside))
+
+
+def _attribute(name, value):
+    return f" {name}" if value is True else f' {name}="{_text(value)}"'
+
+
+def _text(value):
+    """Escaped, and without characters that HTML has not."""
+    text = printable(str(value))
+    return html.escape("".join(c if c >= " " or c in "\n\t" else "�" for c in text))
