@@ -37,7 +37,6 @@ from jaxgan.run import (
     progress,
     provenance,
     record,
-    report,
     settings,
     signals,
     workdir,
@@ -157,9 +156,7 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
         state, metrics = steps(state, totals, source.at(begin)[0], 0)
     seen: alarms.Seen = {}
     written = _written(run, sinks, saved, log, streak, seen)
-    if writes and cfg.report:
-        names = tuple(member.name for member in run.members)
-        written += [stack.enter_context(report.writer(path, names, cfg.log_every, log))]
+    written += hooks.progress(run, begin, stack, log) if writes else []
     if writes:
         _found(run, begin, log)
     if begin == 0 and writes:
@@ -172,7 +169,6 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
     between = [
         *owner,
         hooks.bar(shown),
-        *([hooks.pace(begin, cfg.steps, log)] if writes else []),
         hooks.log(cfg.log_every, begin, cfg.batch_size, sinks, shown, look),
         *written,
     ]
