@@ -78,12 +78,11 @@ def test_more_than_there_is_is_said_beforehand():
     assert memory.said(known, Device(2 * memory.GIB)).endswith("more than there is.")
 
 
-EXHAUSTED = jax.errors.JaxRuntimeError(
-    "RESOURCE_EXHAUSTED: Out of memory (9 bytes).\nX"
-)
+EXHAUSTED = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: No room (9 B).\nX")
+CUDA = jax.errors.JaxRuntimeError("INTERNAL: CUDA_ERROR_OUT_OF_MEMORY: out of memory")
 
 
-@pytest.mark.parametrize("error", [EXHAUSTED, MemoryError()])
+@pytest.mark.parametrize("error", [EXHAUSTED, CUDA, MemoryError()])
 def test_where_memory_runs_out_a_sentence_says_what_helps(error):
     cfg = run.Config(batch_size=48, accumulate=2, seeds=3)
     with pytest.raises(UsageError) as caught, memory.advised(cfg):

@@ -59,13 +59,13 @@ def test_your_own_gan_trains(tmp_path, monkeypatch):
 
 
 def test_a_run_in_a_notebook(tmp_path, monkeypatch):
-    names = run(example("run.train("), tmp_path, monkeypatch)
+    names = run(example("visual.grid(images)"), tmp_path, monkeypatch)
     assert names["images"].shape == (64, 28, 28, 1)
     assert (tmp_path / "runs" / "notebook" / "samples" / "000020.png").exists()
 
 
 def test_an_image_says_where_it_comes_from(tmp_path, monkeypatch, capsys):
-    run(example("provenance.read("), tmp_path, monkeypatch)
+    run(example("four.png"), tmp_path, monkeypatch)
     assert "'draw': 'sample', 'step': 1, 'weights': '" in capsys.readouterr().out
 
 

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 from tiny_runs import build, build_diverging, go, options, rows  # noqa: F401  # fixture
 
-from jaxgan.run import guard, report, settings
+from jaxgan.run import guard, record, report, settings
 from jaxgan.run.images import save_png
 from jaxgan.run.loop import Now
 from jaxgan.run.report import chart, contents, curves, html, pictures, writing
@@ -295,6 +295,17 @@ def test_what_is_missing_or_damaged_is_left_out(workdir, name):
         (workdir / name).write_bytes(garbage)
         report.write(workdir)
         page_of(workdir)
+
+
+def test_damaged_lines_are_counted_but_for_one_that_is_being_written(tmp_path):
+    file = tmp_path / "metrics.jsonl"
+    file.write_text('{"step": 1, "x": 2}\n[]\n{"step": "3"}\n{"step": 4}\n{"ste')
+    assert record.read(file) == ([{"step": 1, "x": 2}, {"step": 4}], 2)
+    file.write_text('{"step": 1}\n{"step": -2}\nnonsense\n')
+    assert record.read(file) == ([{"step": 1}, {"step": -2}], 1)
+    assert contents.read(tmp_path).metrics == [{"step": 1}]
+    report.write(tmp_path)
+    assert "metrics.jsonl: 2 damaged lines left out." in page_of(tmp_path).said()
 
 
 @pytest.mark.parametrize("value", [[1e99, -1e308, 5e-324], [0, 0], [7, 7.000000001]])

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxgan import visual
-from jaxgan.run import best_state, checkpoint, finite, marks, memory, provenance
+from jaxgan.run import best_state, checkpoint, finite, marks, memory, provenance, report
 from jaxgan.run.images import save_png
 from jaxgan.run.loop import Hook, Now
 from jaxgan.run.members import member_of
@@ -21,6 +21,7 @@ __all__ = [
     "evaluate",
     "log",
     "pace",
+    "progress",
     "sample",
     "save",
     "window",
@@ -62,6 +63,23 @@ def pace(start: int, steps: int, logger: Callable) -> Hook:
         logger(f"A step takes {duration(each)}: {left}.")
 
     return Hook(0, say)
+
+
+def progress(run, start: int, stack, logger: Callable) -> list[Hook]:
+    """Say how long it will take, and show how far it is in `report.html`.
+
+    Args:
+        run: `prepare.Prepared`.
+        start: the step that it begins from.
+        stack: an `ExitStack`, at whose end the last page is written.
+        logger: is told.
+    """
+    cfg, found = run.cfg, [pace(start, run.cfg.steps, logger)]
+    if cfg.report:
+        names = tuple(member.name for member in run.members)
+        page = report.writer(run.path, names, cfg.log_every, logger)
+        found.append(stack.enter_context(page))
+    return found
 
 
 def log(

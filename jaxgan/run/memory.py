@@ -98,7 +98,7 @@ def advised(cfg: Config) -> Iterator[None]:
         why = str(error) or "no more could be had"
     except jax.errors.JaxRuntimeError as error:
         why = str(error)
-        if "RESOURCE_EXHAUSTED" not in why and "Out of memory" not in why:
+        if "RESOURCE_EXHAUSTED" not in why and "OUT_OF_MEMORY" not in why:
             raise
     else:
         return

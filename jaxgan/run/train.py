@@ -38,7 +38,6 @@ from jaxgan.run import (
     progress,
     provenance,
     record,
-    report,
     settings,
     signals,
     workdir,
@@ -157,7 +156,8 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
             log(memory.said(known, run.mesh.devices.flat[0]))
         state, metrics = steps(state, totals, source.at(begin)[0], 0)
     seen: alarms.Seen = {}
-    written = _written(run, sinks, saved, log, streak, seen, stack)
+    written = _written(run, sinks, saved, log, streak, seen)
+    written += hooks.progress(run, begin, stack, log) if writes else []
     if writes:
         _found(run, begin, log)
         if begin == 0:
@@ -170,7 +170,6 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
     between = [
         *owner,
         hooks.bar(shown),
-        *([hooks.pace(begin, cfg.steps, log)] if writes else []),
         hooks.log(cfg.log_every, begin, cfg.batch_size, sinks, shown, look),
         *written,
     ]
@@ -239,7 +238,7 @@ def _say_what_it_is_of(run: prepare.Prepared, log):
     )
 
 
-def _written(run: prepare.Prepared, sinks, saved, log, streak, seen, stack):
+def _written(run: prepare.Prepared, sinks, saved, log, streak, seen):
     """The hooks that write to the workdir, samples first."""
     cfg = run.cfg
     if not distributed.primary():
@@ -248,16 +247,11 @@ def _written(run: prepare.Prepared, sinks, saved, log, streak, seen, stack):
     apart = run.apart, cfg.batch_size // cfg.accumulate
     looks = alarms.of_samples(*args), overfitting.watch(run.model_of, *args, *apart)
     seeds = [member.seed for member in run.members]
-    found = [
+    return [
         hooks.sample(cfg.sample_every, run.sheets, seeds, run.path, sinks, log, looks),
         *hooks.evaluate(cfg.evaluate_every, run.judges, sinks, log),
         hooks.save(cfg.checkpoint_every, saved, streak),
     ]
-    if cfg.report:
-        names = tuple(member.name for member in run.members)
-        page = report.writer(run.path, names, cfg.log_every, log)
-        found.append(stack.enter_context(page))
-    return found
 
 
 def _said_how_it_ended(state, steps, path, log):
