@@ -2,27 +2,29 @@
 
 import dataclasses
 import json
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from jaxgan.data.tree import some
 from jaxgan.metrics import report
 from jaxgan.run import (
     atomic,
+    dissecting,
     draws,
     evaluation,
     export,
     files,
     images,
+    projecting,
     references,
+    scores,
     tables,
+    walks,
     workdir,
 )
 from jaxgan.run.loading import Loaded
 from jaxgan.run.settings import FILE, Count, Range, Seed
-from jaxgan.run.trained import Command, Trained, draw_of
-from jaxgan.types import Draw, UsageError, printable
+from jaxgan.run.trained import Command, Trained, class_of, numbers, of_noise
+from jaxgan.types import UsageError, printable
 
 __all__ = [
     "COMMANDS",
@@ -48,8 +50,13 @@ class Sample(Trained):
     """The PNG to write: a grid."""
     npz: Annotated[str | None, FILE] = None
     """Also write the images as an .npz: `images` uint8 [N, H, W, C] and `labels`."""
+    folder: Annotated[str | None, FILE] = None
+    """Also write each image as a PNG of its own into this folder."""
     seed: Seed = 0
     """Decides the latents."""
+    seeds: str | None = None
+    """Draw each image from a seed of its own, the one that it is of in every list of
+    them: such as 1-50, or 3,7,20-25."""
     label: str | None = None
     """Draw only this class, by its name or, where none is called so, its number from 0
     (class-conditional runs); default all in turn."""
@@ -116,46 +123,30 @@ class Evaluate(Trained):
     """Decides what is drawn, and which images are taken."""
 
 
-def _draw(loaded: Loaded, noise: bool, back: bool = False) -> tuple[str, Draw]:
-    """The draw that a command is about."""
-    name, found = draw_of(loaded, back)
-    if draws.from_noise(found) != noise:
-        does = "draws from noise" if not noise else "translates images"
-        other = "sample" if not noise else "translate"
-        reason = f"holds a run that {does}; use the command {other}."
-        raise UsageError("workdir", loaded.path, reason)
-    return name, found
-
-
 def sample(options: Sample, loaded: Loaded) -> None:
     """Writes a grid, and the images as .npz when asked."""
-    name, _ = _draw(loaded, noise=True)
-    args = loaded.model, loaded.state, options.num, options.seed
+    name, _ = of_noise(loaded)
+    seeds = numbers("seeds", options.seeds)
+    num = len(seeds) if seeds else options.num
+    args = loaded.model, loaded.state, num, options.seed
     pictures, labels = draws.draw(
-        *args, num_classes=loaded.num_classes, label=_class(options, loaded), name=name
+        *args,
+        num_classes=loaded.num_classes,
+        label=class_of(loaded, options.label),
+        name=name,
+        seeds=seeds,
     )
     images.write(pictures, labels, options.out, options.npz)
-    written = " and ".join(filter(None, (options.out, options.npz)))
-    print(f"{len(pictures)} images in {written}")
-
-
-def _class(options: Sample, loaded: Loaded) -> int | None:
-    """The number of the class that is asked for, by name or number."""
-    label, names = options.label, loaded.run.class_names
-    if label is None or label in names:
-        return None if label is None else names.index(label)
-    counted = names == tuple(map(str, range(len(names))))
-    whole = re.fullmatch("-?[0-9]+", label)
-    if whole and (counted or not all(name.isdecimal() for name in names)):
-        return int(label)  # `samples` knows which there are
-    if not names:
-        raise UsageError("label", label, ": this run is not class-conditional.")
-    raise UsageError("label", label, f"must be one of {some(list(names), 20)}.")
+    if options.folder:
+        names = [f"seed{k}" for k in seeds] or [f"{k:05d}" for k in range(num)]
+        images.write_each(pictures, names, options.folder)
+    places = options.out, options.npz, options.folder
+    print(f"{len(pictures)} images in {' and '.join(filter(None, places))}")
 
 
 def translate(options: Translate, loaded: Loaded) -> None:
     """Writes translations of a user's files."""
-    _, draw = _draw(loaded, noise=False, back=options.back)
+    _, draw = of_noise(loaded, False, options.back)
     written = files.translate(
         draw,
         loaded.state,
@@ -219,7 +210,7 @@ def _report(options: Evaluate, loaded: Loaded) -> dict:
     cfg, state = loaded.run.config, loaded.state
     name = "back" if options.back else evaluation.main_draw(loaded.model)
     if options.back:
-        _draw(loaded, noise=False, back=True)  # or it is refused
+        of_noise(loaded, False, back=True)  # or it is refused
     draw = loaded.model.draws[name]
     reference, dataset, floor, notes = references.compared(options, loaded, draw)
     weights = options.inception_weights or cfg.inception_weights
@@ -266,4 +257,9 @@ COMMANDS = {
     "translate": Command(Translate, translate),
     "evaluate": Command(Evaluate, evaluate, evaluate_all),
     "export": Command(export.Export, export.export, check=export.check),
+    "interpolate": Command(walks.Interpolate, walks.interpolate, check=walks.check),
+    "directions": Command(walks.Directions, walks.directions),
+    "project": Command(projecting.Project, projecting.project, check=projecting.check),
+    "scores": Command(scores.Scores, scores.scores, check=scores.check),
+    "dissect": Command(dissecting.Dissect, dissecting.dissect, check=dissecting.check),
 }

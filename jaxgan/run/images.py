@@ -9,7 +9,7 @@ from jaxgan import visual
 from jaxgan.run import atomic
 from jaxgan.types import UsageError
 
-__all__ = ["save_png", "write"]
+__all__ = ["save_png", "write", "write_each", "write_npz", "write_sheet"]
 
 
 def save_png(path: Path | str, image: np.ndarray, scale: int = 1) -> None:
@@ -34,15 +34,60 @@ def write(images, labels, png: str, npz: str | None = None) -> None:
     Raises:
         UsageError: a file cannot be written.
     """
-    option = "out"
+    write_sheet(images, png, 10 if labels is not None else None)
+    if npz:
+        named = {} if labels is None else {"labels": labels}
+        write_npz(npz, {"images": images} | named)
+
+
+def write_sheet(images, png: str, columns: int | None = None, gap: int = 2) -> None:
+    """A grid as a PNG, each pixel two wide.
+
+    Args:
+        images: uint8 `[N, H, W, C]`.
+        png: the file.
+        columns: how many to a row; by default as square as N allows.
+        gap: pixels between them.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
     try:
-        save_png(png, visual.grid(images, 10 if labels is not None else None), 2)
-        if npz:
-            option = "npz"
-            arrays = {} if labels is None else {"labels": labels}
-            Path(npz).parent.mkdir(parents=True, exist_ok=True)
-            with atomic.replacing(npz) as file:
-                np.savez_compressed(file, images=images, **arrays)
+        save_png(png, visual.grid(images, columns, gap), 2)
     except OSError as error:
         reason = f"cannot be written: {error.strerror}."
-        raise UsageError(option, npz if option == "npz" else png, reason) from None
+        raise UsageError("out", png, reason) from None
+
+
+def write_npz(npz: str, arrays: dict) -> None:
+    """Arrays by name as an .npz.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    try:
+        Path(npz).parent.mkdir(parents=True, exist_ok=True)
+        with atomic.replacing(npz) as file:
+            np.savez_compressed(file, **arrays)
+    except OSError as error:
+        reason = f"cannot be written: {error.strerror}."
+        raise UsageError("npz", npz, reason) from None
+
+
+def write_each(images, names, folder: str) -> None:
+    """Each image as a PNG of its own.
+
+    Args:
+        images: uint8 `[N, H, W, C]`.
+        names: N of them, without their ending.
+        folder: is made.
+
+    Raises:
+        UsageError: a file cannot be written.
+    """
+    try:
+        for name, image in zip(names, images, strict=True):
+            save_png(Path(folder) / f"{name}.png", image)
+    except OSError as error:
+        reason = f"cannot be written: {error.strerror}."
+        raise UsageError("folder", folder, reason) from None
