@@ -12,7 +12,7 @@ import pytest
 from flax import nnx
 from PIL import Image
 
-from jaxgan import explore, models, recipes, run
+from jaxgan import data, explore, models, recipes, run
 from jaxgan.run import animation
 from jaxgan.run.loading import load
 from jaxgan.run.sampler import sampler
@@ -255,6 +255,38 @@ def test_units_are_ordered_by_what_leaves(call):
     sheet = pixels("units.png")
     strip = 8 + 2 + 8
     assert sheet.shape == (2 * (2 * 8 + 8), 2 * (3 * strip + 2 * 8))
+
+
+def test_neighbours_are_beside_samples(call, runs):
+    code, said, _ = call("neighbours", "--num", 12, "--rows", 3, "--npz", "n.npz")
+    assert code == 0 and " of 12 samples, by pixels: " in said
+    train = data.load(f"folder:{runs / 'data'}").fetch(np.arange(24))["image"]
+    with np.load("n.npz") as found:
+        images, index, distance = (found[x] for x in ("images", "index", "distance"))
+    away = (images[:, None].astype(float) - train[None]) ** 2
+    away = away.mean((2, 3, 4)) ** 0.5 / 255
+    np.testing.assert_allclose(distance, np.sort(away, 1)[:, :2], rtol=1e-9)
+    np.testing.assert_array_equal(index, away.argsort(1)[:, :2])
+    ratio = distance[:, 0] / distance[:, 1]
+    assert (np.diff(ratio) >= 0).all()
+    shown = [one_image("neighbours.png", 0, k) for k in range(3)]
+    for got, expected in zip(shown, (images[0], *train[index[0]]), strict=True):
+        np.testing.assert_array_equal(got, expected[..., 0])
+
+
+def test_a_classifier_learns_of_samples_and_beside_them_of_real_images(call, runs):
+    few = "--num", 20, "--steps", 2, "--batch-size", 8
+    code, said, _ = call("cas", *few)
+    assert code == 0 and "Of 9 real test images" in said
+    found = json.loads((runs / "by_class/cas.json").read_text())
+    assert found["counts"] == {"samples": 20, "real": 20, "test": 9}
+    for name in ("classification_accuracy_score", "real"):
+        one = found["metrics"][name]
+        assert one["value"] * 9 == pytest.approx(round(one["value"] * 9))
+        spread = (one["value"] * (1 - one["value"]) / 9) ** 0.5
+        assert one["error"] == pytest.approx(spread)
+    code, _, err = call("cas", *few, of="plain")
+    assert code == 2 and "draws no classes, so its samples teach none." in err
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,12 @@ from jaxgan.run import (
     export,
     files,
     images,
+    neighbours,
     projecting,
     references,
     scores,
     tables,
+    usefulness,
     walks,
     workdir,
 )
@@ -261,5 +263,7 @@ COMMANDS = {
     "directions": Command(walks.Directions, walks.directions),
     "project": Command(projecting.Project, projecting.project, check=projecting.check),
     "scores": Command(scores.Scores, scores.scores, check=scores.check),
+    "cas": Command(usefulness.Usefulness, usefulness.usefulness),
+    "neighbours": Command(neighbours.Neighbours, neighbours.neighbours),
     "dissect": Command(dissecting.Dissect, dissecting.dissect, check=dissecting.check),
 }
