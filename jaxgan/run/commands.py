@@ -15,6 +15,7 @@ from jaxgan.run import (
     files,
     images,
     neighbours,
+    people,
     projecting,
     references,
     scores,
@@ -118,6 +119,14 @@ class Evaluate(Trained):
     """The file weights-inception-2015-12-05-6726825d.pth, for FID, KID and Inception
     Score; without it digits are judged by a small classifier that comes with jaxgan,
     translations by a bank of filters."""
+    by_people: Annotated[str | None, FILE] = None
+    """Measure nothing, but write this HTML file, on which people tell real images from
+    drawn ones, or of a translator's pairs the true target from what was drawn."""
+    judgements: Count = 100
+    """How many images, or pairs, are on it."""
+    people: tuple[str, ...] | None = None
+    """Files of answers that such pages gave; their error rate (HYPE, arXiv:1904.01121)
+    is reported beside the other measures."""
     out: Annotated[str | None, FILE] = None
     """The JSON to write. Default WORKDIR/evaluation.json, of --back
     evaluation_back.json."""
@@ -170,7 +179,12 @@ def translate(options: Translate, loaded: Loaded) -> None:
 
 
 def evaluate(options: Evaluate, loaded: Loaded) -> None:
-    """Prints a table and writes its figures as JSON."""
+    """Prints a table and writes its figures as JSON; or writes a page for people."""
+    if options.by_people:
+        name, _, (_, dataset, _, notes) = _compared(options, loaded)
+        args = loaded, name, dataset, options.judgements, options.seed
+        print(people.write(Path(options.by_people), *args), *notes, sep="\n")
+        return
     out = _json(options, loaded)
     result = _report(options, loaded)
     _write(out, result)
@@ -181,6 +195,10 @@ def evaluate(options: Evaluate, loaded: Loaded) -> None:
 
 def evaluate_all(options: Evaluate, members: list[Loaded]) -> None:
     """The same of all members: a mean and a deviation, and each beside them."""
+    for option in ("by_people", "people"):
+        if getattr(options, option):
+            reason = ": people judge one member; choose it by `member`."
+            raise UsageError(option, None, reason)
     out = _json(options, members[0])
     reports = [_report(options, one) for one in members]
     result = tables.joined(reports, [one.name for one in members])
@@ -207,14 +225,20 @@ def _json(options, loaded: Loaded) -> Path:
     return out
 
 
-def _report(options: Evaluate, loaded: Loaded) -> dict:
-    """The figures of one run, with what they are of."""
-    cfg, state = loaded.run.config, loaded.state
+def _compared(options: Evaluate, loaded: Loaded):
+    """The draw, and what `references.compared` has of it."""
     name = "back" if options.back else evaluation.main_draw(loaded.model)
     if options.back:
         of_noise(loaded, False, back=True)  # or it is refused
     draw = loaded.model.draws[name]
-    reference, dataset, floor, notes = references.compared(options, loaded, draw)
+    return name, draw, references.compared(options, loaded, draw)
+
+
+def _report(options: Evaluate, loaded: Loaded) -> dict:
+    """The figures of one run, with what they are of."""
+    cfg, state = loaded.run.config, loaded.state
+    name, draw, (reference, dataset, floor, notes) = _compared(options, loaded)
+    said = people.judged(options.people, loaded, name) if options.people else None
     weights = options.inception_weights or cfg.inception_weights
     mesh = draws.mesh_of(state)
     try:
@@ -243,7 +267,7 @@ def _report(options: Evaluate, loaded: Loaded) -> dict:
         notes = (*notes, apart)
     result["notes"] = [*dict.fromkeys([*notes, *result["notes"]])]
     settled = draws.settles(loaded.model, state)
-    return result | {
+    result |= {
         "batch_norm": "standing statistics" if settled else None,
         "workdir": str(loaded.path),
         "member": loaded.member,
@@ -252,6 +276,7 @@ def _report(options: Evaluate, loaded: Loaded) -> dict:
         "weights": "live" if options.live else "averaged",
         "seed": options.seed,
     }
+    return people.added(result, said) if said else result
 
 
 COMMANDS = {
