@@ -5,12 +5,14 @@ import io
 import json
 import re
 
+import command_line
 import numpy as np
+import optax
 import pytest
 from PIL import Image
-from test_exploring import CONDITIONAL, call, runs  # noqa: F401  # fixtures
+from test_exploring import CONDITIONAL, Experiment, call, runs  # noqa: F401  # fixtures
 
-from jaxgan import run
+from jaxgan import models, recipes, run, tasks
 from jaxgan.metrics import people
 from jaxgan.run.loading import load
 from jaxgan.run.people import added, judged
@@ -73,7 +75,7 @@ def data_of(page):
     return json.loads(re.search(pattern, page, re.S)[1])
 
 
-def pixels(text):
+def pixels_of(text):
     with Image.open(io.BytesIO(base64.b64decode(text))) as image:
         assert not image.info  # nothing says where it comes from
         return np.asarray(image)
@@ -108,7 +110,7 @@ def test_a_page_is_whole_and_tells_no_truth(page, runs, tmp_path, call):  # noqa
     assert truth != sorted(truth) and truth != sorted(truth)[::-1]
     folders = (runs / "data/train").rglob("*.png")
     real = {np.asarray(Image.open(file)).tobytes() for file in folders}
-    shown = [pixels(item["images"][0]) for item in data["items"]]
+    shown = [pixels_of(item["images"][0]) for item in data["items"]]
     assert [image.tobytes() not in real for image in shown] == [t == 1 for t in truth]
     # Another seed is another page, of other images in another order.
     call("evaluate", "--by-people", "b.html", "--judgements", 20, "--seed", 6)
@@ -166,3 +168,46 @@ def test_answers_count_once_and_those_of_another_run_do_not(page, call, tmp_path
     assert code == 2 and "not of this run" in err
     code, _, err = call("evaluate", "--by-people", "p.html", "--judgements", 200)
     assert code == 2 and "--judgements 200 must be in 2 ... 48, of 24 images." in err
+
+
+def tiny_spade(cfg, shape, num_classes):
+    task = tasks.of_maps(3)
+    G = models.flax_net("G", models.spade.Generator(1, 2, 4, shape[:2]))
+    D = models.flax_net("D", models.pix2pix.MultiScale(1, 2, 16))
+    tx = optax.adam(1e-3)
+    return recipes.spade(G, D, task, latent_dim=2, g_tx=tx, d_tx=tx)
+
+
+@pytest.mark.slow
+def test_of_a_translator_people_look_for_the_true_target(tmp_path, capsys):
+    """And what units of it do is told by class of the label map."""
+    rng = np.random.default_rng(0)
+    for kind, least in (("images", 256), ("maps", 3)):
+        (tmp_path / "d" / kind).mkdir(parents=True)
+        for i in range(12):
+            pixels = rng.integers(0, least, (8, 8), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "d" / kind / f"{i:02d}.png")
+    experiment = Experiment(tiny_spade)
+    where = "--workdir", tmp_path / "run"
+    given = "--data", f"maps:{tmp_path / 'd'}"
+    assert command_line.run(experiment, *given, *where) == 0
+    asked = "--by-people", tmp_path / "p.html", "--judgements", 8
+    assert command_line.run(experiment, "evaluate", *where, *asked) == 0
+    data = data_of((tmp_path / "p.html").read_text())
+    assert data["kind"] == "two" and len(data["items"]) == 8
+    truth = people.unveiled(data["page"], data["veil"])
+    assert sum(truth) == 4
+    files = sorted((tmp_path / "d/images").iterdir())
+    real = {np.asarray(Image.open(file)).tobytes() for file in files}
+    for item, second in zip(data["items"], truth, strict=True):
+        two = [pixels_of(text).tobytes() in real for text in item["images"]]
+        assert two == ([True, False] if second else [False, True])
+        assert pixels_of(item["given"]).shape[:2] == (8, 8)
+    out = tmp_path / "units.png"
+    layer = "--layer", "SPADEBlock_0", "--num", 4, "--out", out
+    assert command_line.run(experiment, "dissect", *where, *layer) == 0
+    units = json.loads(out.with_suffix(".json").read_text())["units"]
+    assert len(units) == 4 and all(set(u["by_class"]) <= set("012") for u in units)
+    assert units[0]["effect"] > 0
+    means = [np.mean([*u["by_class"].values()]) for u in units]
+    assert means == pytest.approx([u["effect"] for u in units], rel=0.5)

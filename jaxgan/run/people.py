@@ -205,12 +205,8 @@ def _held(path, page, loaded, name) -> dict:
         held = json.loads(_kept(loaded, page).read_text())
     except (OSError, ValueError):
         known = sorted(p.stem[:8] for p in (loaded.path / FOLDER).glob("*.json"))
-        has = (
-            f"of which pages {some(known)} are known"
-            if known
-            else "of which no page is"
-        )
-        reason = f"is of page {page[:8]}, and not of this run, {has}."
+        its = f"whose pages are {some(known)}" if known else "which has no page yet"
+        reason = f"is of page {page[:8]}, and not of this run, {its}."
         raise UsageError("people", path, reason) from None
     if (held["draw"], held["member"]) != (name, loaded.member):
         whose = f"draw {held['draw']}"
