@@ -269,10 +269,6 @@ class Draw(NamedTuple):
     """By name, `(state, given, images) -> given`: the same, in the style of images."""
 
 
-def _unchanged(state: TrainState, key: jax.Array) -> TrainState:
-    return state
-
-
 class Model(NamedTuple):
     """A GAN, or whatever else draws images, as pure functions."""
 
@@ -284,9 +280,13 @@ class Model(NamedTuple):
     neither `state.step` nor averages."""
     draws: Mapping[str, Draw]
     """`"sample"` of noise, `"translate"` of images, `"back"` of CycleGAN."""
-    settle: Callable[[TrainState, jax.Array], TrainState] = _unchanged
+    settle: Callable[[TrainState, jax.Array], TrainState] = lambda state, key: state
     """`(state, key) -> state` with BatchNorm statistics that fit the averaged weights
     of what draws from noise; do it once before sampling."""
+    scores: Mapping[str, Callable] = {}
+    """By the name of a D, `(state, images [B, H, W, C], *labels) -> logits`, of images
+    as they are, judged as in training: by live weights, and with BatchNorm's statistics
+    of these images. Of what draws from noise."""
 
 
 def silent(iterable: Iterable, total: int = 0, label: str = "") -> Iterable:

@@ -19,7 +19,7 @@ LAYERS = (
     ("types", "axis", "window"),
     ("losses", "regularizers", "augment", "tasks", "pool", "ops", "models"),
     ("phases", "games"),
-    ("recipes", "parallel", "distributed", "data", "metrics", "visual"),
+    ("recipes", "parallel", "distributed", "data", "metrics", "explore", "visual"),
     ("run",),
     ("experiments",),
 )

@@ -50,13 +50,12 @@ def test_the_classifier_of_digits_is_trained(tmp_path, monkeypatch, capsys):
 def test_digits_are_moved_by_up_to_two_pixels(monkeypatch):
     monkeypatch.syspath_prepend(EXPERIMENTS)
     import jax
-    import mnist_classifier
+
+    from jaxgan.metrics import training
 
     image = np.full((64, 28, 28, 1), -1, np.float32)
     image[:, 14, 14] = 1
-    places = np.argwhere(
-        np.asarray(mnist_classifier.moved(image, jax.random.key(0))) > 0
-    )
+    places = np.argwhere(np.asarray(training.moved(image, jax.random.key(0))) > 0)
     assert len(places) == 64
     shifts = places[:, 1:3] - 14
     assert (np.unique(shifts) == np.arange(-2, 3)).all()

@@ -51,10 +51,14 @@ class Rows(NamedTuple):
 def available(
     images: Images, extractor: Extractor, measures: tuple[Measure, ...] = MEASURES
 ) -> tuple[str, ...]:
-    """The names of the measures that suit images and an extractor."""
-    return tuple(
-        dict.fromkeys(one.name for one in measures if _fits(one, images, extractor))
-    )
+    """The names of the measures that suit images and an extractor, but of those that
+    are measured only where they are named."""
+    return _named((m for m in measures if not m.asked), images, extractor)
+
+
+def _named(measures, images, extractor):
+    fitting = (one.name for one in measures if _fits(one, images, extractor))
+    return tuple(dict.fromkeys(fitting))
 
 
 def enough(
@@ -69,7 +73,7 @@ def enough(
         f"{small[0].name} has {small[0].size} images: figures of a set, such as "
         f"distances, say nothing below {least}, and are left out."
     )
-    return tuple(one for one in measures if not one.of_set), [note]
+    return tuple(m for m in measures if not (m.of_set or m.beside)), [note]
 
 
 def select(
@@ -83,7 +87,7 @@ def select(
     Raises:
         UsageError: `names` is empty, or none suits of a name.
     """
-    known = ", ".join(available(images, extractor, measures))
+    known = ", ".join(_named(measures, images, extractor))
     if not names:
         reason = f"names none: by {extractor.name} there are {known}."
         raise UsageError("metrics", None, reason)
@@ -132,7 +136,8 @@ def check(
             "less is better; name another first."
         )
         raise UsageError("metrics", names[0], reason)
-    least = LEAST if any(one.of_set for one in chosen) else OF_EACH
+    of_sets = any(one.of_set or one.beside for one in chosen)
+    least = LEAST if of_sets else OF_EACH
     for option, count in (("num", num), ("reference_num", reference_num)):
         if count is not None and count < least:
             raise UsageError(option, count, f"must be {least} or more.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from jaxgan.data.painted import TO_YIQ
-from jaxgan.metrics import classes, modes, painted, similarity, tones
+from jaxgan.metrics import classes, copies, modes, painted, similarity, tones
 from jaxgan.metrics.frechet import frechet_distance
 from jaxgan.metrics.kernel import kid
 from jaxgan.metrics.neighbours import prdc
@@ -28,7 +28,7 @@ SUBSETS = 100
 """Of KID, as in its authors' code; a quarter of them of a quarter of the samples."""
 
 OF_EXTRACTORS = frozenset({"features", "logits", "classes"})
-OF_IMAGES = frozenset({"pictures", "reference"})
+OF_IMAGES = frozenset({"pictures", "pixels", "reference"})
 
 
 class Measure(NamedTuple):
@@ -44,8 +44,8 @@ class Measure(NamedTuple):
     """What it is, in a few words without a full stop."""
     needs: tuple[str, ...] = ()
     """What it looks at: "features", "logits" or "classes" of an extractor; "pictures",
-    some of the images together; "reference", real images to compare with; or fields of
-    rows: "target", "label", "map"."""
+    some of the images together; "pixels", all of them, small; "reference", real images
+    to compare with; or fields of rows: "target", "label", "map"."""
     lower_is_better: bool | None = None
     """Whether so is its first figure; None where neither more nor less is better."""
     of_set: "Callable[[Seen, Seen | None, Extractor, int], Figures] | None" = None
@@ -53,6 +53,11 @@ class Measure(NamedTuple):
     of_each: "Callable[[dict, Extractor], dict] | None" = None
     """`(rows, extractor) -> {figure: [B]}`, of each image, which are averaged. In rows
     are "image", uint8 `[B, H, W, C]`, and the fields that it needs."""
+    beside: "Callable[[Seen, Seen], dict] | None" = None
+    """`(seen, real) -> {figure: [N]}`, of each image beside the reference, which are
+    averaged."""
+    asked: bool = False
+    """Whether it is measured only where it is named."""
     refuses: "Callable | None" = None
     """`images -> str or None`: why it says nothing of images of such a `shape` and
     `content`, for the sentence that begins with its name."""
@@ -92,6 +97,14 @@ def _coverage(seen, real, extractor, seed):
         "modes": int((shares > 0).sum()),
         "reverse_kl": modes.reverse_kl(shares),
         "least_class_share": float(shares.min()),
+    }
+
+
+def _copies(seen, real):
+    found = copies.nearest(seen.pixels, real.pixels)
+    return {
+        "copies": copies.are_copies(found, real.usual).astype(float),
+        "neighbour_ratio": found.ratio,
     }
 
 
@@ -203,6 +216,14 @@ MEASURES = (
         lower_is_better=True,
         of_set=_diversity,
         refuses=_small,
+    ),
+    Measure(
+        "copies",
+        "share of copies of real images",
+        needs=("pixels", "reference"),
+        lower_is_better=True,
+        beside=_copies,
+        asked=True,
     ),
     Measure(
         "similarity",

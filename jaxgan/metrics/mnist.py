@@ -25,7 +25,12 @@ WEIGHTS = Path(__file__).with_name("mnist_classifier.npz")
 
 
 class Classifier(nn.Module):
-    """`images [B, 28, 28, 1] in [-1, 1] -> (features [B, 128], logits [B, 10])`."""
+    """`images [B, 28, 28, 1] in [-1, 1] -> (features [B, 128], logits [B, 10])`.
+
+    It takes images of any size, and other numbers of `classes`, where it is trained for
+    them (`metrics.training`)."""
+
+    classes: int = 10
 
     @nn.compact
     def __call__(self, x, train: bool = True):
@@ -33,7 +38,7 @@ class Classifier(nn.Module):
             x = Conv(features, (3, 3), (stride, stride), use_bias=False)(x)
             x = nn.relu(batch_norm(train)(x))
         x = x.mean((1, 2))
-        return x, nn.Dense(10)(x)
+        return x, nn.Dense(self.classes)(x)
 
 
 @cache

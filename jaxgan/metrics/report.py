@@ -17,7 +17,7 @@ from jaxgan.metrics.checks import Images, Rows
 from jaxgan.metrics.extractors import Extractor
 from jaxgan.metrics.figures import figures, with_errors
 from jaxgan.metrics.measures import MEASURES, Measure, of_neighbours
-from jaxgan.metrics.seen import see
+from jaxgan.metrics.seen import compared, see
 from jaxgan.types import silent
 
 __all__ = ["Judge", "evaluate", "judge", "table"]
@@ -132,7 +132,9 @@ def _seen(taken, extractor, measures, keeps, progress, few):
     for label, view in taken.items():
         args = view.dataset, view.index, extractor, measures, keeps.get(label)
         found[label] = dataclasses.replace(see(*args, progress, label), few=few)
-    return found
+    real = found.get("reference")
+    others = ((k, x) for k, x in found.items() if k != "reference")
+    return found | {k: compared(x, real, measures) for k, x in others}
 
 
 def _of_few(few, there):
@@ -215,7 +217,8 @@ def judge(
     def of(drawn):
         drawn = over_white(drawn)
         seen = see(drawn, index, extractor, chosen, None, progress, "samples")
-        return figures(chosen, seen, real() if _compare(chosen) else None, extractor)
+        beside = real() if _compare(chosen) else None
+        return figures(chosen, compared(seen, beside, chosen), beside, extractor)
 
     figure = f"{names[0]} of {num} by {extractor.name} {extractor.digest}"
     if _compare(chosen):

@@ -1,23 +1,23 @@
 """Images as measures see them: looked at once, in blocks, by all that is asked for."""
 
+import dataclasses
 import functools
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from jaxgan import __version__
 from jaxgan.data import Dataset, blocks, eight_bits
-from jaxgan.metrics import frechet, neighbours
+from jaxgan.metrics import copies, frechet, neighbours
 from jaxgan.metrics.extractors import Extractor
 from jaxgan.metrics.measures import OF_EXTRACTORS, Measure
 from jaxgan.metrics.outputs import Outputs
 from jaxgan.types import silent
 
-__all__ = ["PICTURES", "Seen", "see"]
+__all__ = ["PICTURES", "Seen", "compared", "see"]
 
 PICTURES = 1000
 """Images that are kept together, at most: those that diversity is measured of."""
@@ -26,7 +26,7 @@ PIXELS = 200 * 32 * 32
 """Pixels that measures of each image look at at a time, about."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Seen:
     """A set of images in random order, each field None where nobody needs it."""
 
@@ -36,6 +36,8 @@ class Seen:
     """[N, K]"""
     pictures: np.ndarray | None
     """uint8 `[min(N, PICTURES), H, W, C]`, the first of them."""
+    pixels: np.ndarray | None = None
+    """uint8 `[N, P]`, as `copies.small` has them."""
     each: tuple[dict[str, np.ndarray], ...] = ()
     """By measure, its figures of each image, float64 `[N]`."""
     count: int = 0
@@ -62,6 +64,11 @@ class Seen:
         """Features that measures of neighbours look at."""
         assert self.features is not None
         return self.features[: self.few]
+
+    @functools.cached_property
+    def usual(self) -> copies.Limits:
+        assert self.pixels is not None
+        return copies.limits(self.pixels)
 
     @functools.cached_property
     def radii(self) -> np.ndarray:
@@ -97,17 +104,20 @@ def see(
         outputs = Outputs(len(index), cache, content)
         runs = not outputs.found_again()
     rows = index
-    if not runs and not any(one.of_each for one in measures):
+    if not runs and "pixels" not in needs and not any(m.of_each for m in measures):
         rows = index[: PICTURES if "pictures" in needs else 0]
     room = PIXELS // math.prod(dataset.shape[:2])
     size = max(1, min(extractor.block, len(rows), room))
     pictures: list[np.ndarray] = []
+    pixels: list[np.ndarray] = []
     each: list[list[dict]] = [[] for _ in measures]
     total = math.ceil(len(rows) / extractor.block)
     for some in progress(_parts(rows, extractor.block), total, label):
         fetched = eight_bits(dataset.fetch(some))
         if "pictures" in needs and sum(map(len, pictures)) < PICTURES:
             pictures.append(fetched["image"])
+        if "pixels" in needs:
+            pixels.append(copies.small(fetched["image"]))
         if runs:
             outputs.add(*_run(extractor, fetched["image"]))
         for figures, one in zip(each, measures, strict=True):
@@ -117,7 +127,23 @@ def see(
         outputs.keep()
     kept = np.concatenate(pictures)[:PICTURES] if pictures else None
     joined = tuple(_joined(figures) for figures in each)
-    return Seen(outputs.features, outputs.logits, kept, joined, len(index))
+    small = np.concatenate(pixels) if pixels else None
+    return Seen(outputs.features, outputs.logits, kept, small, joined, len(index))
+
+
+def compared(seen: Seen, real: Seen | None, measures: Sequence[Measure]) -> Seen:
+    """The same, with the figures of each image beside the reference.
+
+    Args:
+        seen: of `see`.
+        real: the reference, where a measure compares with it.
+        measures: as `see` had them.
+    """
+    pairs = zip(measures, seen.each, strict=True)
+    each = tuple(
+        one.beside(seen, real) if one.beside and real else x for one, x in pairs
+    )
+    return dataclasses.replace(seen, each=each)
 
 
 def _parts(index, size):

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
@@ -23,6 +22,7 @@ from jaxgan.models.layers import (
     full_precision,
     he,
     normal002,
+    one_hot,
 )
 from jaxgan.types import UsageError
 
@@ -60,6 +60,7 @@ pixel."""
 class Generator(nn.Module):
     """`z [B, Z] (, label int32 [B]) -> images [B, H, W, C]` in [-1, 1].
 
+    The label may be weights of classes, `[B, num_classes]` (`layers.one_hot`).
     `norm=False` leaves BatchNorm out. With `hidden` a fully connected layer of so many
     units comes first, as in InfoGAN: there, codes and noise can interact.
     """
@@ -94,7 +95,7 @@ class Generator(nn.Module):
             dtype=self.dtype,
         )
         if self.num_classes:
-            z = jnp.concatenate([z, jax.nn.one_hot(label, self.num_classes)], -1)
+            z = jnp.concatenate([z, one_hot(label, self.num_classes)], -1)
         if self.hidden:
             z = nn.relu(norm()(dense(self.hidden)(z)))
         c = self.width << (len(larger) - 1)

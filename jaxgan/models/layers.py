@@ -22,6 +22,7 @@ __all__ = [
     "he",
     "normal002",
     "normalization",
+    "one_hot",
     "pixel_shuffle",
     "reflected",
     "upsample",
@@ -133,6 +134,12 @@ def pixel_shuffle(x, r: int):
     return x.reshape(b, h * r, w * r, c // r**2)
 
 
+def one_hot(label, num_classes: int):
+    """Classes as G takes them: numbers int32 `[B]` one-hot, `[B, num_classes]`; weights
+    of classes, `[B, num_classes]`, as they are, for what is between classes."""
+    return label if jnp.ndim(label) == 2 else nn.one_hot(label, num_classes)
+
+
 def dcgan_scale(key, shape, dtype=jnp.float32):
     """DCGAN's initializer for BatchNorm's scale: a normal of mean 1, deviation 0.02."""
     return 1 + normal002(key, shape, dtype)
@@ -141,7 +148,8 @@ def dcgan_scale(key, shape, dtype=jnp.float32):
 class ConditionalBatchNorm(nn.Module):
     """BatchNorm whose scale and shift are each class's own.
 
-    `x [B, H, W, C], label int32 [B] -> [B, H, W, C]`. De Vries et al., 2017,
+    `x [B, H, W, C], label int32 [B] -> [B, H, W, C]`; of weights of classes, `[B,
+    num_classes]`, what is between them. De Vries et al., 2017,
     arXiv:1707.00683; in GANs since Miyato and Koyama, 2018, arXiv:1802.05637.
     """
 
@@ -155,7 +163,9 @@ class ConditionalBatchNorm(nn.Module):
         shift = self.param("shift", nn.initializers.zeros_init(), shape)
         plain = {"use_scale": False, "use_bias": False, "dtype": self.dtype}
         x = batch_norm(train, **plain)(x)
-        scale, shift = (p[label][:, None, None].astype(x.dtype) for p in (scale, shift))
+        soft = jnp.ndim(label) == 2
+        own = [label @ p if soft else p[label] for p in (scale, shift)]
+        scale, shift = (p[:, None, None].astype(x.dtype) for p in own)
         return x * scale + shift
 
 

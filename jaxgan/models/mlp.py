@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxgan.models.layers import full_precision
+from jaxgan.models.layers import full_precision, one_hot
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -33,7 +33,7 @@ class Generator(nn.Module):
     @nn.compact
     def __call__(self, z, label=None):
         if self.num_classes:
-            z = jnp.concatenate([z, jax.nn.one_hot(label, self.num_classes)], -1)
+            z = jnp.concatenate([z, one_hot(label, self.num_classes)], -1)
         for width in self.hidden:
             z = self.act(nn.Dense(width, dtype=self.dtype)(z))
         x = nn.Dense(math.prod(self.shape), dtype=self.dtype)(z)

@@ -95,4 +95,5 @@ def acgan(
         parts=(d_step, g_step),
         num_classes=num_classes,
         judges_labels=False,
+        logits=lambda output: output[0],
     )

@@ -34,6 +34,7 @@ def assemble(
     parts: Mapping[str, Phase],
     prepare: Callable | None = None,
     settle: Callable | None = None,
+    scores: Mapping[str, Callable] | None = None,
 ) -> Model:
     """A model of its phases.
 
@@ -45,6 +46,7 @@ def assemble(
         parts: by name, a phase of its own.
         prepare: `(batch, key) -> batch`, once for all phases, and for `inputs`.
         settle: `Model.settle`, where there is something to settle.
+        scores: `Model.scores`, where a D judges images alone, or with their labels.
     """
 
     def zeros(name):
@@ -67,7 +69,7 @@ def assemble(
         return init_game(key, jax.eval_shape(inputs, batch))
 
     steps = {name: part.step for name, part in parts.items()}
-    model = Model(init, step, steps, draws)
+    model = Model(init, step, steps, draws, scores=scores or {})
     return model._replace(settle=settle) if settle else model
 
 
@@ -138,6 +140,7 @@ def from_noise(
     parts: tuple[Phase, Phase],
     num_classes: int = 0,
     judges_labels: bool | None = None,
+    logits: Callable = lambda output: output,
 ) -> Model:
     """A GAN of its phases, whose draw is `"sample"`.
 
@@ -149,6 +152,7 @@ def from_noise(
         parts: D's update by itself, and G's.
         num_classes: above 0, G takes labels.
         judges_labels: whether D takes labels too; by default where G does.
+        logits: `D's output -> logits [B]`.
     """
     task = noise(latents, num_classes)
     judges_labels = bool(num_classes) if judges_labels is None else judges_labels
@@ -160,6 +164,9 @@ def from_noise(
 
     def sample(state, given, key):
         return averaged(G, state, *given, train=False)
+
+    def score(state, images, *labels):
+        return logits(D(state, images, *(labels if judges_labels else ())))
 
     def settle(state, key, batch_size=64):
         def one(i):
@@ -177,6 +184,7 @@ def from_noise(
         draws={"sample": Draw(task, sample)},
         parts=dict(zip("DG", parts, strict=True)),
         settle=settle,
+        scores={D.name: score},
     )
 
 

@@ -130,4 +130,11 @@ def infogan(
     d_step = judge.keeping(update(D.name, d_loss, d_tx))
     g_step = update(G.name, g_loss, g_tx)
     phases = share("fake", G.name, generate, d_step, g_step), ema(G.name, ema_decay)
-    return from_noise(G, D, *phases, latents=latents, parts=(d_step, g_step))
+    return from_noise(
+        G,
+        D,
+        *phases,
+        latents=latents,
+        parts=(d_step, g_step),
+        logits=lambda output: output[0],
+    )

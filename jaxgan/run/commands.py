@@ -2,31 +2,36 @@
 
 import dataclasses
 import json
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from jaxgan.data.tree import some
 from jaxgan.metrics import report
 from jaxgan.run import (
     atomic,
+    dissecting,
     draws,
     evaluation,
     export,
     files,
     images,
     marks,
+    neighbours,
+    people,
+    projecting,
     provenance,
     references,
+    scores,
     tables,
+    usefulness,
+    walks,
     workdir,
 )
 from jaxgan.run.loading import Loaded
 from jaxgan.run.report import Report
 from jaxgan.run.report import report as write_report
 from jaxgan.run.settings import FILE, Count, Range, Seed
-from jaxgan.run.trained import Command, Trained, draw_of
-from jaxgan.types import Draw, UsageError, printable
+from jaxgan.run.trained import Command, Trained, class_of, numbers, of_noise
+from jaxgan.types import UsageError, printable
 
 __all__ = [
     "COMMANDS",
@@ -52,8 +57,13 @@ class Sample(Trained):
     """The PNG to write: a grid."""
     npz: Annotated[str | None, FILE] = None
     """Also write the images as an .npz: `images` uint8 [N, H, W, C] and `labels`."""
+    folder: Annotated[str | None, FILE] = None
+    """Also write each image as a PNG of its own into this folder."""
     seed: Seed = 0
     """Decides the latents."""
+    seeds: str | None = None
+    """Draw each image from a seed of its own, the one that it is of in every list of
+    them: such as 1-50, or 3,7,20-25."""
     label: str | None = None
     """Draw only this class, by its name or, where none is called so, its number from 0
     (class-conditional runs); default all in turn."""
@@ -113,6 +123,14 @@ class Evaluate(Trained):
     """The file weights-inception-2015-12-05-6726825d.pth, for FID, KID and Inception
     Score; without it digits are judged by a small classifier that comes with jaxgan,
     translations by a bank of filters."""
+    by_people: Annotated[str | None, FILE] = None
+    """Measure nothing, but write this HTML file, on which people tell real images from
+    drawn ones, or of a translator's pairs the true target from what was drawn."""
+    judgements: Count = 100
+    """How many images, or pairs, are on it."""
+    people: tuple[str, ...] | None = None
+    """Files of answers that such pages gave; their error rate (HYPE, arXiv:1904.01121)
+    is reported beside the other measures."""
     out: Annotated[str | None, FILE] = None
     """The JSON to write. Default WORKDIR/evaluation.json, of --back
     evaluation_back.json."""
@@ -120,47 +138,27 @@ class Evaluate(Trained):
     """Decides what is drawn, and which images are taken."""
 
 
-def _draw(loaded: Loaded, noise: bool, back: bool = False) -> tuple[str, Draw]:
-    """The draw that a command is about."""
-    name, found = draw_of(loaded, back)
-    if draws.from_noise(found) != noise:
-        does = "draws from noise" if not noise else "translates images"
-        other = "sample" if not noise else "translate"
-        reason = f"holds a run that {does}; use the command {other}."
-        raise UsageError("workdir", loaded.path, reason)
-    return name, found
-
-
 def sample(options: Sample, loaded: Loaded) -> None:
     """Writes a grid, and the images as .npz when asked."""
-    name, _ = _draw(loaded, noise=True)
-    args = loaded.model, loaded.state, options.num, options.seed
-    pictures, labels = draws.draw(
-        *args, num_classes=loaded.num_classes, label=_class(options, loaded), name=name
-    )
+    name, _ = of_noise(loaded)
+    seeds = numbers("seeds", options.seeds)
+    num = len(seeds) if seeds else options.num
+    args = loaded.model, loaded.state, num, options.seed
+    which = {"num_classes": loaded.num_classes, "name": name, "seeds": seeds}
+    label = class_of(loaded, options.label)
+    pictures, labels = draws.draw(*args, label=label, **which)
     about = provenance.by_command("sample", options, loaded)
     images.write(pictures, labels, options.out, options.npz, about)
-    written = " and ".join(filter(None, (options.out, options.npz)))
-    print(f"{len(pictures)} images in {written}")
-
-
-def _class(options: Sample, loaded: Loaded) -> int | None:
-    """The number of the class that is asked for, by name or number."""
-    label, names = options.label, loaded.run.class_names
-    if label is None or label in names:
-        return None if label is None else names.index(label)
-    counted = names == tuple(map(str, range(len(names))))
-    whole = re.fullmatch("-?[0-9]+", label)
-    if whole and (counted or not all(name.isdecimal() for name in names)):
-        return int(label)  # `samples` knows which there are
-    if not names:
-        raise UsageError("label", label, ": this run is not class-conditional.")
-    raise UsageError("label", label, f"must be one of {some(list(names), 20)}.")
+    if options.folder:
+        names = [f"seed{k}" for k in seeds] or [f"{k:05d}" for k in range(num)]
+        images.write_each(pictures, names, options.folder, about)
+    places = options.out, options.npz, options.folder
+    print(f"{len(pictures)} images in {' and '.join(filter(None, places))}")
 
 
 def translate(options: Translate, loaded: Loaded) -> None:
     """Writes translations of a user's files."""
-    _, draw = _draw(loaded, noise=False, back=options.back)
+    _, draw = of_noise(loaded, False, options.back)
     source = marks.COMPOSITE if draw.task.file == "hole" else marks.TRAINED
     written = files.translate(
         draw,
@@ -184,7 +182,12 @@ def translate(options: Translate, loaded: Loaded) -> None:
 
 
 def evaluate(options: Evaluate, loaded: Loaded) -> None:
-    """Prints a table and writes its figures as JSON."""
+    """Prints a table and writes its figures as JSON; or writes a page for people."""
+    if options.by_people:
+        name, _, (_, dataset, _, notes) = _compared(options, loaded)
+        args = loaded, name, dataset, options.judgements, options.seed
+        print(people.write(Path(options.by_people), *args), *notes, sep="\n")
+        return
     out = _json(options, loaded)
     result = _report(options, loaded)
     _write(out, result)
@@ -195,6 +198,10 @@ def evaluate(options: Evaluate, loaded: Loaded) -> None:
 
 def evaluate_all(options: Evaluate, members: list[Loaded]) -> None:
     """The same of all members: a mean and a deviation, and each beside them."""
+    for option in ("by_people", "people"):
+        if getattr(options, option):
+            reason = ": people judge one member; choose it by `member`."
+            raise UsageError(option, None, reason)
     out = _json(options, members[0])
     reports = [_report(options, one) for one in members]
     result = tables.joined(reports, [one.name for one in members])
@@ -221,14 +228,20 @@ def _json(options, loaded: Loaded) -> Path:
     return out
 
 
+def _compared(options: Evaluate, loaded: Loaded):
+    """The draw, and what `references.compared` has of it."""
+    name = "back" if options.back else evaluation.main_draw(loaded.model)
+    if options.back:
+        of_noise(loaded, False, back=True)  # or it is refused
+    draw = loaded.model.draws[name]
+    return name, draw, references.compared(options, loaded, draw)
+
+
 def _report(options: Evaluate, loaded: Loaded) -> dict:
     """The figures of one run, with what they are of."""
     cfg, state = loaded.run.config, loaded.state
-    name = "back" if options.back else evaluation.main_draw(loaded.model)
-    if options.back:
-        _draw(loaded, noise=False, back=True)  # or it is refused
-    draw = loaded.model.draws[name]
-    reference, dataset, floor, notes = references.compared(options, loaded, draw)
+    name, draw, (reference, dataset, floor, notes) = _compared(options, loaded)
+    said = people.judged(options.people, loaded, name) if options.people else None
     weights = options.inception_weights or cfg.inception_weights
     mesh = draws.mesh_of(state)
     try:
@@ -257,7 +270,7 @@ def _report(options: Evaluate, loaded: Loaded) -> dict:
         notes = (*notes, apart)
     result["notes"] = [*dict.fromkeys([*notes, *result["notes"]])]
     settled = draws.settles(loaded.model, state)
-    return result | {
+    result |= {
         "batch_norm": "standing statistics" if settled else None,
         "workdir": str(loaded.path),
         "member": loaded.member,
@@ -266,6 +279,7 @@ def _report(options: Evaluate, loaded: Loaded) -> dict:
         "weights": "live" if options.live else "averaged",
         "seed": options.seed,
     }
+    return people.added(result, said) if said else result
 
 
 COMMANDS = {
@@ -274,4 +288,11 @@ COMMANDS = {
     "evaluate": Command(Evaluate, evaluate, evaluate_all),
     "report": Command(Report, write_report, loads=False),
     "export": Command(export.Export, export.export, check=export.check),
+    "interpolate": Command(walks.Interpolate, walks.interpolate, check=walks.check),
+    "directions": Command(walks.Directions, walks.directions),
+    "project": Command(projecting.Project, projecting.project, check=projecting.check),
+    "scores": Command(scores.Scores, scores.scores, check=scores.check),
+    "cas": Command(usefulness.Usefulness, usefulness.usefulness),
+    "neighbours": Command(neighbours.Neighbours, neighbours.neighbours),
+    "dissect": Command(dissecting.Dissect, dissecting.dissect, check=dissecting.check),
 }

@@ -1,6 +1,7 @@
 """What a model draws, as data sets: images are drawn as they are fetched."""
 
 import functools
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -10,6 +11,7 @@ from jaxgan import data, parallel, visual
 from jaxgan.data import Dataset, Group
 from jaxgan.data.pixels import of_channels
 from jaxgan.run.keys import root
+from jaxgan.run.latents import BLOCK, check_class, drawer, given_of, keys_of
 from jaxgan.run.sides import Sides, sides
 from jaxgan.types import Draw, Model, UsageError
 
@@ -26,9 +28,6 @@ __all__ = [
     "settles",
     "translations",
 ]
-
-BLOCK = 200
-"""Images that are drawn at a time, at least."""
 
 PIXELS = 200 * 32 * 32
 """Pixels that are translated at a time, about."""
@@ -51,12 +50,7 @@ def settles(model: Model, state) -> bool:
 
 def settled(model: Model, state, seed: int = 0):
     """The state with the statistics that samples of a seed are drawn with."""
-    return jax.jit(model.settle)(state, _keys(seed)[0])
-
-
-def _keys(seed):
-    """Of `settle`, and of latents."""
-    return random.split(root(seed, "samples"))
+    return jax.jit(model.settle)(state, keys_of(seed)[0])
 
 
 def live(state):
@@ -74,6 +68,7 @@ def samples(
     label: int | None = None,
     labels: np.ndarray | None = None,
     name: str = "sample",
+    seeds: Sequence[int] = (),
 ) -> Dataset:
     """Samples of noise.
 
@@ -88,6 +83,8 @@ def samples(
         label: one class for all; by default the classes in turn.
         labels: a class for each, int32 `[num]`.
         name: of the draw.
+        seeds: one for each image, by which alone its latents are then decided, and by
+            `seed` no more than the statistics.
 
     Raises:
         UsageError: `num` or `seed` is out of range, or there is no such class.
@@ -98,25 +95,22 @@ def samples(
         reason = "must be how many classes the model was built for: it draws by class."
         raise UsageError("num_classes", num_classes, reason)
     _check_samples(num, seed, label, num_classes if conditional else 0)
-    state, z_key = settled(model, state, seed), _keys(seed)[1]
+    state, z_key = settled(model, state, seed), keys_of(seed)[1]
     if not conditional:
         labels = None
     elif label is not None:
         labels = np.full(num, label, np.int32)
     elif labels is None:
         labels = np.arange(num, dtype=np.int32) % num_classes
-    batch = {} if labels is None else {"label": labels}
-    inputs = [np.asarray(x) for x in of.task.given(batch, z_key, num)]
-    mesh = parallel.mesh_of(state.step)
-    divided, size = parallel.divided(mesh), parallel.rounded(BLOCK, mesh)
-    run = jax.jit(of.run)
+    if len(seeds):
+        inputs = given_of(of, seeds, labels)
+    else:
+        batch = {} if labels is None else {"label": labels}
+        inputs = tuple(map(np.asarray, of.task.given(batch, z_key, num)))
+    drawn = drawer(of, state, z_key)
 
     def fetch(index):
-        found = []
-        for rows, n in data.blocks(index, size):
-            some = jax.device_put(tuple(x[rows] for x in inputs), divided)
-            found.append(visual.to_uint8(run(state, some, z_key))[:n])
-        return np.concatenate(found)
+        return drawn(tuple(x[index] for x in inputs))
 
     one = tuple(x[:1] for x in inputs)
     shape = jax.eval_shape(of.run, state, one, z_key).shape
@@ -129,10 +123,7 @@ def _check_samples(num, seed, label, num_classes):
         raise UsageError("num", num, "must be 1 or more.")
     if not 0 <= seed < 2**32:
         raise UsageError("seed", seed, "must be 0 or more, and below 2**32.")
-    if label is not None and not num_classes:
-        raise UsageError("label", label, ": this run is not class-conditional.")
-    if label is not None and not 0 <= label < num_classes:
-        raise UsageError("label", label, f"must be in 0 ... {num_classes - 1}.")
+    check_class(label, num_classes)
 
 
 def mesh_of(state):

@@ -10,7 +10,7 @@ from jaxgan import visual
 from jaxgan.run import atomic, marks
 from jaxgan.types import UsageError
 
-__all__ = ["save_png", "write"]
+__all__ = ["save_png", "write", "write_each", "write_npz", "write_sheet"]
 
 
 def save_png(
@@ -54,17 +54,70 @@ def write(
     Raises:
         UsageError: a file cannot be written.
     """
-    option = "out"
+    write_sheet(images, png, 10 if labels is not None else None, about=about)
+    if npz:
+        named = {} if labels is None else {"labels": labels}
+        write_npz(npz, {"images": images} | named, about)
+
+
+def write_sheet(
+    images,
+    png: str,
+    columns: int | None = None,
+    gap: int = 2,
+    about: dict[str, Any] | None = None,
+) -> None:
+    """A grid as a PNG, each pixel two wide.
+
+    Args:
+        images: uint8 `[N, H, W, C]`.
+        png: the file.
+        columns: how many to a row; by default as square as N allows.
+        gap: pixels between them.
+        about: how they were made, of `provenance`.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
     try:
-        columns = 10 if labels is not None else None
-        save_png(png, visual.grid(images, columns), 2, about)
-        if npz:
-            option = "npz"
-            arrays = {} if labels is None else {"labels": labels}
-            arrays |= marks.npz(about) if about else {}
-            Path(npz).parent.mkdir(parents=True, exist_ok=True)
-            with atomic.replacing(npz) as file:
-                np.savez_compressed(file, images=images, **arrays)
+        save_png(png, visual.grid(images, columns, gap), 2, about)
     except OSError as error:
         reason = f"cannot be written: {error.strerror}."
-        raise UsageError(option, npz if option == "npz" else png, reason) from None
+        raise UsageError("out", png, reason) from None
+
+
+def write_npz(npz: str, arrays: dict, about: dict[str, Any] | None = None) -> None:
+    """Arrays by name as an .npz, and how they were made, of `provenance`.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    arrays = arrays | (marks.npz(about) if about else {})
+    try:
+        Path(npz).parent.mkdir(parents=True, exist_ok=True)
+        with atomic.replacing(npz) as file:
+            np.savez_compressed(file, **arrays)
+    except OSError as error:
+        reason = f"cannot be written: {error.strerror}."
+        raise UsageError("npz", npz, reason) from None
+
+
+def write_each(images, names, folder: str, about: dict[str, Any] | None = None) -> None:
+    """Each image as a PNG of its own.
+
+    Args:
+        images: uint8 `[N, H, W, C]`.
+        names: N of them, without their ending.
+        folder: is made.
+        about: how they were made, of `provenance`; each says its name, too.
+
+    Raises:
+        UsageError: a file cannot be written.
+    """
+    try:
+        for name, image in zip(names, images, strict=True):
+            own = about and about | {"image": name}
+            save_png(Path(folder) / f"{name}.png", image, about=own)
+    except OSError as error:
+        reason = f"cannot be written: {error.strerror}."
+        raise UsageError("folder", folder, reason) from None

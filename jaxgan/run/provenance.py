@@ -44,14 +44,14 @@ def made_by(devices) -> dict:
     }
 
 
-def drawn(state, draw: str, seed: int, **more: Any) -> dict[str, Any]:
+def drawn(state, draw: str, seed: int | None, **more: Any) -> dict[str, Any]:
     """What an image says of how it was made, for `marks`: nothing of when or where, so
     that the same draw makes the same file.
 
     Args:
         state: it was drawn with, of one member.
         draw: what was done: a command, or "training", which shows samples.
-        seed: of the draw.
+        seed: of the draw, if it has one.
         more: "source", if it is another word of the IPTC than `marks.TRAINED`, and
             what else it depends on.
 
@@ -64,7 +64,7 @@ def drawn(state, draw: str, seed: int, **more: Any) -> dict[str, Any]:
         "draw": draw,
         "step": int(state.step),
         "weights": digests.of_weights(state),
-        "seed": seed,
+        **({} if seed is None else {"seed": seed}),
     } | more
 
 
@@ -82,7 +82,8 @@ def by_command(draw: str, options, loaded, **more: Any) -> dict[str, Any]:
     kept = [o.name for o in known if settings.FILE not in o.marks and o.name != "seed"]
     values = {name: settings.of(options, name) for name in kept}
     its = {"experiment": loaded.run.experiment, "options": values}
-    return drawn(loaded.state, draw, options.seed, **its, **more)
+    seed = getattr(options, "seed", None)
+    return drawn(loaded.state, draw, seed, **its, **more)
 
 
 def moved(before: dict, now: dict) -> str | None:

@@ -14,7 +14,7 @@ from jaxgan.data.files import VOID
 from jaxgan.run import tiles
 from jaxgan.types import UsageError
 
-__all__ = ["Reader", "by_size", "mask", "opened", "style"]
+__all__ = ["Reader", "by_size", "mask", "middle", "opened", "style"]
 
 
 class Reader(NamedTuple):
@@ -126,7 +126,16 @@ def mask(path: Path) -> np.ndarray:
 
 def style(path: Path, shape) -> np.ndarray:
     """The middle of an image, brought to (H, W), as a batch `[1, H, W, C]` of one."""
-    image = pixels.from_array(_read("style", path).array(shape[2]))
+    return middle("style", path, shape)
+
+
+def middle(option: str, path: Path, shape) -> np.ndarray:
+    """The same of the image that another option names.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    image = pixels.from_array(_read(option, path).array(shape[2]))
     image = ImageOps.fit(image, shape[1::-1])
     return data.scaled({"image": pixels.to_array(image)[None]})["image"]
 

@@ -1,0 +1,85 @@
+"""The command `project`: the latents whose image is nearest to a file's."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import jax
+import numpy as np
+
+from jaxgan import explore, visual
+from jaxgan.run import images, marks, provenance, reading, workdir
+from jaxgan.run.loading import Loaded
+from jaxgan.run.sampler import sampler
+from jaxgan.run.settings import FILE, Count, Number, Seed
+from jaxgan.run.trained import Trained
+
+__all__ = ["Project", "check", "project"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Project(Trained):
+    """Find the latents whose image is nearest to a file's, by gradient descent."""
+
+    input: Annotated[str, FILE]
+    """The image file; its middle is taken, brought to the size that was trained on."""
+    label: str | None = None
+    """Its class, by name or number; default the one that comes nearest."""
+    out: Annotated[str, FILE] = "projection.png"
+    """The PNG to write: the image, and beside it the nearest."""
+    npz: Annotated[str | None, FILE] = None
+    """Also write `z` [1, Z], `labels` [1], and the nearest as `images` [1, H, W, C]."""
+    draws: Count = 512
+    """Samples among which the descents' beginnings are looked for."""
+    starts: Count = 8
+    """Descents, of which the nearest counts."""
+    steps: Count = 300
+    """Of each descent, by Adam."""
+    lr: Number = 0.1
+    """Adam's rate, at first; it falls along a half cosine."""
+    prior: Number = 1e-3
+    """Weight of the mean square of z beside that of pixels in [-1, 1]: with 0, z may be
+    such as no sample has."""
+    seed: Seed = 0
+    """Decides the samples."""
+
+
+def check(options: Project) -> None:
+    """Refuses what cannot be written, before anything is loaded."""
+    workdir.writable(Path(options.out).parent, "out")
+
+
+def project(options: Project, loaded: Loaded) -> None:
+    """Writes the sheet, and says the distance."""
+    one = sampler(loaded)
+    label = one.label(loaded, options.label)
+    target = reading.middle("input", Path(options.input), loaded.run.shape)[0]
+    seeds = (options.seed + np.arange(options.draws)) % 2**32
+    drawn = tuple(map(np.asarray, one.given(seeds, label)))
+    found = explore.project(
+        one.generate,
+        drawn,
+        starts=options.starts,
+        steps=options.steps,
+        learning_rate=options.lr,
+        prior=options.prior,
+    )(target)
+    nearest = visual.to_uint8(found.image)
+    source = {"source": marks.COMPOSITE}  # the file is on the sheet
+    about = provenance.by_command("project", options, loaded, **source)
+    pair = np.stack([visual.to_uint8(target), nearest])
+    images.write_sheet(pair, options.out, 2, about=about)
+    z, *rest = (np.asarray(x)[None] for x in jax.device_get(found.given))
+    if options.npz:
+        named = {"z": z, "images": nearest[None]} | (
+            {"labels": rest[0]} if rest else {}
+        )
+        images.write_npz(options.npz, named, about)
+    among = one.images(drawn).astype(np.float32) / 127.5 - 1
+    best = float(np.min(explore.distance(among, target[None])))
+    its = f", of class {loaded.run.class_names[int(rest[0][0])]}" if rest else ""
+    written = " and ".join(filter(None, (options.out, options.npz)))
+    print(
+        f"Distance {found.distance:.4f}{its}, root mean square of pixels in 0 ... 1; "
+        f"the nearest of {options.draws} samples: {best:.4f}. In {written}."
+    )
