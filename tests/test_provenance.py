@@ -91,7 +91,7 @@ def test_weights_are_those_of_the_checkpoint(workdir, tmp_path):
 
 def test_training_says_it_of_its_samples_without_when_or_where(workdir):
     about = provenance.read(workdir / "samples" / "000002.png")
-    assert about.keys() == {"jaxgan", "source", "draw", "step", "weights", "seed"}
+    assert about.keys() == {"jaxgan", "source", "draw", "step", "seed"}
     assert (about["draw"], about["step"], about["seed"]) == ("training", 2, 0)
     assert about["source"] == marks.TRAINED
 

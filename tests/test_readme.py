@@ -66,7 +66,10 @@ def test_a_run_in_a_notebook(tmp_path, monkeypatch):
 
 def test_an_image_says_where_it_comes_from(tmp_path, monkeypatch, capsys):
     run(example("four.png"), tmp_path, monkeypatch)
-    assert "'draw': 'sample', 'step': 1, 'weights': '" in capsys.readouterr().out
+    assert (
+        "'draw': 'sample', 'step': 1, 'seed': 7, 'weights': '"
+        in capsys.readouterr().out
+    )
 
 
 def test_evaluation_of_any_images_by_any_features(tmp_path, monkeypatch, capsys):

@@ -182,9 +182,11 @@ def sample(
 
 
 def _about(state, seed, shown):
-    """How a sheet was made; one of translations shows real images, too."""
+    """How a sheet was made; one of translations shows real images, too. Nothing of the
+    weights: by other numbers of devices their last bits differ, and no pixel."""
     source = marks.TRAINED if shown.samples is not None else marks.COMPOSITE
-    return provenance.drawn(state, "training", seed, source=source)
+    about = provenance.drawn(state, "training", seed, source=source, weights=None)
+    return {name: value for name, value in about.items() if value is not None}
 
 
 def evaluate(

@@ -52,20 +52,21 @@ def drawn(state, draw: str, seed: int | None, **more: Any) -> dict[str, Any]:
         state: it was drawn with, of one member.
         draw: what was done: a command, or "training", which shows samples.
         seed: of the draw, if it has one.
-        more: "source", if it is another word of the IPTC than `marks.TRAINED`, and
-            what else it depends on.
+        more: "source", if it is another word of the IPTC than `marks.TRAINED`;
+            "weights", if they are not to be looked at; what else it depends on.
 
     Returns:
         These, and "jaxgan", the version; "step"; "weights", their SHA-256.
     """
-    return {
+    known = {
         "jaxgan": __version__,
         "source": marks.TRAINED,
         "draw": draw,
         "step": int(state.step),
-        "weights": digests.of_weights(state),
-        **({} if seed is None else {"seed": seed}),
     } | more
+    if "weights" not in more:
+        known["weights"] = digests.of_weights(state)
+    return known if seed is None else known | {"seed": seed}
 
 
 def by_command(draw: str, options, loaded, **more: Any) -> dict[str, Any]:

@@ -153,7 +153,7 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
     begun, totals = made.begun, made.begun(rest.get("metrics"))
     with _last_good_is_kept(saved, log):
         if known := made.needs(state, totals, source.at(begin)[0]):
-            log(memory.said(known, run.mesh.devices.flat[0]))
+            log(memory.said(known, distributed.local(run.mesh).devices.flat[0]))
         state, metrics = steps(state, totals, source.at(begin)[0], 0)
     seen: alarms.Seen = {}
     written = _written(run, sinks, saved, log, streak, seen)
