@@ -41,7 +41,7 @@ RATIO = 1e4
 STILL = 100
 """Steps without a change of a network's weights."""
 
-NARROW = 0.25
+NARROW = 0.4
 """Distance to the nearest other sample, in that of real images, where G collapses."""
 
 
