@@ -1,0 +1,184 @@
+"""Layers of progressive growing and StyleGAN2: equalized rates, modulated convolution.
+
+Equalized rates: weights are drawn from N(0, 1) and multiplied by He's constant when
+they are used, so that Adam, which heeds no scale, moves all layers alike (Karras et
+al., 2018, arXiv:1710.10196, section 4.1).
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax import lax
+
+from jaxgan import ops
+from jaxgan.ops import fir
+
+__all__ = [
+    "Conv",
+    "Dense",
+    "ModulatedConv",
+    "leaky",
+    "minibatch_deviation",
+    "modulated_conv",
+    "pixel_norm",
+]
+
+EPSILON = 1e-8
+GAIN = np.float32(np.sqrt(2))
+"""Of `leaky`, which keeps the variance of what comes after it, nearly."""
+
+
+def leaky(x):
+    """Leaky ReLU of slope 0.2, times √2, as StyleGAN2's."""
+    return jax.nn.leaky_relu(x, 0.2) * jnp.asarray(GAIN, x.dtype)
+
+
+def pixel_norm(x):
+    """Divides each vector of channels by its root mean square (arXiv:1710.10196, 4.2).
+
+    Args:
+        x: `[..., C]`.
+    """
+    return x * lax.rsqrt(jnp.mean(x**2, -1, keepdims=True) + EPSILON)
+
+
+def minibatch_deviation(x, group: int = 4, channels: int = 1):
+    """How much images of a group differ, as channels beside theirs (arXiv:1710.10196,
+    section 3; in groups, StyleGAN2's authors' program): D sees it if G draws few modes.
+
+    Args:
+        x: `[B, H, W, C]`. Image i is in the group of i modulo B / group.
+        group: how many images are compared; the largest divisor of B up to this one.
+        channels: how many deviations; each is the mean over places and over
+            C / channels of the channels.
+
+    Returns:
+        `[B, H, W, C + channels]`.
+
+    Raises:
+        ValueError: `channels` does not divide C.
+    """
+    b, h, w, c = x.shape
+    if c % channels:
+        raise ValueError(f"minibatch_deviation: {channels} channels do not divide {c}.")
+    size = max(n for n in range(1, min(group, b) + 1) if b % n == 0)
+    y = x.astype(jnp.float32).reshape(size, b // size, h, w, channels, c // channels)
+    y = jnp.sqrt(jnp.var(y, 0) + EPSILON).mean((1, 2, 4))
+    y = jnp.tile(y[:, None, None], (size, h, w, 1)).astype(x.dtype)
+    return jnp.concatenate([x, y], -1)
+
+
+def modulated_conv(x, w, style, demodulate: bool = True, up: int = 1):
+    """A convolution whose kernel is scaled for each image (arXiv:1912.04958, 2.2).
+
+    The kernel is one for all images: inputs are scaled instead, and outputs are
+    demodulated, which is the same and needs no convolution in groups.
+
+    Args:
+        x: `[B, H, W, C]`.
+        w: `[k, k, C, D]`, k odd.
+        style: s, `[B, C]`: what the kernel's inputs are multiplied by.
+        demodulate: outputs are divided by the norm of the scaled kernel, which brings
+            their deviation to that of the inputs.
+        up: 2 doubles the sides, filtered by [1, 3, 3, 1].
+
+    Returns:
+        `[B, up H, up W, D]`.
+    """
+    y = x * style[:, None, None].astype(x.dtype)
+    if up == 1:
+        y = ops.conv(y, w)
+    else:
+        k, n = w.shape[0], len(fir.BINOMIAL)
+        size = tuple(up * (side - 1) + k for side in x.shape[1:3])
+        y = ops.conv_transpose(y, w[::-1, ::-1].swapaxes(2, 3), up, 0, size)
+        low = (n + up - 1) // 2 - (k - 1) // 2
+        high = (n - up) // 2 - (k - up) + (k - 1) // 2
+        taps = np.asarray(fir.BINOMIAL) / sum(fir.BINOMIAL) * up
+        y = fir.upfirdn(y, taps, pad=(low, high))
+    if demodulate:
+        squares = jnp.square(w.astype(jnp.float32)).sum((0, 1))
+        norm = jnp.square(style.astype(jnp.float32)) @ squares
+        y = y * lax.rsqrt(norm + EPSILON)[:, None, None].astype(y.dtype)
+    return y
+
+
+class Dense(nn.Module):
+    """A dense layer of equalized rate, `[B, N] -> [B, features]`."""
+
+    features: int
+    rate: float = 1.0
+    """What its learning rate is multiplied by: 0.01 in StyleGAN's mapping network."""
+    bias: float = 0.0
+    """At first."""
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x):
+        init = nn.initializers.normal(1 / self.rate)
+        w = self.param("kernel", init, (x.shape[-1], self.features))
+        b = self.param(
+            "bias", nn.initializers.constant(self.bias / self.rate), (self.features,)
+        )
+        x, w, b = nn.dtypes.promote_dtype(x, w, b, dtype=self.dtype)
+        w = w * jnp.asarray(self.rate / np.sqrt(w.shape[0]), w.dtype)
+        b = b * jnp.asarray(self.rate, b.dtype)
+        return x @ w + b[None]
+
+
+class Conv(nn.Module):
+    """A convolution of equalized rate, `[B, H, W, C] -> [B, H', W', features]`."""
+
+    features: int
+    kernel: int = 3
+    down: int = 1
+    """2 halves the sides, filtered by [1, 3, 3, 1] before."""
+    use_bias: bool = True
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x):
+        k = self.kernel
+        shape = k, k, x.shape[-1], self.features
+        w = self.param("kernel", nn.initializers.normal(1.0), shape)
+        x, w = nn.dtypes.promote_dtype(x, w, dtype=self.dtype)
+        w = w * jnp.asarray(1 / np.sqrt(k * k * shape[2]), w.dtype)
+        if self.down == 1:
+            x = ops.conv(x, w)
+        else:
+            n, p = len(fir.BINOMIAL), (k - 1) // 2
+            low, high = (n - self.down + 1) // 2 + p, (n - self.down) // 2 + p
+            taps = np.asarray(fir.BINOMIAL) / sum(fir.BINOMIAL)
+            x = ops.conv(fir.upfirdn(x, taps, pad=(low, high)), w, self.down, "VALID")
+        if not self.use_bias:
+            return x
+        b = self.param("bias", nn.initializers.zeros_init(), (self.features,))
+        return x + b.astype(x.dtype)[None, None, None]
+
+
+class ModulatedConv(nn.Module):
+    """StyleGAN2's convolution, of equalized rate, scaled by a style.
+
+    `(x [B, H, W, C], w [B, N]) -> [B, up H, up W, features]`; see `modulated_conv`. It
+    has no bias: noise comes before.
+    """
+
+    features: int
+    kernel: int = 3
+    up: int = 1
+    demodulate: bool = True
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x, w):
+        k, c = self.kernel, x.shape[-1]
+        style = Dense(c, bias=1.0, name="style")(w)
+        shape = k, k, c, self.features
+        kernel = self.param("kernel", nn.initializers.normal(1.0), shape)
+        x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
+        scale = 1 / np.sqrt(k * k * c)
+        kernel = kernel * jnp.asarray(scale, kernel.dtype)
+        return modulated_conv(x, kernel, style, self.demodulate, self.up)
