@@ -96,7 +96,9 @@ def killed_often(name, folder, kills, seed):
     start = time.monotonic()
     ran(name, whole)
     seconds = time.monotonic() - start
-    for k in range(kills):
+    for k in range(3 * kills):
+        if sum(met.values()) == kills:
+            break
         process = begun(name, workdir)
         if k % 2:  # in what takes but a moment: a save, a commit, a line, a sample
             steps = workdir / "checkpoints"
@@ -122,15 +124,15 @@ def killed_often(name, folder, kills, seed):
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_five_times_is_the_run_that_was_not(tmp_path):
-    assert sum(killed_often("gan", tmp_path, 5, 0).values()) >= 3
+    assert sum(killed_often("gan", tmp_path, 5, 0).values()) == 5
 
 
 @pytest.mark.torture
 @pytest.mark.parametrize("name", RECIPES)
 def test_fifty_kills_over_five_recipes(tmp_path, name):
-    met = killed_often(name, tmp_path, 12, len(name))
+    met = killed_often(name, tmp_path, 10, len(name))
     print(f"{name}: {met}")
-    assert sum(met.values()) >= 10
+    assert sum(met.values()) == 10
 
 
 @pytest.mark.torture
