@@ -71,6 +71,15 @@ def test_twins_among_the_real_images_hide_no_copy():
     assert copies.are_copies(found, copies.Limits(0.01, 0.5)).all()
 
 
+def test_images_that_are_there_twice_change_no_limit():
+    """Nor hide that a copy of another, with noise, is one."""
+    train, images, _ = planted(0.3, 5)
+    row = copies_by_evaluate(images, np.concatenate([train, train[-60:]]))["copies"]
+    assert row["value"] == pytest.approx(0.3, abs=0.05)
+    same = np.zeros((5, 8), np.uint8)
+    assert copies.limits(same) == (0, 0)
+
+
 def test_large_images_are_compared_smaller():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (2, 66, 64, 3), np.uint8)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from flax import nnx
 from PIL import Image
 
 from jaxgan import data, explore, models, recipes, run
-from jaxgan.run import animation
+from jaxgan.run import animation, provenance
 from jaxgan.run.loading import load
 from jaxgan.run.sampler import sampler
 
@@ -302,12 +303,83 @@ def test_a_classifier_learns_of_samples_and_beside_them_of_real_images(call, run
         (["directions", "--label", "7"], "--label 7 must be in 0 ... 2."),
         (["project", "--input", "no.png"], "--input no.png cannot be read"),
         (["scores", "--out", "a.jpg"], "--out a.jpg must end in .png."),
+        (["directions", "--out", "a.jpg"], "--out a.jpg must end in .png."),
+        (["neighbours", "--out", "/dev/null/a.png"], "--out /dev/null cannot be writ"),
+        (["project", "--input", "a", "--npz", "/dev/null/a"], "--npz /dev/null cannot"),
+        (["directions", "--steps", "4"], "--steps 4 must be odd"),
+        (
+            ["sample", "--seeds", "1-3", "--num", "3"],
+            "--num 3 is not used: there are 3",
+        ),
+        (["sample", "--seeds", "3,3", "--folder", "f"], "--seeds 3,3 names one twice"),
+        (["project", "--input", "a.png", "--out", "./a.png"], "is the input, which"),
         (["dissect", "--layer", "Dense_7"], "Dense_7 must be one of Dense_0, Dense_1."),
     ],
 )
 def test_mistakes_end_in_one_sentence(call, args, words):
     code, _, err = call(*args)
     assert code == 2 and words in err and len(err.strip().splitlines()) == 1
+
+
+def test_no_file_of_the_run_itself_is_replaced(call, runs):
+    config = (runs / "plain" / "config.json").read_bytes()
+    for command in (["scores"], ["dissect", "--layer", "Dense_0"]):
+        code, _, err = call(
+            *command, "--out", runs / "plain" / "config.png", of="plain"
+        )
+        assert code == 2 and "choose another folder" in err
+    assert (runs / "plain" / "config.json").read_bytes() == config
+
+
+def test_images_say_nothing_of_where_data_lie(call, runs):
+    one = pixels(next((runs / "data").rglob("*.png")))
+    Image.fromarray(one).save("mine.png")
+    for args in (
+        ["sample", "--folder", "each"],
+        ["neighbours"],
+        ["project", "--input", "mine.png"],
+        ["directions"],
+        ["interpolate"],
+        ["dissect", "--layer", "Dense_0", "--data", f"folder:{runs / 'data'}"],
+    ):
+        assert call(*args)[0] == 0
+    written = [*Path().rglob("*.png"), *Path().rglob("*.gif")]
+    known = {file: provenance.read(file) for file in written if file.name != "mine.png"}
+    assert len(known) == 64 + 6 and all(known.values())
+    assert str(runs) not in json.dumps([*known.values()])
+
+
+def test_held_out_images_without_labels_are_left_out(
+    runs, tmp_path, monkeypatch, capsys
+):
+    """By training, which looks whether D overfits, and `scores`; `cas` needs them."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(runs / "data" / "train", "data/train")
+    (tmp_path / "data" / "test").mkdir()
+    for i, file in enumerate(sorted((runs / "data" / "train").rglob("*.png"))):
+        shutil.copy(file, f"data/test/{i}.png")
+    args = "--data", "folder:data", "--workdir", "run"
+    assert command_line.run(CONDITIONAL, *args) == 0
+    assert command_line.run(CONDITIONAL, "scores", "--workdir", "run") == 0
+    assert "Held-out images are not scored" in capsys.readouterr().out
+    assert "held out" not in json.loads(Path("scores.json").read_text())["scores"]
+    assert command_line.run(CONDITIONAL, "cas", "--workdir", "run") == 2
+    assert "no labels" in capsys.readouterr().err
+
+
+def test_packs_are_scored_whole(runs, tmp_path, monkeypatch):
+    def build(cfg, shape, n):
+        tx = optax.adam(1e-2)
+        G, D = networks(shape)
+        D = models.net.packed(D, 2)
+        return recipes.gan(G, D, latent_dim=4, g_tx=tx, d_tx=tx)
+
+    monkeypatch.chdir(tmp_path)
+    packed = Experiment(build)
+    args = "--data", f"folder:{runs / 'data'}", "--workdir", "run"
+    assert command_line.run(packed, *args) == 0
+    assert command_line.run(packed, "scores", "--workdir", "run", "--num", 15) == 0
+    assert json.loads(Path("scores.json").read_text())["scores"]["samples"]["count"]
 
 
 def test_runs_that_have_not_what_is_asked_for_say_so(call, runs):

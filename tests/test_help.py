@@ -1,7 +1,9 @@
 """What a run says of its memory, time and options, and where memory runs out."""
 
 import dataclasses
+import re
 import sys
+import time
 from pathlib import Path
 
 import jax
@@ -11,7 +13,7 @@ from tiny_runs import build, go, options  # noqa: F401  # fixture
 
 from jaxgan import data, parallel, run
 from jaxgan.data import feed
-from jaxgan.run import advice, hooks, memory, program, settings
+from jaxgan.run import advice, hooks, loop, memory, program, settings
 from jaxgan.run.loop import Now
 from jaxgan.run.members import Member, members
 from jaxgan.run.progress import duration
@@ -148,19 +150,37 @@ def test_experiments_have_a_gamma_like_others():
     assert any(found)
 
 
-def test_a_run_says_once_how_long_it_takes(monkeypatch):
-    clock, told = [100.0], []
-    monkeypatch.setattr(hooks.time, "monotonic", lambda: clock[0])
+def test_a_run_says_once_how_long_it_takes():
+    told = []
     hook = hooks.pace(10, 100, told.append)
     for step in range(10, 41):
-        hook.run(Now(step, None, {}, 0.0))
-        clock[0] += 0.25
+        hook.run(Now(step, None, {}, 0.0, (step - 10) * 0.25))
     assert told == ["A step takes 250 ms: the other 70 take 17.5 s."]
+
+
+def test_what_is_done_between_steps_takes_no_step_s_time(options, monkeypatch):  # noqa: F811
+    """Such as the first sheet, which is compiled."""
+    drawn = hooks.save_png
+
+    def slow(*args):
+        time.sleep(0.2)
+        drawn(*args)
+
+    monkeypatch.setattr(hooks, "save_png", slow)
+    monkeypatch.setattr(hooks, "PACE", 1e-9)
+    monkeypatch.setattr(loop, "DISPATCH_SECONDS", 0)
+    go(options("run", steps=20, sample_every=5))
+    said = Path(options("run").workdir, "log.txt").read_text()
+    (step,) = re.findall(r"A step takes (.*): the other 19 take", said)
+    assert step.endswith(" ms") and float(step.split()[0]) < 150
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.0191, "19.1 ms"), (9, "9 s"), (61, "1 min 1 s"), (7500, "2 h 5 min")],
+    [
+        *((0.0191, "19.1 ms"), (0.9994, "999 ms"), (0.9996, "1 s"), (9, "9 s")),
+        *((61, "1 min 1 s"), (7500, "2 h 5 min")),
+    ],
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text

@@ -4,6 +4,8 @@ import base64
 import io
 import json
 import re
+import shutil
+import subprocess
 
 import command_line
 import numpy as np
@@ -99,6 +101,47 @@ def answered(text, wrong, path, **changes):
     return str(path)
 
 
+DOM = """
+const made = () => ({replaceChildren() {}, set innerHTML(x) { this.html = x; }});
+const parts = {data: {textContent: DATA}}, keys = [];
+const document = {createElement: made, getElementById: n => parts[n] ??= made(),
+  addEventListener: (kind, act) => keys.push(act)};
+class Blob { constructor(all) { this.text = all.join(""); } }
+const URL = {createObjectURL: blob => blob.text};
+"""
+"""What of a browser the page's script uses."""
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="needs node")
+def test_the_page_gives_the_answers_that_were_pressed(page, runs, tmp_path):  # noqa: F811
+    """Its own script, driven by keys and buttons: 3 of 20 are wrong."""
+    data = data_of(page)
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.S)
+    truth = people.unveiled(data["page"], data["veil"])
+    press = [t ^ (i in {2, 7, 11}) for i, t in enumerate(truth)]
+    drive = """
+    const press = key => keys[0]({key, preventDefault() {}});
+    ANSWERS.forEach((answer, i) => {
+      if (i === 4) { press("ArrowLeft"); press("Backspace"); }
+      if (i % 2) press(answer ? "ArrowRight" : "ArrowLeft");
+      else parts[answer ? "second" : "first"].onclick();
+    });
+    press("ArrowLeft");
+    console.log(JSON.stringify([parts.download.href, parts.result.html]));
+    """
+    code = DOM.replace("DATA", json.dumps(json.dumps(data)))
+    code += script + drive.replace("ANSWERS", json.dumps(press))
+    done = subprocess.run(["node", "-e", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said, shown = json.loads(done.stdout)
+    assert "wrong about <b>15.0 %</b> of 20" in shown
+    assert json.loads(said)["answers"] == press
+    file = tmp_path / "answers.json"
+    file.write_text(said)
+    (loaded,) = load(runs / "by_class", run.Config, CONDITIONAL.build)
+    assert judged((str(file),), loaded, "sample")["error_rate"] == 3 / 20
+
+
 def test_a_page_is_whole_and_tells_no_truth(page, runs, tmp_path, call):  # noqa: F811
     assert not re.search(r"https?://|src=|@import|url\(", page)
     data = data_of(page)
@@ -149,6 +192,7 @@ MISTAKES = [
     ({"answers": [True, False]}, "is damaged"),
     ({"page": "../../../../etc/passwd"}, "is damaged"),
     ({"format": "other"}, "holds no answers"),
+    ({"judge": ["x"]}, "is damaged: its judge is no text."),
 ]
 
 
@@ -166,6 +210,8 @@ def test_answers_count_once_and_those_of_another_run_do_not(page, call, tmp_path
     assert code == 2 and "again." in err
     code, _, err = call("evaluate", "--people", file, of="plain")
     assert code == 2 and "not of this run" in err
+    code, _, err = call("evaluate", "--by-people", "p.html", "--people", file)
+    assert code == 2 and "give one of them" in err and not list(tmp_path.glob("p.html"))
     code, _, err = call("evaluate", "--by-people", "p.html", "--judgements", 200)
     assert code == 2 and "--judgements 200 must be in 2 ... 48, of 24 images." in err
 

@@ -111,7 +111,8 @@ def _two(x, others, own):
 
 def limits(real: np.ndarray, rare: float = RARE, most: int = USUAL) -> Limits:
     """Of real images, each beside all others, the quantile `rare` of the distance to
-    the nearest, and of its ratio to that of the second.
+    the nearest, and of its ratio to that of the second. Those that are there twice, to
+    the last pixel, are left out: they say nothing of what is usual.
 
     Args:
         real: uint8 `[M, P]`, in random order.
@@ -120,7 +121,11 @@ def limits(real: np.ndarray, rare: float = RARE, most: int = USUAL) -> Limits:
     """
     first = np.arange(min(most, len(real)))
     found = nearest(real[: len(first)], real, first)
-    quantiles = (np.quantile(x, rare) for x in (found.distance[:, 0], found.ratio))
+    once = found.distance[:, 0] > 0
+    if not once.any():
+        return Limits(0.0, 0.0)
+    nearest_one, ratio = found.distance[once, 0], found.ratio[once]
+    quantiles = (np.quantile(x, rare) for x in (nearest_one, ratio))
     return Limits(*map(float, quantiles))
 
 

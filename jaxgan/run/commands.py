@@ -13,13 +13,13 @@ from jaxgan.run import (
     evaluation,
     export,
     files,
-    images,
     marks,
     neighbours,
     people,
     projecting,
     provenance,
     references,
+    sampling,
     scores,
     tables,
     usefulness,
@@ -30,7 +30,7 @@ from jaxgan.run.loading import Loaded
 from jaxgan.run.report import Report
 from jaxgan.run.report import report as write_report
 from jaxgan.run.settings import FILE, Count, Range, Seed
-from jaxgan.run.trained import Command, Trained, class_of, numbers, of_noise
+from jaxgan.run.trained import Command, Trained, of_noise
 from jaxgan.types import UsageError, printable
 
 __all__ = [
@@ -38,35 +38,11 @@ __all__ = [
     "Command",
     "Evaluate",
     "Loaded",
-    "Sample",
     "Trained",
     "Translate",
     "evaluate",
-    "sample",
     "translate",
 ]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Sample(Trained):
-    """Draw images from noise with a trained run, rebuilt from its workdir alone."""
-
-    num: Count = 64
-    """How many images."""
-    out: Annotated[str, FILE] = "samples.png"
-    """The PNG to write: a grid."""
-    npz: Annotated[str | None, FILE] = None
-    """Also write the images as an .npz: `images` uint8 [N, H, W, C] and `labels`."""
-    folder: Annotated[str | None, FILE] = None
-    """Also write each image as a PNG of its own into this folder."""
-    seed: Seed = 0
-    """Decides the latents."""
-    seeds: str | None = None
-    """Draw each image from a seed of its own, the one that it is of in every list of
-    them: such as 1-50, or 3,7,20-25."""
-    label: str | None = None
-    """Draw only this class, by its name or, where none is called so, its number from 0
-    (class-conditional runs); default all in turn."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -136,24 +112,6 @@ class Evaluate(Trained):
     evaluation_back.json."""
     seed: Seed = 0
     """Decides what is drawn, and which images are taken."""
-
-
-def sample(options: Sample, loaded: Loaded) -> None:
-    """Writes a grid, and the images as .npz when asked."""
-    name, _ = of_noise(loaded)
-    seeds = numbers("seeds", options.seeds)
-    num = len(seeds) if seeds else options.num
-    args = loaded.model, loaded.state, num, options.seed
-    which = {"num_classes": loaded.num_classes, "name": name, "seeds": seeds}
-    label = class_of(loaded, options.label)
-    pictures, labels = draws.draw(*args, label=label, **which)
-    about = provenance.by_command("sample", options, loaded)
-    images.write(pictures, labels, options.out, options.npz, about)
-    if options.folder:
-        names = [f"seed{k}" for k in seeds] or [f"{k:05d}" for k in range(num)]
-        images.write_each(pictures, names, options.folder, about)
-    places = options.out, options.npz, options.folder
-    print(f"{len(pictures)} images in {' and '.join(filter(None, places))}")
 
 
 def translate(options: Translate, loaded: Loaded) -> None:
@@ -282,17 +240,28 @@ def _report(options: Evaluate, loaded: Loaded) -> dict:
     return people.added(result, said) if said else result
 
 
+def _check_evaluate(options: Evaluate) -> None:
+    """Refuses options that would do nothing, before anything is loaded."""
+    if options.by_people and options.people:
+        reason = "is for figures, and by_people writes a page; give one of them."
+        raise UsageError("people", " ".join(options.people), reason)
+
+
 COMMANDS = {
-    "sample": Command(Sample, sample),
+    "sample": Command(sampling.Sample, sampling.sample, check=sampling.check),
     "translate": Command(Translate, translate),
-    "evaluate": Command(Evaluate, evaluate, evaluate_all),
+    "evaluate": Command(Evaluate, evaluate, evaluate_all, check=_check_evaluate),
     "report": Command(Report, write_report, loads=False),
     "export": Command(export.Export, export.export, check=export.check),
     "interpolate": Command(walks.Interpolate, walks.interpolate, check=walks.check),
-    "directions": Command(walks.Directions, walks.directions),
+    "directions": Command(
+        walks.Directions, walks.directions, check=walks.check_directions
+    ),
     "project": Command(projecting.Project, projecting.project, check=projecting.check),
     "scores": Command(scores.Scores, scores.scores, check=scores.check),
     "cas": Command(usefulness.Usefulness, usefulness.usefulness),
-    "neighbours": Command(neighbours.Neighbours, neighbours.neighbours),
+    "neighbours": Command(
+        neighbours.Neighbours, neighbours.neighbours, check=neighbours.check
+    ),
     "dissect": Command(dissecting.Dissect, dissecting.dissect, check=dissecting.check),
 }

@@ -53,13 +53,12 @@ class Dissect(Trained):
 
 def check(options: Dissect) -> None:
     """Refuses what cannot be written, before anything is loaded."""
-    if Path(options.out).suffix != ".png":
-        raise UsageError("out", options.out, "must end in .png.")
-    workdir.writable(Path(options.out).parent, "out")
+    images.check(options.out)
 
 
 def dissect(options: Dissect, loaded: Loaded) -> None:
     """Writes the sheet and the figures; or prints the layers."""
+    workdir.apart(Path(options.out), loaded.path)
     run, given, maps = _subject(options, loaded)
     layers = explore.layers(run, *given)
     if options.layer not in layers:

@@ -1,6 +1,5 @@
 """What the loop does between steps: log, sample, evaluate, save."""
 
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -47,17 +46,16 @@ def pace(start: int, steps: int, logger: Callable) -> Hook:
     Args:
         start: the step that the run begins from.
         steps: the last one.
-        logger: is told, when steps have been taken for `PACE` seconds.
+        logger: is told, when the device has taken steps for `PACE` seconds.
     """
-    began, said = time.monotonic(), False
+    said = False
 
     def say(now: Now):
         nonlocal said
-        spent = time.monotonic() - began
-        if said or spent < PACE or now.step in (start, steps):
+        if said or now.taken < PACE or now.step in (start, steps):
             return
         said = True
-        each = spent / (now.step - start)
+        each = now.taken / (now.step - start)
         rest = duration(each * (steps - now.step))
         left = f"the other {steps - now.step:,} take {rest}"
         logger(f"A step takes {duration(each)}: {left}.")

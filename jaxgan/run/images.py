@@ -7,10 +7,23 @@ import numpy as np
 from PIL import Image
 
 from jaxgan import visual
-from jaxgan.run import atomic, marks
+from jaxgan.run import atomic, marks, workdir
 from jaxgan.types import UsageError
 
-__all__ = ["save_png", "write", "write_each", "write_npz", "write_sheet"]
+__all__ = ["check", "save_png", "write", "write_each", "write_npz", "write_sheet"]
+
+
+def check(png: str, npz: str | None = None) -> None:
+    """Refuses what cannot be written, before anything is loaded.
+
+    Raises:
+        UsageError: naming the options `out` and `npz`.
+    """
+    if Path(png).suffix.lower() != ".png":
+        raise UsageError("out", png, "must end in .png.")
+    workdir.writable(Path(png).parent, "out")
+    if npz:
+        workdir.writable(Path(npz).parent, "npz")
 
 
 def save_png(

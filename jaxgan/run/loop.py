@@ -30,6 +30,8 @@ class Now(NamedTuple):
     """The sums since they were last begun anew."""
     seconds: float
     """What the device took for them."""
+    taken: float = 0.0
+    """And for all steps since the loop began."""
 
 
 class Hook(NamedTuple):
@@ -72,7 +74,7 @@ def loop(
         The state, of `steps` steps, or of fewer when stopped, and the metrics of those
         after which none were begun anew.
     """
-    step, pace, seconds = int(state.step), math.inf, 0.0
+    step, pace, seconds, taken = int(state.step), math.inf, 0.0, 0.0
     hooks = tuple(hooks)
     while step < steps:
         arrays, end = arrays_at(step)
@@ -88,10 +90,12 @@ def loop(
         if n == 0:
             break
         step, pace, seconds = step + n, spent / n, seconds + spent
+        taken += spent
         own = distributed.here(state)
         for hook in hooks:
             if not hook.due(step, steps):
                 continue
-            if hook.run(Now(step, own, distributed.here(metrics), seconds)):
+            now = Now(step, own, distributed.here(metrics), seconds, taken)
+            if hook.run(now):
                 metrics, seconds = zeros(), 0.0
     return state, metrics

@@ -82,7 +82,8 @@ def said(known: Needs, device) -> str:
 
 
 def _gib(size):
-    return f"{size / GIB:.2g} GiB" if size >= GIB / 10 else f"{size / 2**20:.2g} MiB"
+    value, unit = (size / GIB, "GiB") if size >= GIB / 10 else (size / 2**20, "MiB")
+    return f"{value:.2g} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
 
 
 @contextlib.contextmanager

@@ -12,8 +12,9 @@ from jaxgan.run.loading import Loaded
 from jaxgan.run.progress import bars
 from jaxgan.run.settings import FILE, Count, Seed
 from jaxgan.run.trained import Trained, of_noise
+from jaxgan.types import UsageError
 
-__all__ = ["Neighbours", "neighbours"]
+__all__ = ["Neighbours", "check", "neighbours"]
 
 BLOCK = 1000
 """Training images that are fetched at a time."""
@@ -38,10 +39,18 @@ class Neighbours(Trained):
     """Decides the samples."""
 
 
+def check(options: Neighbours) -> None:
+    """Refuses what cannot be written, before anything is loaded."""
+    images.check(options.out, options.npz)
+
+
 def neighbours(options: Neighbours, loaded: Loaded) -> None:
     """Writes the sheet, and says how many are copies."""
     name, of = of_noise(loaded)
     real = inputs.load(loaded.run.config, sources=loaded.sources)
+    if real.size < 3:
+        reason = f"has {real.size} images; the two nearest of others take 3 or more."
+        raise UsageError("data", real.name, reason)
     labels = None
     if "label" in of.task.needs:
         labels = draws.labels_like(real, options.num, options.seed)

@@ -15,7 +15,10 @@ from jaxgan.types import TrainState
 __all__ = ["watch"]
 
 MOST = 512
-"""Images of either kind that D is shown."""
+"""Images of either kind that D is shown, at most."""
+
+BYTES = 1 << 27
+"""Of held-out images, what is kept."""
 
 SHARE = 0.5
 """Of r_v, above which D is said to overfit."""
@@ -65,7 +68,7 @@ def watch(
         means = []
         for i, batch in enumerate(known):
             key = random.fold_in(random.key(step), i)
-            pair = _batch(dataset, batch_size, step, i), batch
+            pair = scaled(_batch(dataset, batch_size, step, i)), scaled(batch)
             means.append([outputs(members[k].values, state, b, key) for b in pair])
         names = means[0][0] if means else ()
         return {n: np.array([[x[n].value() for x in m] for m in means]) for n in names}
@@ -115,7 +118,8 @@ def _batches(model, dataset, held_out, size):
     if apart is None:
         return []
     least = min(group.size for x in (dataset, apart) for group in x.groups)
-    count = min(MOST, least) // size
+    bytes_of_one = sum(group.nbytes // group.size for group in apart.groups)
+    count = min(MOST, least, BYTES // bytes_of_one) // size
     return [_batch(apart, size, 0, i) for i in range(count)] if count > 1 else []
 
 
@@ -123,5 +127,5 @@ def _batch(dataset, size, step, i):
     """Images of each group at random."""
     rng, batch = np.random.default_rng((step, i)), dict[str, np.ndarray]()
     for group in dataset.groups:
-        batch |= scaled(group.fetch(rng.choice(group.size, size, replace=False)))
+        batch |= group.fetch(rng.choice(group.size, size, replace=False))
     return batch

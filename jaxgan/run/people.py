@@ -24,6 +24,8 @@ FIGURE = "human_error_rate"
 FOLDER = "people"
 """In a workdir, what is true of each page that was written."""
 FORMAT = "jaxgan people 1"
+KEPT = frozenset({"draw", "kind", "member", "step", "truth"})
+"""What is read of it."""
 
 
 def write(
@@ -196,6 +198,8 @@ def _answers(path) -> dict:
     hexadecimal = isinstance(page, str) and len(page) == 32 and page.isalnum()
     if not whole or not said or not hexadecimal:
         raise UsageError("people", path, "is damaged: its answers are not 0 and 1.")
+    if not isinstance(found.get("judge", ""), str):
+        raise UsageError("people", path, "is damaged: its judge is no text.")
     return found
 
 
@@ -208,6 +212,9 @@ def _held(path, page, loaded, name) -> dict:
         its = f"whose pages are {some(known)}" if known else "which has no page yet"
         reason = f"is of page {page[:8]}, and not of this run, {its}."
         raise UsageError("people", path, reason) from None
+    if not isinstance(held, dict) or not held.keys() >= KEPT:
+        kept = _kept(loaded, page)
+        raise UsageError("people", path, f"is of page {page[:8]}; {kept} is damaged.")
     if (held["draw"], held["member"]) != (name, loaded.member):
         whose = f"draw {held['draw']}"
         whose += "" if held["member"] is None else f" of member {held['member']}"

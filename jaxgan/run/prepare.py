@@ -183,10 +183,12 @@ def prepared(
 
 
 def _apart(cfg, shown, rest, sources, named):
-    """Real images that no step sees: held out from training, or test images."""
+    """Real images that no step sees, with all that a step needs of them: held out from
+    training, or test images."""
     if rest is not None or not named:
         return rest
-    return inputs.test_images(cfg, shown, sources=sources)[0]
+    found = inputs.test_images(cfg, shown, sources=sources)[0]
+    return found if found and shown.fields <= found.fields else None
 
 
 def _centred(dataset, change):

@@ -17,7 +17,7 @@ EVERY = 30.0
 
 def duration(seconds: float) -> str:
     """Such as "2 h 5 min"."""
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{1000 * seconds:.3g} ms"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

@@ -8,11 +8,12 @@ import jax
 import numpy as np
 
 from jaxgan import explore, visual
-from jaxgan.run import images, marks, provenance, reading, workdir
+from jaxgan.run import images, marks, provenance, reading
 from jaxgan.run.loading import Loaded
 from jaxgan.run.sampler import sampler
 from jaxgan.run.settings import FILE, Count, Number, Seed
 from jaxgan.run.trained import Trained
+from jaxgan.types import UsageError
 
 __all__ = ["Project", "check", "project"]
 
@@ -46,7 +47,9 @@ class Project(Trained):
 
 def check(options: Project) -> None:
     """Refuses what cannot be written, before anything is loaded."""
-    workdir.writable(Path(options.out).parent, "out")
+    images.check(options.out, options.npz)
+    if Path(options.out).resolve() == Path(options.input).expanduser().resolve():
+        raise UsageError("out", options.out, "is the input, which would be lost.")
 
 
 def project(options: Project, loaded: Loaded) -> None:
@@ -75,11 +78,17 @@ def project(options: Project, loaded: Loaded) -> None:
             {"labels": rest[0]} if rest else {}
         )
         images.write_npz(options.npz, named, about)
-    among = one.images(drawn).astype(np.float32) / 127.5 - 1
-    best = float(np.min(explore.distance(among, target[None])))
+    among, shown = one.images(drawn), visual.to_uint8(target)
+    best, away = _away(among, shown).min(), _away(nearest[None], shown)[0]
     its = f", of class {loaded.run.class_names[int(rest[0][0])]}" if rest else ""
     written = " and ".join(filter(None, (options.out, options.npz)))
     print(
-        f"Distance {found.distance:.4f}{its}, root mean square of pixels in 0 ... 1; "
+        f"Distance {away:.4f}{its}, root mean square of pixels in 0 ... 1; "
         f"the nearest of {options.draws} samples: {best:.4f}. In {written}."
     )
+
+
+def _away(images, shown):
+    """Root mean square differences of pixels as they are written."""
+    off = images.astype(np.float64) - shown[None]
+    return np.sqrt((off**2).mean((1, 2, 3))) / 255

@@ -71,7 +71,7 @@ def drawn(state, draw: str, seed: int | None, **more: Any) -> dict[str, Any]:
 
 def by_command(draw: str, options, loaded, **more: Any) -> dict[str, Any]:
     """The same of a command on a trained run, with the run's experiment and all of the
-    command's options but names of files.
+    command's options but names of files, and data, which may lie in a folder.
 
     Args:
         draw: the command.
@@ -80,7 +80,8 @@ def by_command(draw: str, options, loaded, **more: Any) -> dict[str, Any]:
         more: as `drawn`.
     """
     known = settings.known(type(options)).values()
-    kept = [o.name for o in known if settings.FILE not in o.marks and o.name != "seed"]
+    out = "seed", "data", "reference"
+    kept = [o.name for o in known if settings.FILE not in o.marks and o.name not in out]
     values = {name: settings.of(options, name) for name in kept}
     its = {"experiment": loaded.run.experiment, "options": values}
     seed = getattr(options, "seed", None)

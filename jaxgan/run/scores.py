@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -39,14 +40,13 @@ class Scores(Trained):
 
 def check(options: Scores) -> None:
     """Refuses what cannot be written, before anything is loaded."""
-    if Path(options.out).suffix != ".png":
-        raise UsageError("out", options.out, "must end in .png.")
-    workdir.writable(Path(options.out).parent, "out")
+    images.check(options.out)
 
 
 def scores(options: Scores, loaded: Loaded) -> None:
     """Writes the histogram and its figures."""
     name, of = of_noise(loaded)
+    workdir.apart(Path(options.out), loaded.path)
     if not loaded.model.scores:
         reason = "holds a run whose recipe does not say what its D scores."
         raise UsageError("workdir", loaded.path, reason)
@@ -66,6 +66,9 @@ def scores(options: Scores, loaded: Loaded) -> None:
         labels=labels,
         name=name,
     )
+    if held_out is not None and not {"image", *of.task.needs} <= held_out.fields:
+        notes = (*notes, "Held-out images are not scored: they have no labels.")
+        held_out = None
     sets = {"training images": real, "held out": held_out, "samples": drawn}
     run, found = _judging(score, state, of), dict[str, np.ndarray]()
     for label, one in sets.items():
@@ -97,7 +100,11 @@ def _judging(score, state, of):
 
     def judge(dataset, index, batch_size):
         found: list[np.ndarray] = []
-        size = parallel.rounded(min(batch_size, len(index)), mesh)
+        most = parallel.rounded(min(batch_size, len(index)), mesh)
+        takes = partial(_takes, score, state, of, dataset)
+        size = next(filter(takes, range(most, 0, -mesh.size)), 0)
+        if not size:
+            raise UsageError("batch_size", batch_size, "is no number that D takes.")
         for rows in (index[i : i + size] for i in range(0, len(index), size)):
             if len(rows) < size and found:  # a smaller batch has other statistics
                 break
@@ -108,6 +115,16 @@ def _judging(score, state, of):
         return np.concatenate(found)
 
     return judge
+
+
+def _takes(score, state, of, dataset, size) -> bool:
+    """Whether D judges so many images at a time; PacGAN's takes whole packs."""
+    batch = data.scaled(dataset.fetch(np.zeros(size, int)))
+    try:
+        jax.eval_shape(score, state, *(batch[k] for k in ("image", *of.task.needs)))
+    except ValueError:
+        return False
+    return True
 
 
 def _histograms(found):

@@ -72,8 +72,8 @@ def of_noise(loaded: Loaded, noise: bool = True, back: bool = False):
     name, found = draw_of(loaded, back)
     if draws.from_noise(found) != noise:
         does = "draws from noise" if not noise else "translates images"
-        other = "sample" if not noise else "translate"
-        reason = f"holds a run that {does}; use the command {other}."
+        other = "draw from noise" if noise else "translate images"
+        reason = f"holds a run that {does}; this command is for runs that {other}."
         raise UsageError("workdir", loaded.path, reason)
     return name, found
 

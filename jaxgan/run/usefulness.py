@@ -53,8 +53,9 @@ def usefulness(options: Usefulness, loaded: Loaded) -> None:
     cfg, classes = loaded.run.config, loaded.run.class_names
     real = inputs.load(cfg, sources=loaded.sources)
     test, notes = inputs.test_images(cfg, real, sources=loaded.sources)
-    if test is None:
-        raise UsageError("workdir", loaded.path, f"has nothing to test on. {notes[0]}")
+    if test is None or "label" not in test.fields:
+        why = notes[0] if test is None else "Its test images have no labels."
+        raise UsageError("workdir", loaded.path, f"has nothing to test on. {why}")
     test = _of_classes(test, np.arange(test.size), classes)
     labels = draws.labels_like(real, options.num, options.seed)
     args = loaded.model, loaded.state, options.num, options.seed

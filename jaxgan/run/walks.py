@@ -15,7 +15,10 @@ from jaxgan.run.settings import FILE, Count, Number, Seed
 from jaxgan.run.trained import Trained, numbers
 from jaxgan.types import UsageError
 
-__all__ = ["Directions", "Interpolate", "check", "directions", "interpolate"]
+__all__ = [
+    *("Directions", "Interpolate", "check", "check_directions"),
+    *("directions", "interpolate"),
+]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,7 +50,7 @@ class Directions(Trained):
     count: Count = 8
     """How many directions."""
     steps: Count = 7
-    """Images in a row."""
+    """Images in a row, an odd number."""
     most: Number = 3.0
     """How far the ends of a row are from the middle, which is the sample."""
     seed: Seed = 0
@@ -65,6 +68,14 @@ def check(options: Interpolate) -> None:
     numbers("seeds", options.seeds, 1000)
     animation.check(options.out, others=(".png",))
     workdir.writable(Path(options.out).parent, "out")
+
+
+def check_directions(options: Directions) -> None:
+    """The same, and a number of steps that has no middle."""
+    images.check(options.out, options.npz)
+    if options.steps % 2 == 0:
+        reason = "must be odd: the sample is in the middle."
+        raise UsageError("steps", options.steps, reason)
 
 
 def interpolate(options: Interpolate, loaded: Loaded) -> None:
@@ -151,7 +162,8 @@ def directions(options: Directions, loaded: Loaded) -> None:
         found = explore.directions(explore.first_layer(generate, size), options.count)
     except UsageError as error:
         raise UsageError("workdir", loaded.path, f": {error}") from None
-    away = np.linspace(-options.most, options.most, options.steps)
+    half = options.steps // 2
+    away = np.arange(-half, half + 1) * (options.most / max(half, 1))
     moved = z + away[None, :, None] * found.vectors[:, None]
     moved = moved.reshape(-1, size).astype(z.dtype)
     given = moved, *(np.repeat(x, len(moved), 0) for x in rest)

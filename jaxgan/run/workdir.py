@@ -77,6 +77,17 @@ def writable(path: Path, option: str = "workdir") -> None:
         raise UsageError(option, path, reason) from None
 
 
+def apart(out: Path, path: Path) -> None:
+    """Refuses files that come by twos in the workdir, whose own they might replace.
+
+    Raises:
+        UsageError: naming `out`.
+    """
+    if out.resolve().parent == path.resolve():
+        reason = "lies among the files of the run itself; choose another folder."
+        raise UsageError("out", out, reason)
+
+
 def open_run(path: Path, run: Run, made_by: dict | None = None, step: int = 0) -> bool:
     """Claims the folder for a run, or finds the same run in it.
 

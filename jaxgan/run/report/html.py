@@ -6,6 +6,9 @@ from jaxgan.types import printable
 
 __all__ = ["Html", "element", "joined"]
 
+TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that turn the direction of what follows them."""
+
 VOID = frozenset({"meta", "img", "input", "br"})
 """Elements without an end."""
 
@@ -42,4 +45,5 @@ def _attribute(name, value):
 def _text(value):
     """Escaped, and without characters that HTML has not."""
     text = printable(str(value))
-    return html.escape("".join(c if c >= " " or c in "\n\t" else "�" for c in text))
+    kept = (c if (c >= " " or c in "\n\t") and c not in TURNS else "�" for c in text)
+    return html.escape("".join(kept))
