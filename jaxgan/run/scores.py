@@ -24,8 +24,8 @@ QUANTILES = 0.05, 0.25, 0.5, 0.75, 0.95
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scores(Trained):
-    """Draw a histogram of D's scores, its logits, of images that it was trained on, of
-    such that were held out, and of samples."""
+    """Draw a histogram of D's scores, its outputs as they are, of images that it was
+    trained on, of such that were held out, and of samples."""
 
     num: Count = 2000
     """How many of each, at most."""
@@ -77,7 +77,7 @@ def scores(options: Scores, loaded: Loaded) -> None:
             order = rng.permutation(one.size)[: options.num]
             found[label] = run(one, order, options.batch_size)
     edges, shares = _histograms(found)
-    title = f"{judge}'s logits, step {int(state.step)}"
+    title = f"{judge}'s scores, step {int(state.step)}"
     png, beside = Path(options.out), Path(options.out).with_suffix(".json")
     result = _figures(found) | {
         "step": int(state.step),

@@ -27,15 +27,16 @@ LINES = 3000
 def summary(found: Contents, seconds: float | None) -> Html:
     """Tiles of what is asked first, and how far the run is."""
     steps, batch = (found.config.get(name) for name in ("steps", "batch_size"))
-    tiles = {"Step": f"{found.step:,}" + (f" of {text(steps)}" if steps else "")}
+    last = f"{steps:,}" if type(steps) is int else text(steps)
+    tiles = {"Step": f"{found.step:,}" + (f" of {last}" if steps else "")}
     if isinstance(batch, int):
         tiles["Images seen"] = chart.short(found.step * batch)
     if seconds:
         tiles["Time in training steps"] = duration(seconds)
     for name, label, unit in LAST:
-        last = next((x[name] for x in reversed(found.timings) if name in x), None)
-        if isinstance(last, int | float):
-            tiles[label] = f"{chart.short(last)}{unit}"
+        known = next((x[name] for x in reversed(found.timings) if name in x), None)
+        if isinstance(known, int | float):
+            tiles[label] = f"{chart.short(known)}{unit}"
     if len(found.best) == 1:
         tiles |= measured.best(next(iter(found.best.values())))
     each = (
