@@ -63,10 +63,11 @@ def drawn(state, draw: str, seed: int | None, **more: Any) -> dict[str, Any]:
         "source": marks.TRAINED,
         "draw": draw,
         "step": int(state.step),
+        **({} if seed is None else {"seed": seed}),
     } | more
     if "weights" not in more:
         known["weights"] = digests.of_weights(state)
-    return known if seed is None else known | {"seed": seed}
+    return known
 
 
 def by_command(draw: str, options, loaded, **more: Any) -> dict[str, Any]:
