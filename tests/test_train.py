@@ -188,8 +188,10 @@ def test_interrupting_saves_and_the_same_command_continues(options):
     killed = options("killed", steps=60)
     script = (
         "import os, sys; sys.path.insert(0, 'tests')\n"
-        "import conftest, test_train as t\n"
-        "from jaxgan.run import loop\n"
+        "import conftest, time, test_train as t\n"
+        "from jaxgan.run import hooks, loop\n"
+        "drawn = hooks.save_png\n"  # slow enough to be met, however busy we are
+        "hooks.save_png = lambda *a: (time.sleep(0.5), drawn(*a))\n"
         "from jaxgan.run.train import Interrupted\n"
         "loop.DISPATCH_SECONDS = 0.0\n"
         f"try: t.train(t.Config(**{vars(killed)!r}), t.build, 'test')\n"
