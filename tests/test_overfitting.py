@@ -12,7 +12,7 @@ from jaxgan import data, models, recipes
 from jaxgan.data import SOURCES, mnist
 from jaxgan.run import overfitting, train
 from jaxgan.run.members import Member
-from jaxgan.types import Mean
+from jaxgan.types import Mean, UsageError
 
 SIZE = 16
 GRAYS = {"training": 200, "held out": 140, "fake": 100}
@@ -74,6 +74,15 @@ def test_without_images_held_out_or_a_d_nothing_is_looked_at():
     only_g = type("OnlyG", (), {"parts": {"G": None}})
     args = (Member(0, {}),), trained, print, {}, loads, SIZE
     overfitting.watch(lambda values: only_g, *args)(1000, 0, None, None)
+
+
+def test_images_held_out_that_cannot_be_read_end_no_run():
+    def fetch(rows):
+        raise UsageError(None, None, "a.png is damaged.")
+
+    damaged = data.make("damaged", fetch, 64, (4, 4, 1))
+    (said,) = told(grays(GRAYS["training"], 5), damaged)
+    assert said == "Whether D overfits is not looked at: a.png is damaged."
 
 
 def few(count):

@@ -10,7 +10,7 @@ from jaxgan.data import Dataset
 from jaxgan.data.dataset import scaled
 from jaxgan.run.alarms import HOLDS, Seen, sentence
 from jaxgan.run.members import Member
-from jaxgan.types import TrainState
+from jaxgan.types import TrainState, UsageError
 
 __all__ = ["watch"]
 
@@ -44,7 +44,7 @@ def watch(
     it takes held-out images for fakes. Outputs are as metrics have them, of a logistic
     loss probabilities, and D is as it trains: with dropout, augmentation, and the
     statistics of a batch. Without a D, or with few images held out, nothing is looked
-    at.
+    at; nor where they cannot be read, which is said.
 
     Args:
         model_of: `values -> model`, of swept options.
@@ -55,7 +55,11 @@ def watch(
         held_out: loads real images of the same kind that no step sees, or None.
         batch_size: images that D is shown at a time.
     """
-    known = _batches(model_of(members[0].values), dataset, held_out, batch_size)
+    try:
+        known = _batches(model_of(members[0].values), dataset, held_out, batch_size)
+    except UsageError as error:  # such as of a damaged picture: training needs none
+        say(f"Whether D overfits is not looked at: {error}")
+        known = []
 
     @jax.jit
     def outputs(values, state, batch, key):
