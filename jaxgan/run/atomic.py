@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import stat
 from collections.abc import Iterator
@@ -10,7 +11,10 @@ from typing import IO
 
 from jaxgan.types import UsageError
 
-__all__ = ["FULL", "PARTIAL", "appended", "replacing", "swept", "write_text"]
+__all__ = [
+    *("FULL", "PARTIAL", "appended", "replacing", "swept"),
+    *("write_json", "write_text", "written"),
+]
 
 PARTIAL = ".partial"
 """How the name of a file ends that is being written."""
@@ -91,6 +95,29 @@ def write_text(path: Path | str, text: str) -> None:
     """
     with replacing(path) as file:
         file.write(text.encode())
+
+
+def write_json(path: Path | str, values) -> None:
+    """Writes JSON for people to read, too; whole or not at all.
+
+    Raises:
+        OSError: as `replacing`.
+    """
+    write_text(path, json.dumps(values, indent=2) + "\n")
+
+
+@contextlib.contextmanager
+def written(option: str | None, path) -> Iterator[None]:
+    """What is written to a file that an option names.
+
+    Raises:
+        UsageError: in place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = f"cannot be written: {error.strerror}."
+        raise UsageError(option, path, reason) from None
 
 
 def swept(folder: Path) -> None:

@@ -1,7 +1,6 @@
 """What can be done with a trained run: sample, translate, evaluate, export."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -169,11 +168,8 @@ def evaluate_all(options: Evaluate, members: list[Loaded]) -> None:
 
 
 def _write(out, result):
-    try:
-        atomic.write_text(out, json.dumps(result, indent=2) + "\n")
-    except OSError as error:
-        reason = f"cannot be written: {error.strerror}."
-        raise UsageError("out", out, reason) from None
+    with atomic.written("out", out):
+        atomic.write_json(out, result)
 
 
 def _json(options, loaded: Loaded) -> Path:

@@ -1,7 +1,6 @@
 """The command `dissect`: units of a generator's layer switched off, one by one."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -141,11 +140,8 @@ def _report(options, loaded, found, order):
         "num": options.num,
         "units": rows,
     }
-    try:
-        atomic.write_text(beside, json.dumps(result, indent=2) + "\n")
-    except OSError as error:
-        reason = f"cannot be written: {error.strerror}."
-        raise UsageError("out", beside, reason) from None
+    with atomic.written("out", beside):
+        atomic.write_json(beside, result)
     print("Mean change of pixels, of values in 0 ... 1, where a unit is off:")
     for row in rows[: options.units]:
         classes = row.get("by_class", {})

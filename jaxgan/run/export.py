@@ -109,7 +109,7 @@ def _artifact(options: Export, loaded: Loaded, out: Path) -> None:
     beside = out.with_name(f"{out.name}.json")
     with atomic.replacing(out) as file:
         file.write(made.data)
-    atomic.write_text(beside, json.dumps(about, indent=2) + "\n")
+    atomic.write_json(beside, about)
     takes = ", ".join(one.name for one in made.inputs)
     alone = made.output.shape[0] == 1
     many = ", one image at a time: its network takes no others" if alone else ""

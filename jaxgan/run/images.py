@@ -92,11 +92,8 @@ def write_sheet(
     Raises:
         UsageError: it cannot be written.
     """
-    try:
+    with atomic.written("out", png):
         save_png(png, visual.grid(images, columns, gap), 2, about)
-    except OSError as error:
-        reason = f"cannot be written: {error.strerror}."
-        raise UsageError("out", png, reason) from None
 
 
 def write_npz(npz: str, arrays: dict, about: dict[str, Any] | None = None) -> None:
@@ -106,13 +103,10 @@ def write_npz(npz: str, arrays: dict, about: dict[str, Any] | None = None) -> No
         UsageError: it cannot be written.
     """
     arrays = arrays | (marks.npz(about) if about else {})
-    try:
+    with atomic.written("npz", npz):
         Path(npz).parent.mkdir(parents=True, exist_ok=True)
         with atomic.replacing(npz) as file:
             np.savez_compressed(file, **arrays)
-    except OSError as error:
-        reason = f"cannot be written: {error.strerror}."
-        raise UsageError("npz", npz, reason) from None
 
 
 def write_each(images, names, folder: str, about: dict[str, Any] | None = None) -> None:
@@ -127,10 +121,7 @@ def write_each(images, names, folder: str, about: dict[str, Any] | None = None) 
     Raises:
         UsageError: a file cannot be written.
     """
-    try:
+    with atomic.written("folder", folder):
         for name, image in zip(names, images, strict=True):
             own = about and about | {"image": name}
             save_png(Path(folder) / f"{name}.png", image, about=own)
-    except OSError as error:
-        reason = f"cannot be written: {error.strerror}."
-        raise UsageError("folder", folder, reason) from None

@@ -74,15 +74,12 @@ def write(
     text = people_page.page(page, kind, items, people.veil(page, truth))
     kept = _kept(loaded, page)
     for option, file, what in (
-        (None, kept, json.dumps(held)),
+        ("workdir", kept, json.dumps(held)),
         ("by_people", path, text),
     ):
-        try:
+        with atomic.written(option, file):
             file.parent.mkdir(parents=True, exist_ok=True)
             atomic.write_text(file, what)
-        except OSError as error:
-            reason = f"cannot be written: {error.strerror}."
-            raise UsageError(option or "workdir", file, reason) from None
     shown = f"{num} pairs" if kind == "two" else f"{num} images, half of them real,"
     return f"{shown} to judge in {path}; then: evaluate --people ANSWERS.json."
 

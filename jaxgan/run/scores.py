@@ -1,7 +1,6 @@
 """The command `scores`: what D makes of real images and of samples."""
 
 import dataclasses
-import json
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -85,12 +84,9 @@ def scores(options: Scores, loaded: Loaded) -> None:
         "shares": {k: x.tolist() for k, x in shares.items()},
         "notes": notes,
     }
-    try:
+    with atomic.written("out", png):
         images.save_png(png, histogram.picture(edges, shares, title))
-        atomic.write_text(beside, json.dumps(result, indent=2) + "\n")
-    except OSError as error:
-        reason = f"cannot be written: {error.strerror}."
-        raise UsageError("out", png, reason) from None
+        atomic.write_json(beside, result)
     print(_table(result), *notes, f"In {png} and {beside}.", sep="\n")
 
 

@@ -1,7 +1,6 @@
 """The command `cas`: what a classifier learns from samples of a run."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -74,11 +73,8 @@ def usefulness(options: Usefulness, loaded: Loaded) -> None:
         "step": int(loaded.state.step),
         "notes": notes,
     }
-    try:
-        atomic.write_text(out, json.dumps(result, indent=2) + "\n")
-    except OSError as error:
-        reason = f"cannot be written: {error.strerror}."
-        raise UsageError("out", out, reason) from None
+    with atomic.written("out", out):
+        atomic.write_json(out, result)
     for label, one in figures.items():
         print(f"{label:30} {one['value']:.2%} ± {one['error']:.2%}")
     print(*notes, f"Of {test.size} real test images. Written to {out}.", sep="\n")

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxgan import explore
-from jaxgan.run import animation, images, provenance, workdir
+from jaxgan.run import animation, atomic, images, provenance, workdir
 from jaxgan.run.loading import Loaded
 from jaxgan.run.sampler import Sampler, sampler
 from jaxgan.run.settings import FILE, Count, Number, Seed
@@ -100,11 +100,8 @@ def interpolate(options: Interpolate, loaded: Loaded) -> None:
     if sheet:
         images.write_sheet(found, options.out, options.steps, about=about)
     else:
-        try:
+        with atomic.written("out", options.out):
             animation.save(options.out, found, options.fps, about)
-        except OSError as error:
-            reason = f"cannot be written: {error.strerror}."
-            raise UsageError("out", options.out, reason) from None
     print(f"{len(found)} images in {options.out}")
 
 

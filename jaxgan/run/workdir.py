@@ -181,7 +181,7 @@ def _continued(file, run, old, made_by, step):
 
 
 def _write(file, values):
-    atomic.write_text(file, json.dumps(values, indent=2) + "\n")
+    atomic.write_json(file, values)
 
 
 def differences(old: Run, new: Run) -> list[str]:

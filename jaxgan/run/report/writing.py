@@ -127,11 +127,8 @@ def report(options: Report, path: Path, kind: type[config.Config]) -> None:
     with contextlib.suppress(UsageError):  # what is damaged, the page says
         cfg = workdir.read(path, kind).config
         names = tuple(member.name for member in members.members(cfg))
-    try:
+    with atomic.written("out", out):
         found = write(path, out, names)
-    except OSError as error:
-        reason = f"cannot be written: {error.strerror}."
-        raise UsageError("out", out, reason) from None
     for sentence in found.missing:
         print(sentence)
     print(f"{len(found.sheets)} sheets and {len(found.metrics)} lines in {out}")
