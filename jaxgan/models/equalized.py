@@ -142,10 +142,7 @@ class Conv(nn.Module):
     @nn.compact
     def __call__(self, x):
         k = self.kernel
-        shape = k, k, x.shape[-1], self.features
-        w = self.param("kernel", nn.initializers.normal(1.0), shape)
-        x, w = nn.dtypes.promote_dtype(x, w, dtype=self.dtype)
-        w = w * jnp.asarray(1 / np.sqrt(k * k * shape[2]), w.dtype)
+        x, w = _with_kernel(self, x)
         if self.down == 1:
             x = ops.conv(x, w)
         else:
@@ -174,11 +171,14 @@ class ModulatedConv(nn.Module):
 
     @nn.compact
     def __call__(self, x, w):
-        k, c = self.kernel, x.shape[-1]
-        style = Dense(c, bias=1.0, name="style")(w)
-        shape = k, k, c, self.features
-        kernel = self.param("kernel", nn.initializers.normal(1.0), shape)
-        x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
-        scale = 1 / np.sqrt(k * k * c)
-        kernel = kernel * jnp.asarray(scale, kernel.dtype)
+        style = Dense(x.shape[-1], bias=1.0, name="style")(w)
+        x, kernel = _with_kernel(self, x)
         return modulated_conv(x, kernel, style, self.demodulate, self.up)
+
+
+def _with_kernel(layer, x):
+    """x, and the kernel of a layer of equalized rate, of the layer's dtype."""
+    shape = layer.kernel, layer.kernel, x.shape[-1], layer.features
+    w = layer.param("kernel", nn.initializers.normal(1.0), shape)
+    x, w = nn.dtypes.promote_dtype(x, w, dtype=layer.dtype)
+    return x, w * jnp.asarray(1 / np.sqrt(np.prod(shape[:3])), w.dtype)
