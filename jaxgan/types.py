@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
+from jaxgan.text import one_line, shortened
+
 if TYPE_CHECKING:
     from jaxgan.tasks import Task
 
@@ -16,6 +18,7 @@ __all__ = [
     "Begin",
     "Draw",
     "Init",
+    "Latent",
     "Loss",
     "Mean",
     "Metrics",
@@ -29,9 +32,6 @@ __all__ = [
     "at",
     "example",
     "merge",
-    "one_line",
-    "printable",
-    "shortened",
     "silent",
 ]
 
@@ -106,32 +106,6 @@ class UsageError(ValueError):
     def renamed(self, option: str | None) -> "UsageError":
         """The same of another option, by which the user gave the value."""
         return UsageError(option, self.value, self.reason)
-
-
-def printable(text: str) -> str:
-    r"""Text as any stream takes it: of a file's name, bytes outside UTF-8 as `\xff`."""
-    whole = "".join(_escaped(c) if _is_half(c) else c for c in text)
-    return whole.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def one_line(text: str) -> str:
-    r"""The same as a single line: what would end it, or move a cursor, as `\n`."""
-    return "".join(c if c.isprintable() else _escaped(c) for c in printable(text))
-
-
-def shortened(text: str, most: int = 500) -> str:
-    """Text that somebody gave, without the middle of what is very long."""
-    half = most // 2
-    return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
-
-
-def _escaped(character):
-    return character.encode("unicode_escape", "backslashreplace").decode()
-
-
-def _is_half(character):
-    """Whether it is a surrogate that stands for no byte of a file's name."""
-    return "\ud800" <= character <= "\udfff" and not "\udc80" <= character <= "\udcff"
 
 
 def _flagged(text, flag):
@@ -257,6 +231,16 @@ class Phase(NamedTuple):
     `opt` of the networks that it trains: `("ema", "G")`."""
 
 
+class Latent(NamedTuple):
+    """What a generator makes of what it is given, before it draws: StyleGAN's w."""
+
+    of: Callable
+    """`(state, given) -> w [N, L, W]`, one for each of L layers."""
+    run: Callable
+    """`(state, w, key) -> images [N, H, W, C]` in [-1, 1]; a draw's `run` is this of
+    `of`."""
+
+
 class Draw(NamedTuple):
     """One way of drawing images with a model, by averaged weights."""
 
@@ -267,6 +251,11 @@ class Draw(NamedTuple):
     `task.given` returns, the key is for networks that draw noise of their own."""
     encode: Mapping[str, Callable] = {}
     """By name, `(state, given, images) -> given`: the same, in the style of images."""
+    truncated: Callable[[float], "Draw"] | None = None
+    """Of a threshold, the same with latents nearer to their mean: what is drawn is
+    better, and less various."""
+    latent: Latent | None = None
+    """Where there is a space between z and images."""
 
 
 class Model(NamedTuple):

@@ -31,6 +31,7 @@ EXPERIMENTS = [
 ]
 TRANSLATORS = "colorize", "cyclegan", "inpaint", "pix2pix", "spade", "srgan"
 NAMED = {"gan_mnist": "wgan_gp", "gan_cifar10": "sagan", "stacked_mnist": "r3gan"}
+NAMED |= {"stylegan2": "mnist"}
 
 
 @dataclasses.dataclass(frozen=True)

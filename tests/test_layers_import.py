@@ -16,8 +16,17 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = (
-    ("types", "axis", "window"),
-    ("losses", "regularizers", "augment", "tasks", "pool", "ops", "models"),
+    ("text", "types", "axis", "window"),
+    (
+        "losses",
+        "schedules",
+        "regularizers",
+        "augment",
+        "tasks",
+        "pool",
+        "ops",
+        "models",
+    ),
     ("phases", "games"),
     ("recipes", "parallel", "distributed", "data", "metrics", "explore", "visual"),
     ("run",),

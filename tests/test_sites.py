@@ -22,6 +22,7 @@ import mlp_gan_mnist
 import pix2pix
 import spade
 import srgan
+import stylegan2
 
 from jaxgan import models, parallel, recipes
 from jaxgan.run import Config, changed, finite, guard
@@ -57,6 +58,11 @@ RECIPES = NAMED | {
     "cgan": (cgan_mnist.PRESET, cgan_mnist.build, SMALL | {"width": 2}),
     "acgan": (acgan_mnist.PRESET, acgan_mnist.build, SMALL | {"width": 2}),
     "infogan": (infogan_mnist.PRESET, infogan_mnist.build, SMALL | {"width": 2}),
+    "stylegan2": (
+        stylegan2.PRESETS["mnist"],
+        stylegan2.build,
+        SMALL | {"width": 2, "max_width": 2, "w_dim": 2, "resize": "8"},
+    ),
     "consensus": (Config(), game(partial(recipes.consensus, weight=0.1)), SMALL),
     "unrolled": (Config(), game(partial(recipes.unrolled, steps=2)), SMALL),
     "pix2pix": (pix2pix.PRESET, pix2pix.build, COLOURED),

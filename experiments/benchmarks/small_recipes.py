@@ -19,6 +19,7 @@ from jaxgan.models import (
     spade,
     spectral,
     srgan,
+    stylegan2,
 )
 from jaxgan.phases import together
 
@@ -102,6 +103,15 @@ def enlarger():
     return recipes.srgan(G, D, tasks.super_resolution(2), pretrain=2, **SGD)
 
 
+def styled():
+    widths = {"width": 4, "most": 8, "w_dim": 4, "depth": 1}
+    mapping, G, D = stylegan2.networks((SIDE, SIDE, 3), num_classes=3, **widths)
+    mapping = flax_net("mapping", mapping)  # always of float32
+    periods = {"r1_every": 2, "path_every": 2}
+    options = SGD | periods | {"latent_dim": 4, "num_classes": 3, "augment": RISING}
+    return recipes.stylegan2(mapping, net("synthesis", G), net("D", D), **options)
+
+
 PENALTY = reg.total(reg.r1(0.5), reg.dragan(0.5), reg.lecam_penalty(0.5, 0.9, 1))
 RISING = augment.adaptive(augment.color, target=-1.0, images=2000)
 RECIPES = {
@@ -133,6 +143,7 @@ RECIPES = {
     ),
     "unrolled": lambda: recipes.unrolled(*mlps(), latent_dim=4, steps=2, **SGD),
     "consensus": lambda: recipes.consensus(*mlps(), latent_dim=4, weight=1.0, **SGD),
+    "StyleGAN2": styled,
     "pix2pix": lambda: recipes.pix2pix(
         unet("batch"), patchgan(), tasks.paired(), weight=1.0, **SGD
     ),
@@ -149,7 +160,7 @@ RECIPES = {
 }
 MIXES = {  # examples meet in these, so a part is not the whole
     *("conditional, BatchNorm", "relativistic average"),
-    *("penalties, ADA", "AC-GAN", "InfoGAN", "pix2pix", "SRGAN"),
+    *("penalties, ADA", "StyleGAN2", "AC-GAN", "InfoGAN", "pix2pix", "SRGAN"),
 }
 ALONE = ("unrolled", "consensus")
 WHOLE = [n for n in RECIPES if n not in MIXES and n not in ALONE]

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.fit import Fit, fitted_size, show
-from jaxgan.types import UsageError, printable, silent
+from jaxgan.text import printable
+from jaxgan.types import UsageError, silent
 
 __all__ = ["Request", "Source", "find", "read", "splits"]
 

@@ -26,7 +26,8 @@ class Projection(NamedTuple):
     """What is found for one image."""
 
     given: tuple
-    """What G is given for it: `(z [Z],)`, and a label `[]` where it takes one."""
+    """What G is given for it: `(z [Z],)` or w `[L, W]`, and a label `[]` where it takes
+    one."""
     image: jax.Array
     """`[H, W, C]` in [-1, 1]."""
     distance: float
@@ -64,7 +65,8 @@ def project(
 
     Args:
         generate: `given -> images [B, H, W, C]` in [-1, 1].
-        drawn: what G may be given, `(z [N, Z], ...)`: the `starts` nearest to an image
+        drawn: what G may be given, `(z [N, Z], ...)`, or w `[N, L, W]`, of which each
+            layer's is found by itself: the `starts` nearest to an image
             are where it begins, each with the label that it was drawn with.
         starts: how many descents, of which the nearest counts.
         steps: of each.
@@ -79,7 +81,8 @@ def project(
 
     def loss(z, rest, target):
         near = _loss(generate((z, *rest)), target)
-        away = (((z - mean) / jnp.maximum(deviation, 1e-6)) ** 2).mean(1)
+        away = ((z - mean) / jnp.maximum(deviation, 1e-6)) ** 2
+        away = away.reshape(len(z), -1).mean(1)
         return (near + prior * away).sum()
 
     @jax.jit

@@ -16,7 +16,8 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxgan.data import archives
 from jaxgan.models.layers import Conv, batch_norm
-from jaxgan.types import UsageError, shortened
+from jaxgan.text import shortened
+from jaxgan.types import UsageError
 
 __all__ = ["Classifier", "classify", "classify_stacked", "save", "weights"]
 

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from jaxgan.data import archives, outside
-from jaxgan.types import UsageError, shortened
+from jaxgan.text import shortened
+from jaxgan.types import UsageError
 
 __all__ = ["sha256", "state_dict"]
 

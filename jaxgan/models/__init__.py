@@ -7,6 +7,7 @@ functions; `spectral.normalized` and `packed` make one network of another.
 from jaxgan.models import (
     cyclegan,
     dcgan,
+    equalized,
     layers,
     linen,
     mlp,
@@ -17,6 +18,7 @@ from jaxgan.models import (
     spade,
     spectral,
     srgan,
+    stylegan2,
 )
 from jaxgan.models.linen import flax_net
 from jaxgan.models.net import Net, packed, standing
@@ -26,6 +28,7 @@ __all__ = [
     "Net",
     "cyclegan",
     "dcgan",
+    "equalized",
     "flax_net",
     "layers",
     "linen",
@@ -40,4 +43,5 @@ __all__ = [
     "spectral",
     "srgan",
     "standing",
+    "stylegan2",
 ]

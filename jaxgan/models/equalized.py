@@ -13,7 +13,7 @@ import numpy as np
 from flax import linen as nn
 from jax import lax
 
-from jaxgan import ops
+from jaxgan import axis, ops
 from jaxgan.ops import fir
 
 __all__ = [
@@ -50,7 +50,8 @@ def minibatch_deviation(x, group: int = 4, channels: int = 1):
     section 3; in groups, StyleGAN2's authors' program): D sees it if G draws few modes.
 
     Args:
-        x: `[B, H, W, C]`. Image i is in the group of i modulo B / group.
+        x: `[B, H, W, C]`. Image i is in the group of i modulo B / group, where B is of
+            all devices; with gradient accumulation, of a part.
         group: how many images are compared; the largest divisor of B up to this one.
         channels: how many deviations; each is the mean over places and over
             C / channels of the channels.
@@ -61,14 +62,16 @@ def minibatch_deviation(x, group: int = 4, channels: int = 1):
     Raises:
         ValueError: `channels` does not divide C.
     """
-    b, h, w, c = x.shape
+    every = axis.gather(x)
+    b, h, w, c = every.shape
     if c % channels:
         raise ValueError(f"minibatch_deviation: {channels} channels do not divide {c}.")
     size = max(n for n in range(1, min(group, b) + 1) if b % n == 0)
-    y = x.astype(jnp.float32).reshape(size, b // size, h, w, channels, c // channels)
+    y = every.astype(jnp.float32)
+    y = y.reshape(size, b // size, h, w, channels, c // channels)
     y = jnp.sqrt(jnp.var(y, 0) + EPSILON).mean((1, 2, 4))
     y = jnp.tile(y[:, None, None], (size, h, w, 1)).astype(x.dtype)
-    return jnp.concatenate([x, y], -1)
+    return jnp.concatenate([x, axis.share(y)], -1)
 
 
 def modulated_conv(x, w, style, demodulate: bool = True, up: int = 1):

@@ -21,7 +21,7 @@ from jax import lax
 from jaxgan.ops import patches, rows, winograd
 from jaxgan.ops.blocks import out_size
 
-__all__ = ["conv", "conv_w", "conv_x", "undivided"]
+__all__ = ["conv", "conv_w", "conv_x", "in_pieces", "undivided"]
 
 # Measured in November 2026 on two cores with 1 MB of cache each, and 32 MB for both.
 
@@ -65,7 +65,7 @@ def conv(x, w, *, stride, padding, cut=True):
             form = partial(patches.conv_x, w=_swapped(w), **params, size=out)
         case _:
             form = partial(patches.conv, w=w, **params)
-    return _in_pieces(form, x, pieces).astype(x.dtype)
+    return in_pieces(form, x, pieces).astype(x.dtype)
 
 
 def conv_x(dy, w, *, stride, padding, size, cut=True):
@@ -85,7 +85,7 @@ def conv_x(dy, w, *, stride, padding, size, cut=True):
         form, pieces = winograd.conv_x, 1  # of which more are slower
     else:
         form, pieces = patches.conv_x, _pieces(dy, kh * kw * c * pixels, cut)
-    return _in_pieces(partial(form, w=w, **params), dy, pieces).astype(dy.dtype)
+    return in_pieces(partial(form, w=w, **params), dy, pieces).astype(dy.dtype)
 
 
 def conv_w(x, dy, *, stride, padding, window, cut=True):
@@ -192,7 +192,7 @@ def _divisor(x, numbers):
     return next((n for n in range(least, batch + 1) if batch % n == 0), max(batch, 1))
 
 
-def _in_pieces(form, x, n):
+def in_pieces(form, x, n):
     """`form(x)`, `[B, ...]`, of n pieces of the batch."""
     if n == 1:
         return form(x)

@@ -6,12 +6,20 @@ filters by [1, 3, 3, 1] wherever it resamples. Filters are of one axis, used on 
 
 It is written as sums of slices, without convolutions: each channel is filtered by
 itself, which XLA's grouped convolutions are slow at on CPU, and zeros that `up` puts
-between pixels are never multiplied.
+between pixels are never multiplied. It is a primitive, since it is linear, its
+transpose is one of its kind, and on CPU it is lowered in another way.
 """
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+
+from jaxgan.ops import cpu
 
 __all__ = ["BINOMIAL", "downsample", "upfirdn", "upsample"]
 
@@ -36,10 +44,15 @@ def upfirdn(x, taps, up: int = 1, down: int = 1, pad: tuple[int, int] = (0, 0)):
     Raises:
         ValueError: nothing would be left.
     """
-    taps = np.asarray(taps, np.float64)
-    for axis in (1, 2):
-        x = _along(x, taps, up, down, pad, axis)
-    return x
+    taps = tuple(np.asarray(taps, np.float64).tolist())
+    for size in x.shape[1:3]:
+        if size * up + sum(pad) < len(taps):
+            raise ValueError(
+                f"upfirdn: of {size} pixels, up {up} and padded by {pad}, a filter of "
+                f"{len(taps)} leaves none."
+            )
+    pads = ((*map(int, pad),),) * 2
+    return upfirdn_p.bind(x, taps=taps, up=int(up), down=int(down), pads=pads)
 
 
 def upsample(x, taps=BINOMIAL, factor: int = 2):
@@ -73,14 +86,18 @@ def _normalized(taps):
     return taps / taps.sum()
 
 
+# --- the primitive
+
+
+def _filtered(x, *, taps, up, down, pads):
+    for axis, pad in enumerate(pads, 1):
+        x = _along(x, taps, up, down, pad, axis)
+    return x
+
+
 def _along(x, taps, up, down, pad, axis):
     size, k = x.shape[axis], len(taps)
     length = size * up + sum(pad) - k + 1
-    if length < 1:
-        raise ValueError(
-            f"upfirdn: of {size} pixels, up {up} and padded by {pad}, a filter of {k} "
-            "leaves none."
-        )
     # Filtered pixel q up + r is the sum over k of taps[-1 - k] x[q + offset].
     phases = [
         [
@@ -115,3 +132,52 @@ def _along(x, taps, up, down, pad, axis):
 
 def _padded(x, pad, axis):
     return jnp.pad(x, [pad if i == axis else (0, 0) for i in range(x.ndim)])
+
+
+def _transpose(ct, x, *, taps, up, down, pads):
+    """The same of the filter turned around, up where it was down."""
+    k, found = len(taps), []
+    for n, made, (low, _) in zip(x.aval.shape[1:3], ct.shape[1:3], pads, strict=True):
+        before = k - 1 - low
+        found.append((before, (n - 1) * up + k - made * down - before))
+    params = {"taps": taps[::-1], "up": down, "down": up, "pads": tuple(found)}
+    return [upfirdn_p.bind(ct, **params)]
+
+
+def _batch(args, dims, **params):
+    """vmap: examples fold into B."""
+    x = jnp.moveaxis(args[0], dims[0], 0)
+    y = upfirdn_p.bind(x.reshape(-1, *x.shape[2:]), **params)
+    return y.reshape(*x.shape[:2], *y.shape[1:]), 0
+
+
+def _lower_on_cpu(context, x, **params):
+    """In two pieces of the batch, one after the other: XLA computes what a sum of
+    slices is made of, such as a convolution's own sums, once more for each slice, but
+    stores what a loop is given."""
+    form, (aval,) = partial(_filtered, **params), context.avals_in
+    whole = all(isinstance(n, int) for n in aval.shape)
+    if whole and aval.shape[0] % 2 == 0 and cpu.undivided(context):
+        form = partial(cpu.in_pieces, form, n=2)
+    return mlir.lower_fun(form, multiple_results=False)(context, x)
+
+
+upfirdn_p = Primitive("jaxgan_upfirdn")
+upfirdn_p.def_abstract_eval(
+    lambda x, **params: x.update(
+        shape=jax.eval_shape(
+            partial(_filtered, **params), jax.ShapeDtypeStruct(x.shape, x.dtype)
+        ).shape,
+        weak_type=False,
+    )
+)
+upfirdn_p.def_impl(lambda x, **params: jax.jit(partial(_filtered, **params))(x))
+ad.deflinear2(upfirdn_p, _transpose)
+batching.primitive_batchers[upfirdn_p] = _batch
+mlir.register_lowering(
+    upfirdn_p,
+    lambda context, x, **params: mlir.lower_fun(
+        partial(_filtered, **params), multiple_results=False
+    )(context, x),
+)
+mlir.register_lowering(upfirdn_p, _lower_on_cpu, platform="cpu")

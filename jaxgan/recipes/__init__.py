@@ -30,8 +30,8 @@ a schedule, or what D is shown:
 Penalties are of `jaxgan.regularizers`, `extragradient` and `lookahead` of
 `jaxgan.games`; weights of penalties may be functions of the step. Gradient clipping,
 two time scales (TTUR, 1706.08500) and optimistic Adam are a matter of `g_tx` and
-`d_tx`. `acgan`, `infogan`, `unrolled` and `consensus` are recipes of their own;
-`pix2pix`, `regression`, `srgan`, `spade` and `cyclegan` are from image to image.
+`d_tx`. `acgan`, `infogan`, `unrolled`, `consensus` and `stylegan2` are recipes of their
+own; `pix2pix`, `regression`, `srgan`, `spade` and `cyclegan` are from image to image.
 Each returns a `types.Model`.
 """
 
@@ -43,6 +43,7 @@ from jaxgan.recipes.infogan import infogan
 from jaxgan.recipes.pix2pix import pix2pix, regression
 from jaxgan.recipes.spade import spade
 from jaxgan.recipes.srgan import srgan
+from jaxgan.recipes.stylegan2 import stylegan2
 from jaxgan.recipes.unrolled import unrolled
 
 __all__ = [
@@ -55,5 +56,6 @@ __all__ = [
     "regression",
     "spade",
     "srgan",
+    "stylegan2",
     "unrolled",
 ]

@@ -42,6 +42,9 @@ class Adversary(NamedTuple):
     Images are raw; `given` is what D takes beside them. The keys are for the
     augmentation of real images, that of fakes, and the penalty. Woven, real images and
     fakes pass D at once (`at_once`)."""
+    D: Callable
+    """`(state, images, key, *given) -> logits [B]`, of raw images, which it augments by
+    the key: for penalties of their own phase."""
     d_loss: Callable
     """`(state, verdict) -> (scalar, metrics, memory)`, as a loss returns them."""
     g_loss: Callable
@@ -104,10 +107,13 @@ def adversary(
             phase = carry(name, value, phase)
         return phase
 
-    judge = _judge(D, shown, logits)
+    def opinion(state, images, key, *given):
+        return _per_image(logits(D(state, shown(state, images, key), *given)))
+
+    judge = _judge(D, shown, logits, opinion)
     if penalty is not None and penalty.of_gradient:
         judge = _of_each(D, judge)
-    return Adversary(judge, d_loss, g_loss, keeping)
+    return Adversary(judge, opinion, d_loss, g_loss, keeping)
 
 
 def mixes(net: Net, state: TrainState) -> bool:
@@ -130,15 +136,14 @@ def _of_each(D, judge):
     return checked
 
 
-def _judge(D, shown, logits):
+def _judge(D, shown, logits, opinion):
     """`Adversary.judge`, of images as `shown(state, images, key)` has them."""
 
     def judge(state, real, fake, *given, keys=(None, None, None), weave=False):
         real_key, fake_key, key = keys
 
         def D_of(images, key):
-            output = D(state, shown(state, images, key), *given)
-            return _per_image(logits(output))
+            return opinion(state, images, key, *given)
 
         seen = shown(state, real, real_key), shown(state, fake, fake_key)
         outputs = (

@@ -104,17 +104,19 @@ def _of_z(key):
     return key, (None, None, None)
 
 
-def players(judge: Adversary, G: Net, task: Task, keys: Callable = _of_z) -> tuple:
+def players(
+    judge: Adversary, generate: Produce, task: Task, keys: Callable = _of_z
+) -> tuple:
     """`(d_loss, g_loss)` of two players.
 
     Args:
         judge: what D is to them.
-        G: the generator.
+        generate: fakes, see `generator`.
         task: `tasks.noise`.
         keys: `key -> (key of z, keys of the judge)`; by default the judge needs none,
             as without penalty and augmentation.
     """
-    fakes = shared("fake", generator(G, task))
+    fakes = shared("fake", generate)
 
     def verdict(state, batch, key):
         on_z, on_judge = keys(key)

@@ -8,7 +8,7 @@ from jaxgan import games, losses
 from jaxgan.models.net import Net
 from jaxgan.phases import ema, together, update
 from jaxgan.recipes.adversary import adversary
-from jaxgan.recipes.base import from_noise, players
+from jaxgan.recipes.base import from_noise, generator, players
 from jaxgan.tasks import noise, normal
 from jaxgan.types import Model, Schedule
 
@@ -42,9 +42,9 @@ def consensus(
         The GAN; batches need `image` float32 [B, ...]. The metric `consensus` is
         ½ |v|².
     """
-    latents = normal(latent_dim)
-    judge = adversary(D, loss)
-    d_loss, g_loss = players(judge, G, noise(latents))
+    latents, judge = normal(latent_dim), adversary(D, loss)
+    task = noise(latents)
+    d_loss, g_loss = players(judge, generator(G, task), task)
     agreed = games.consensus(weight, {D.name: d_loss, G.name: g_loss})
     d_step = update(D.name, agreed[D.name], d_tx)
     g_step = update(G.name, agreed[G.name], g_tx)

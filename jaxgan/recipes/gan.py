@@ -79,7 +79,8 @@ def gan(
     judge = adversary(D, loss, penalty, augment)
     latents = normal(latent_dim)
     task = noise(latents, num_classes)
-    d_loss, g_loss = players(judge, G, task, keys)
+    generate = generator(G, task)
+    d_loss, g_loss = players(judge, generate, task, keys)
     d_step = judge.keeping(update(D.name, d_loss, d_tx))
     g_step = update(G.name, g_loss, g_tx)
     if clip is not None:
@@ -92,7 +93,7 @@ def gan(
     elif n_critic > 1:
         phases = d_step, every(n_critic, chain(g_step, average), n_critic - 1)
     elif share_fakes:
-        phases = share("fake", G.name, generator(G, task), d_step, g_step), average
+        phases = share("fake", G.name, generate, d_step, g_step), average
     else:
         phases = d_step, g_step, average
     parts = d_step, g_step

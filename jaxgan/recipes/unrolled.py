@@ -13,7 +13,7 @@ from jaxgan import losses
 from jaxgan.models.net import Net
 from jaxgan.phases import ema, update
 from jaxgan.recipes.adversary import adversary
-from jaxgan.recipes.base import from_noise, players
+from jaxgan.recipes.base import from_noise, generator, players
 from jaxgan.tasks import noise, normal
 from jaxgan.types import Model, Schedule
 
@@ -48,8 +48,9 @@ def unrolled(
     Returns:
         The GAN; batches need `image` float32 [B, ...].
     """
-    latents = normal(latent_dim)
-    d_loss, blind = players(adversary(D, loss), G, noise(latents))
+    latents, judge = normal(latent_dim), adversary(D, loss)
+    task = noise(latents)
+    d_loss, blind = players(judge, generator(G, task), task)
     d_step = update(D.name, d_loss, d_tx)
 
     def g_loss(state, batch, key):

@@ -26,7 +26,8 @@ from jaxgan.run.commands import COMMANDS, Command
 from jaxgan.run.guard import Diverged
 from jaxgan.run.loading import load
 from jaxgan.run.train import Interrupted, train
-from jaxgan.types import UsageError, printable
+from jaxgan.text import printable
+from jaxgan.types import UsageError
 from jaxgan.visual import NotFinite
 
 __all__ = ["main"]

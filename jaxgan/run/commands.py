@@ -13,6 +13,7 @@ from jaxgan.run import (
     export,
     files,
     marks,
+    mixing,
     neighbours,
     people,
     projecting,
@@ -30,7 +31,8 @@ from jaxgan.run.report import Report
 from jaxgan.run.report import report as write_report
 from jaxgan.run.settings import FILE, Count, Range, Seed
 from jaxgan.run.trained import Command, Trained, of_noise
-from jaxgan.types import UsageError, printable
+from jaxgan.text import printable
+from jaxgan.types import UsageError
 
 __all__ = [
     "COMMANDS",
@@ -250,6 +252,7 @@ COMMANDS = {
     "report": Command(Report, write_report, loads=False),
     "export": Command(export.Export, export.export, check=export.check),
     "interpolate": Command(walks.Interpolate, walks.interpolate, check=walks.check),
+    "mix": Command(mixing.Mix, mixing.mix, check=mixing.check),
     "directions": Command(
         walks.Directions, walks.directions, check=walks.check_directions
     ),

@@ -11,7 +11,7 @@ from jaxgan import data, parallel, visual
 from jaxgan.data import Dataset, Group
 from jaxgan.data.pixels import of_channels
 from jaxgan.run.keys import root
-from jaxgan.run.latents import BLOCK, check_class, drawer, given_of, keys_of
+from jaxgan.run.latents import BLOCK, check_class, drawer, given_of, keys_of, truncated
 from jaxgan.run.sides import Sides, sides
 from jaxgan.types import Draw, Model, UsageError
 
@@ -69,6 +69,7 @@ def samples(
     labels: np.ndarray | None = None,
     name: str = "sample",
     seeds: Sequence[int] = (),
+    truncation: float | None = None,
 ) -> Dataset:
     """Samples of noise.
 
@@ -85,11 +86,13 @@ def samples(
         name: of the draw.
         seeds: one for each image, by which alone its latents are then decided, and by
             `seed` no more than the statistics.
+        truncation: of the latents, see `Draw.truncated`.
 
     Raises:
-        UsageError: `num` or `seed` is out of range, or there is no such class.
+        UsageError: `num` or `seed` is out of range, there is no such class, or the
+            generator has no truncation.
     """
-    of = model.draws[name]
+    of = truncated(model.draws[name], truncation)
     conditional = "label" in of.task.needs
     if conditional and not num_classes:
         reason = "must be how many classes the model was built for: it draws by class."

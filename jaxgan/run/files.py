@@ -15,7 +15,8 @@ from jaxgan.data.tree import some
 from jaxgan.run import naming, progress, reading, tiles
 from jaxgan.run.keys import root
 from jaxgan.run.sides import map_classes
-from jaxgan.types import Draw, UsageError, example, printable
+from jaxgan.text import printable
+from jaxgan.types import Draw, UsageError, example
 
 __all__ = ["translate"]
 

@@ -10,7 +10,7 @@ from jaxgan import data, parallel, visual
 from jaxgan.run.keys import root
 from jaxgan.types import Draw, UsageError
 
-__all__ = ["BLOCK", "check_class", "drawer", "given_of", "keys_of"]
+__all__ = ["BLOCK", "check_class", "drawer", "given_of", "keys_of", "truncated"]
 
 BLOCK = 200
 """Images that are drawn at a time, at least."""
@@ -56,6 +56,20 @@ def drawer(of: Draw, state, key) -> Callable:
         return np.concatenate(found)
 
     return draw
+
+
+def truncated(of: Draw, truncation: float | None) -> Draw:
+    """The draw with its latents nearer to their mean, where that is asked for.
+
+    Raises:
+        UsageError: the generator has no truncation.
+    """
+    if truncation is None:
+        return of
+    if of.truncated is None:
+        reason = ": this run's generator has no truncation, as StyleGAN2's has."
+        raise UsageError("truncation", truncation, reason)
+    return of.truncated(truncation)
 
 
 def check_class(label: int | None, num_classes: int) -> None:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import jax
 
 from jaxgan.run.config import Config
-from jaxgan.types import UsageError, shortened
+from jaxgan.text import shortened
+from jaxgan.types import UsageError
 
 __all__ = ["GIB", "Needs", "advised", "limit", "needs", "said", "used"]
 

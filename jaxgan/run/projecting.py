@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import jax
 import numpy as np
@@ -29,7 +29,8 @@ class Project(Trained):
     out: Annotated[str, FILE] = "projection.png"
     """The PNG to write: the image, and beside it the nearest."""
     npz: Annotated[str | None, FILE] = None
-    """Also write `z` [1, Z], `labels` [1], and the nearest as `images` [1, H, W, C]."""
+    """Also write `z` [1, Z] or `w` [1, L, W], `labels` [1], and the nearest as `images`
+    [1, H, W, C]."""
     draws: Count = 512
     """Samples among which the descents' beginnings are looked for."""
     starts: Count = 8
@@ -41,6 +42,9 @@ class Project(Trained):
     prior: Number = 1e-3
     """Weight of the mean square of z beside that of pixels in [-1, 1]: with 0, z may be
     such as no sample has."""
+    space: Literal["auto", "z", "w"] = "auto"
+    """Which latents are looked for; auto: StyleGAN's w where there is one, each
+    layer's by itself, else z."""
     seed: Seed = 0
     """Decides the samples."""
 
@@ -58,7 +62,10 @@ def project(options: Project, loaded: Loaded) -> None:
     label = one.label(loaded, options.label)
     target = reading.middle("input", Path(options.input), loaded.run.shape)[0]
     seeds = (options.seed + np.arange(options.draws)) % 2**32
-    drawn = tuple(map(np.asarray, one.given(seeds, label)))
+    drawn, name = tuple(map(np.asarray, one.given(seeds, label))), "z"
+    if options.space == "w" or (options.space == "auto" and one.of.latent):
+        drawn, name = (one.styles(drawn),), "w"
+        one = one.of_styles()
     found = explore.project(
         one.generate,
         drawn,
@@ -74,7 +81,7 @@ def project(options: Project, loaded: Loaded) -> None:
     images.write_sheet(pair, options.out, 2, about=about)
     z, *rest = (np.asarray(x)[None] for x in jax.device_get(found.given))
     if options.npz:
-        named = {"z": z, "images": nearest[None]} | (
+        named = {name: z, "images": nearest[None]} | (
             {"labels": rest[0]} if rest else {}
         )
         images.write_npz(options.npz, named, about)

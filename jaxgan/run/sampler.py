@@ -54,14 +54,35 @@ class Sampler(NamedTuple):
         latents.check_class(found, self.classes)
         return found
 
+    def styles(self, given) -> np.ndarray:
+        """The latent w of each row, `[N, L, W]`.
 
-def sampler(loaded: Loaded) -> Sampler:
+        Raises:
+            UsageError: the generator has none.
+        """
+        if self.of.latent is None:
+            raise UsageError("space", "w", ": this run's generator has no such latent.")
+        return np.asarray(jax.jit(self.of.latent.of)(self.state, given))
+
+    def of_styles(self) -> "Sampler":
+        """The same that is given w in place of z: `(w [N, L, W],)`."""
+        latent = self.of.latent
+        assert latent is not None, "checked by `styles`"
+
+        def run(state, given, key):
+            return latent.run(state, given[0], key)
+
+        return self._replace(of=self.of._replace(run=run), classes=0)
+
+
+def sampler(loaded: Loaded, truncation: float | None = None) -> Sampler:
     """The generator of a run.
 
     Raises:
-        UsageError: the run translates images.
+        UsageError: the run translates images, or its generator cannot be truncated.
     """
     _, of = of_noise(loaded)
+    of = latents.truncated(of, truncation)
     state = draws.settled(loaded.model, loaded.state)
     conditional = "label" in of.task.needs
     if conditional and not loaded.num_classes:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from jaxgan.run import draws, images, provenance, workdir
 from jaxgan.run.loading import Loaded
-from jaxgan.run.settings import FILE, Count, Seed
+from jaxgan.run.settings import FILE, Count, Number, Seed
 from jaxgan.run.trained import Trained, class_of, numbers, of_noise
 from jaxgan.types import UsageError
 
@@ -33,6 +33,9 @@ class Sample(Trained):
     label: str | None = None
     """Draw only this class, by its name or, where none is called so, its number from 0
     (class-conditional runs); default all in turn."""
+    truncation: Number | None = None
+    """Draw from latents nearer to their mean, which gives better images and less
+    various ones: ψ of StyleGAN2, 0.5 to 1, or BigGAN's threshold of z, 0.5 to 2."""
 
 
 def check(options: Sample) -> None:
@@ -57,6 +60,7 @@ def sample(options: Sample, loaded: Loaded) -> None:
     num = len(seeds) if seeds else options.num
     args = loaded.model, loaded.state, num, options.seed
     which = {"num_classes": loaded.num_classes, "name": name, "seeds": seeds}
+    which |= {"truncation": options.truncation}
     label = class_of(loaded, options.label)
     pictures, labels = draws.draw(*args, label=label, **which)
     about = provenance.by_command("sample", options, loaded)

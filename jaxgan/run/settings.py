@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from jaxgan.data import outside
 from jaxgan.data.tree import some
-from jaxgan.types import UsageError, shortened
+from jaxgan.text import shortened
+from jaxgan.types import UsageError
 
 __all__ = [
     "FILE",

@@ -43,7 +43,7 @@ from jaxgan.run import (
     workdir,
 )
 from jaxgan.run.loop import Hook, Now, loop
-from jaxgan.types import printable
+from jaxgan.text import printable
 
 __all__ = ["Interrupted", "train"]
 

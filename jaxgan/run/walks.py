@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import jax
 import numpy as np
@@ -23,8 +23,8 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Interpolate(Trained):
-    """Draw the way from sample to sample, along great circles in z, and from class to
-    class where the run draws by class."""
+    """Draw the way from sample to sample, along great circles in z or lines in w, and
+    from class to class where the run draws by class."""
 
     seeds: str = "0-3"
     """The samples on the way: those that sample --seeds draws of these."""
@@ -33,6 +33,10 @@ class Interpolate(Trained):
     classes, z stays."""
     steps: Count = 10
     """Images from one to the next."""
+    space: Literal["auto", "z", "w"] = "auto"
+    """Of which latents the way is; auto: StyleGAN's w where there is one, else z."""
+    truncation: Number | None = None
+    """As of the command sample."""
     loop: bool = True
     """The way goes from the last to the first again."""
     out: Annotated[str, FILE] = "interpolation.gif"
@@ -80,8 +84,12 @@ def check_directions(options: Directions) -> None:
 
 def interpolate(options: Interpolate, loaded: Loaded) -> None:
     """Writes the animation, or the sheet."""
-    one = sampler(loaded)
+    one = sampler(loaded, options.truncation)
     begins = _keys(one, options, loaded)
+    between: tuple = explore.slerp, _mixed
+    if options.space == "w" or (options.space == "auto" and one.of.latent):
+        begins, between = [one.styles(tuple(begins))], (_straight,)
+        one = one.of_styles()
     if len(begins[0]) < 2:
         reason = "names one sample: name another, or classes by `labels`."
         raise UsageError("seeds", options.seeds, reason)
@@ -91,8 +99,8 @@ def interpolate(options: Interpolate, loaded: Loaded) -> None:
         begins, ends = [x[:-1] for x in begins], [x[1:] for x in begins]
     sheet = Path(options.out).suffix == ".png"
     t = np.linspace(0, 1, options.steps, endpoint=sheet)
-    ways = zip(begins, ends, (explore.slerp, _mixed), strict=False)
-    given = [explore.path(a, b, t, between) for a, b, between in ways]
+    ways = zip(begins, ends, between, strict=False)
+    given = [explore.path(a, b, t, along) for a, b, along in ways]
     if not (sheet or options.loop):
         given = [np.concatenate([x, y[-1:]]) for x, y in zip(given, ends, strict=True)]
     found = one.images(tuple(given))
@@ -143,6 +151,11 @@ def _takes_weights(one, given):
 def _mixed(a, b, t):
     """Weights of classes, on a line."""
     return a + (b - a) * np.asarray(t, a.dtype)[..., None]
+
+
+def _straight(a, b, t):
+    """Styles w `[N, L, W]`, on a line."""
+    return a + (b - a) * np.asarray(t, a.dtype)[..., None, None]
 
 
 def directions(options: Directions, loaded: Loaded) -> None:

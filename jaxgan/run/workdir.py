@@ -14,7 +14,8 @@ from jaxgan.data import outside
 from jaxgan.run import atomic, lock, settings
 from jaxgan.run.config import Config
 from jaxgan.run.settings import FREE
-from jaxgan.types import UsageError, printable, shortened
+from jaxgan.text import printable, shortened
+from jaxgan.types import UsageError
 
 __all__ = [
     "FORMAT",

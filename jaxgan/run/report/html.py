@@ -2,7 +2,7 @@
 
 import html
 
-from jaxgan.types import printable
+from jaxgan.text import printable
 
 __all__ = ["Html", "element", "joined"]
 

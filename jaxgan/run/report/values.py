@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from jaxgan.run.report.html import Html, element
-from jaxgan.types import shortened
+from jaxgan.text import shortened
 
 __all__ = ["as_dict", "number", "pairs", "text"]
 
