@@ -8,7 +8,7 @@ import numpy as np
 from jaxgan.run import images, provenance
 from jaxgan.run.loading import Loaded
 from jaxgan.run.sampler import sampler
-from jaxgan.run.settings import FILE, Number
+from jaxgan.run.settings import FILE, Range
 from jaxgan.run.trained import Trained, numbers
 from jaxgan.types import UsageError
 
@@ -29,7 +29,7 @@ class Mix(Trained):
     have the column's."""
     label: str | None = None
     """The class of all, by name or number; default the classes in turn."""
-    truncation: Number | None = None
+    truncation: Annotated[float | None, Range(0)] = None
     """As of the command sample."""
     out: Annotated[str, FILE] = "mixing.png"
     """The PNG to write."""

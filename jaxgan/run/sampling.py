@@ -6,7 +6,7 @@ from typing import Annotated
 
 from jaxgan.run import draws, images, provenance, workdir
 from jaxgan.run.loading import Loaded
-from jaxgan.run.settings import FILE, Count, Number, Seed
+from jaxgan.run.settings import FILE, Count, Range, Seed
 from jaxgan.run.trained import Trained, class_of, numbers, of_noise
 from jaxgan.types import UsageError
 
@@ -33,7 +33,7 @@ class Sample(Trained):
     label: str | None = None
     """Draw only this class, by its name or, where none is called so, its number from 0
     (class-conditional runs); default all in turn."""
-    truncation: Number | None = None
+    truncation: Annotated[float | None, Range(0)] = None
     """Draw from latents nearer to their mean, which gives better images and less
     various ones: ψ of StyleGAN2, 0.5 to 1, or BigGAN's threshold of z, 0.5 to 2."""
 

@@ -11,7 +11,7 @@ from jaxgan import explore
 from jaxgan.run import animation, atomic, images, provenance, workdir
 from jaxgan.run.loading import Loaded
 from jaxgan.run.sampler import Sampler, sampler
-from jaxgan.run.settings import FILE, Count, Number, Seed
+from jaxgan.run.settings import FILE, Count, Number, Range, Seed
 from jaxgan.run.trained import Trained, numbers
 from jaxgan.types import UsageError
 
@@ -35,7 +35,7 @@ class Interpolate(Trained):
     """Images from one to the next."""
     space: Literal["auto", "z", "w"] = "auto"
     """Of which latents the way is; auto: StyleGAN's w where there is one, else z."""
-    truncation: Number | None = None
+    truncation: Annotated[float | None, Range(0)] = None
     """As of the command sample."""
     loop: bool = True
     """The way goes from the last to the first again."""
