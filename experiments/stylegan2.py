@@ -14,6 +14,7 @@ import dataclasses
 from typing import Literal
 
 import jax.numpy as jnp
+import optax
 
 from jaxgan import models, phases, recipes, run, schedules
 from jaxgan.run import presets
@@ -52,7 +53,7 @@ class Adversary:
     r1_every: Count = 16
     """Its period: every so many steps."""
     path_weight: Number = 2.0
-    """Of the path length regularization."""
+    """Of the path length regularization; 0 is without."""
     path_every: Count = 4
     """Its period."""
     mixing: Fraction = 0.9
@@ -143,19 +144,21 @@ def build(cfg: Config, shape, num_classes) -> Model:
     mapping, synthesis, D = models.stylegan2.networks(
         shape, *widths, dtype=jnp.dtype(cfg.dtype)
     )
-    betas = tx.beta1, tx.beta2
+    betas, lengths = (tx.beta1, tx.beta2), classic.asked(play.path_weight)
     return recipes.stylegan2(
         models.flax_net("mapping", mapping),
         models.flax_net("synthesis", synthesis),
         models.flax_net("D", D),
         latent_dim=nets.latent_dim,
-        g_tx=phases.lazy_adam(tx.g_lr, *betas, play.path_every),
+        g_tx=phases.lazy_adam(tx.g_lr, *betas, play.path_every)
+        if lengths
+        else optax.adam(tx.g_lr, *betas),
         d_tx=phases.lazy_adam(tx.d_lr, *betas, play.r1_every),
         loss=classic.LOSSES[play.loss],
         mixing=play.mixing,
         r1=play.r1,
         r1_every=play.r1_every,
-        path_weight=play.path_weight,
+        path_weight=play.path_weight if lengths else None,
         path_every=play.path_every,
         augment=classic.AUGMENTS[play.augment],
         num_classes=classes,

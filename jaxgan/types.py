@@ -276,6 +276,9 @@ class Model(NamedTuple):
     """By the name of a D, `(state, images [B, H, W, C], *labels) -> logits`, of images
     as they are, judged as in training: by live weights, and with BatchNorm's statistics
     of these images. Of what draws from noise."""
+    stages: tuple[int, ...] = ()
+    """Steps on which another stage begins, of a step by `phases.staged`: worth
+    programs of their own, each compiled for its steps alone."""
 
 
 def silent(iterable: Iterable, total: int = 0, label: str = "") -> Iterable:

@@ -14,10 +14,12 @@ from jaxgan.models import (
     net,
     nnx,
     pix2pix,
+    progan,
     resnet,
     spade,
     spectral,
     srgan,
+    stylegan,
     stylegan2,
 )
 from jaxgan.models.linen import flax_net
@@ -38,10 +40,12 @@ __all__ = [
     "nnx_net",
     "packed",
     "pix2pix",
+    "progan",
     "resnet",
     "spade",
     "spectral",
     "srgan",
     "standing",
+    "stylegan",
     "stylegan2",
 ]

@@ -117,19 +117,20 @@ class Dense(nn.Module):
     """What its learning rate is multiplied by: 0.01 in StyleGAN's mapping network."""
     bias: float = 0.0
     """At first."""
+    use_bias: bool = True
     dtype: Any = None
 
     @nn.compact
     def __call__(self, x):
         init = nn.initializers.normal(1 / self.rate)
         w = self.param("kernel", init, (x.shape[-1], self.features))
-        b = self.param(
-            "bias", nn.initializers.constant(self.bias / self.rate), (self.features,)
-        )
-        x, w, b = nn.dtypes.promote_dtype(x, w, b, dtype=self.dtype)
-        w = w * jnp.asarray(self.rate / np.sqrt(w.shape[0]), w.dtype)
-        b = b * jnp.asarray(self.rate, b.dtype)
-        return x @ w + b[None]
+        x, w = nn.dtypes.promote_dtype(x, w, dtype=self.dtype)
+        y = x @ (w * jnp.asarray(self.rate / np.sqrt(w.shape[0]), w.dtype))
+        if not self.use_bias:
+            return y
+        first = nn.initializers.constant(self.bias / self.rate)
+        b = self.param("bias", first, (self.features,)).astype(y.dtype)
+        return y + (b * jnp.asarray(self.rate, b.dtype))[None]
 
 
 class Conv(nn.Module):

@@ -3,22 +3,15 @@
 Every GAN here is `game(networks, phase, phase, ...)`. A phase is a pair of pure
 functions, `init(state) -> state` and `step(state, batch, key) -> (state, metrics)`.
 `leaves` has those that are made of losses and networks, `combinators` those that are
-made of other phases, `sharing` what is made once for several. Losses have one
+made of other phases, `conditions` those that run on some steps, `sharing` what is made
+once for several. Losses have one
 signature, `loss(state, batch, key) -> (scalar, metrics)`, or `(scalar, metrics,
 memory)` where they remember something. All of it can be put through `jit`, `pmap`,
 `vmap`, `scan` and `grad`.
 """
 
-from jaxgan.phases.combinators import (
-    carry,
-    chain,
-    every,
-    game,
-    lazy,
-    repeat,
-    together,
-    until,
-)
+from jaxgan.phases.combinators import carry, chain, game, repeat, together
+from jaxgan.phases.conditions import every, lazy, restart, staged, steps_between, until
 from jaxgan.phases.leaves import ema, lazy_adam, project, refresh, update
 from jaxgan.phases.sharing import in_parts, prepared, share
 from jaxgan.types import Phase
@@ -37,7 +30,10 @@ __all__ = [
     "project",
     "refresh",
     "repeat",
+    "restart",
     "share",
+    "staged",
+    "steps_between",
     "together",
     "until",
     "update",

@@ -1,7 +1,7 @@
 """Phases that are made of other phases.
 
-Where a phase may not run, or runs beside others, what it writes must be known: that is
-what `Phase.writes` declares, beside what follows from `Phase.trains`.
+Where a phase runs beside others, or may not run (`conditions`), what it writes must be
+known: that is what `Phase.writes` declares, beside what follows from `Phase.trains`.
 """
 
 from collections.abc import Callable
@@ -9,20 +9,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax, random
+from jax import random
 
-from jaxgan.phases.leaves import gain
 from jaxgan.types import Metrics, Phase, TrainState, merge
 
 __all__ = [
     "carry",
     "chain",
-    "every",
     "game",
-    "lazy",
+    "ran",
     "repeat",
     "together",
-    "until",
     "written",
 ]
 
@@ -71,7 +68,7 @@ def written(phase: Phase) -> frozenset:
     return phase.writes | trained
 
 
-def _run(who, phase, state, batch, key):
+def ran(who, phase, state, batch, key):
     """A phase's step: what it wrote, `{field: {name: entry}}`, and its metrics.
 
     Raises:
@@ -99,91 +96,6 @@ def _run(who, phase, state, batch, key):
 def _same(old, new):
     a, b = jax.tree.leaves(old), jax.tree.leaves(new)
     return len(a) == len(b) and all(x is y for x, y in zip(a, b, strict=True))
-
-
-def every(n: int, phase: Phase, at: int = 0) -> Phase:
-    """The phase on every n-th step: n_critic, lazy regularization.
-
-    It runs on steps t with `t % n == at`, by default 0, n, 2n, …; on the others its
-    metrics count nothing.
-    """
-    if n < 1:
-        raise ValueError(f"every: n is {n}; it must be 1 or more.")
-    if not 0 <= at < n:
-        raise ValueError(f"every: at is {at}; it must be in 0 ... {n - 1}.")
-    idle = Phase(lambda state: state, lambda state, batch, key: (state, {}))
-    return _either("every", lambda step: step % n == at, phase, idle)
-
-
-def until(n: int, first: Phase, then: Phase) -> Phase:
-    """One phase in the steps before the n-th, another from it on: pre-training.
-
-    Metrics of the one that does not run count nothing.
-
-    Raises:
-        ValueError: n is negative, or both train a network with different optimizers.
-    """
-    if n < 0:
-        raise ValueError(f"until: n is {n}; it must be 0 or more.")
-    return _either("until", lambda step: step < n, first, then)
-
-
-def _either(who, when, first, then):
-    """One phase on steps where `when(step)`, else another.
-
-    What neither writes goes by, and keeps its identity.
-    """
-    both = chain(first, then)
-
-    def step(state, batch, key):
-        found = [jax.eval_shape(p.step, state, batch, key)[1] for p in (first, then)]
-        nothing = jax.tree.map(
-            lambda x: jnp.zeros(x.shape, x.dtype), found[0] | found[1]
-        )
-
-        def run(phase):
-            def branch(state, batch, key):
-                new, metrics = _run(who, phase, state, batch, key)
-                kept = {
-                    field: {n: getattr(state, field)[n] for f, n in names if f == field}
-                    for field in new
-                }
-                new = {field: kept[field] | new[field] for field in new}
-                return new, nothing | metrics
-
-            return branch
-
-        branches = run(first), run(then)
-        new, metrics = lax.cond(when(state.step), *branches, state, batch, key)
-        return merge(state, **new), metrics
-
-    names = written(both)
-    return both._replace(step=step)
-
-
-def lazy(n: int, phase: Phase, at: int = 0) -> Phase:
-    """The phase on every n-th step, with its gradients n-fold: lazy regularization.
-
-    A costly term of a loss, such as R1, as a phase of its own beside the main one, of
-    which it shares the optimizer: Karras et al., 2020, arXiv:1912.04958, appendix B.
-    `lazy_adam` makes up for its steps.
-
-    Args:
-        n: the period; 16 for R1 and 4 for path lengths, in the paper.
-        phase: an update, or a chain of some.
-        at: it runs on steps t with `t % n == at`.
-
-    Returns:
-        A phase. It reports gradient norms, n-fold, as `<name>_lazy_grad_norm`.
-    """
-
-    def step(state, batch, key):
-        with gain(n):
-            state, metrics = phase.step(state, batch, key)
-        names = {f"{name}_grad_norm": f"{name}_lazy_grad_norm" for name in phase.trains}
-        return state, {names.get(name, name): m for name, m in metrics.items()}
-
-    return every(n, phase._replace(step=step), at)
 
 
 def repeat(n: int, phase: Phase) -> Phase:
@@ -217,7 +129,7 @@ def together(*phases: Phase) -> Phase:
         new: dict[str, dict] = {field: {} for field in TrainState._fields[1:]}
         metrics: Metrics = {}
         for phase in phases:
-            entries, found = _run("together", phase, state, batch, key)
+            entries, found = ran("together", phase, state, batch, key)
             new = {field: new[field] | entries[field] for field in new}
             metrics = _joined(metrics, found)
         return merge(state, **new), metrics

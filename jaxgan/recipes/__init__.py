@@ -30,9 +30,9 @@ a schedule, or what D is shown:
 Penalties are of `jaxgan.regularizers`, `extragradient` and `lookahead` of
 `jaxgan.games`; weights of penalties may be functions of the step. Gradient clipping,
 two time scales (TTUR, 1706.08500) and optimistic Adam are a matter of `g_tx` and
-`d_tx`. `acgan`, `infogan`, `unrolled`, `consensus` and `stylegan2` are recipes of their
-own; `pix2pix`, `regression`, `srgan`, `spade` and `cyclegan` are from image to image.
-Each returns a `types.Model`.
+`d_tx`. `acgan`, `infogan`, `unrolled`, `consensus`, `progan` and `stylegan2` are
+recipes of their own; `pix2pix`, `regression`, `srgan`, `spade` and `cyclegan` are from
+image to image. Each returns a `types.Model`.
 """
 
 from jaxgan.recipes.acgan import acgan
@@ -41,6 +41,7 @@ from jaxgan.recipes.cyclegan import cyclegan
 from jaxgan.recipes.gan import gan
 from jaxgan.recipes.infogan import infogan
 from jaxgan.recipes.pix2pix import pix2pix, regression
+from jaxgan.recipes.progan import progan
 from jaxgan.recipes.spade import spade
 from jaxgan.recipes.srgan import srgan
 from jaxgan.recipes.stylegan2 import stylegan2
@@ -53,6 +54,7 @@ __all__ = [
     "gan",
     "infogan",
     "pix2pix",
+    "progan",
     "regression",
     "spade",
     "srgan",

@@ -35,6 +35,7 @@ def assemble(
     prepare: Callable | None = None,
     settle: Callable | None = None,
     scores: Mapping[str, Callable] | None = None,
+    stages: tuple[int, ...] = (),
 ) -> Model:
     """A model of its phases.
 
@@ -47,6 +48,7 @@ def assemble(
         prepare: `(batch, key) -> batch`, once for all phases, and for `inputs`.
         settle: `Model.settle`, where there is something to settle.
         scores: `Model.scores`, where a D judges images alone, or with their labels.
+        stages: `Model.stages`.
     """
 
     def zeros(name):
@@ -69,7 +71,7 @@ def assemble(
         return init_game(key, jax.eval_shape(inputs, batch))
 
     steps = {name: part.step for name, part in parts.items()}
-    model = Model(init, step, steps, draws, scores=scores or {})
+    model = Model(init, step, steps, draws, scores=scores or {}, stages=stages)
     return model._replace(settle=settle) if settle else model
 
 

@@ -41,7 +41,7 @@ def stylegan2(
     mixing: float = 0.9,
     r1: Schedule = 10.0,
     r1_every: int = 16,
-    path_weight: Schedule = 2.0,
+    path_weight: Schedule | None = 2.0,
     path_every: int = 4,
     path_shrink: int = 2,
     augment: Augmentation | None = None,
@@ -62,7 +62,7 @@ def stylegan2(
         mixing: the share of images of two styles.
         r1: γ of R1, at real images as D is shown them.
         r1_every: its period in steps; 16 in the paper.
-        path_weight: of path lengths; 0 for none.
+        path_weight: of path lengths; None for none, as StyleGAN2-ADA's for CIFAR-10.
         path_every: their period; 4 in the paper.
         path_shrink: they are of one image in so many of a batch; 2 in the paper.
         augment: what D is shown in place of images.
@@ -111,7 +111,8 @@ def stylegan2(
         lengths = path_lengths(G, styles(state, some, on_w), on_y)
         average, now = state.memory["path_length"], axis.mean(lengths.mean())
         average = average + PATH_DECAY * (lax.stop_gradient(now) - average)
-        value = at(path_weight, state.step) * jnp.square(lengths - average)
+        weight = 0.0 if path_weight is None else at(path_weight, state.step)
+        value = weight * jnp.square(lengths - average)
         metrics = {"path_length": lengths, "path_penalty": value}
         return value.mean(), metrics, {"path_length": average}
 
@@ -119,7 +120,7 @@ def stylegan2(
     g_step = update(names, g_loss, g_tx)
     d_lazy = lazy(r1_every, update(D.name, r1_loss, d_tx))
     lengths = carry("path_length", np.float32(0), update(names, path_loss, g_tx))
-    g_lazy = lazy(path_every, lengths)
+    g_lazy = chain() if path_weight is None else lazy(path_every, lengths)
     both = share("fake", names, generate, d_step, g_step)
     averages = [ema(name, ema_decay) for name in names]
 

@@ -12,7 +12,7 @@ from jax import lax, random
 
 from jaxgan import distributed, parallel
 from jaxgan.data.feed import Feed
-from jaxgan.run import finite, memory
+from jaxgan.run import finite, memory, stages
 from jaxgan.run.keys import root
 from jaxgan.run.members import AXES, Member
 from jaxgan.run.turns import of_all
@@ -219,7 +219,8 @@ def program(
     shapes = jax.eval_shape(metrics, who, state, source.at(int(state.step))[0])
     placed = partial(_placed, mesh=mesh, where=where.params)
     count = len(members)
-    run, needs = _compiled(steps, who, where, mesh)
+    ends = model_of(members[0].values).stages
+    run, needs = stages.compiled(steps, who, where, mesh, ends)
     return Program(
         run,
         needs,
@@ -228,25 +229,6 @@ def program(
         finite.chosen((where, where.params), count),
         partial(_begun, shapes, count, placed),
     )
-
-
-def _compiled(steps, who, where, mesh):
-    """Steps of all members, jitted, and what memory they need; n is the least of all
-    processes'."""
-    compiled = jax.jit(
-        lambda state, carried, arrays, n: steps(who, state, carried, arrays, n),
-        donate_argnums=(0, 1),
-        out_shardings=(where, where.params),  # the others as all fields but the step
-    )
-
-    def run(state, carried, arrays, n):
-        return compiled(state, carried, arrays, distributed.shared_number(n, mesh))
-
-    def needs(state, carried, arrays):
-        n = distributed.shared_number(0, mesh)
-        return memory.needs(compiled.lower(state, carried, arrays, n).compile())
-
-    return run, needs
 
 
 def _placed(tree, mesh, where):

@@ -40,6 +40,7 @@ from jaxgan.run import (
     record,
     settings,
     signals,
+    stages,
     workdir,
 )
 from jaxgan.run.loop import Hook, Now, loop
@@ -149,7 +150,10 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
     log("Compiling ...")
     began = time.perf_counter()
     rest = hosts.first(lambda: checkpoint.window(saved, begin)) or {}
-    made, (steps, streak) = _compiled(run, source, state, log, rest.get("streak"))
+    ends = run.model_of(run.members[0].values).stages
+    arrays_at = stages.within(source.at, ends)
+    known = rest.get("streak")
+    made, (steps, streak) = _compiled(run, source, arrays_at, state, log, known)
     begun, totals = made.begun, made.begun(rest.get("metrics"))
     with _last_good_is_kept(saved, log):
         if known := made.needs(state, totals, source.at(begin)[0]):
@@ -173,7 +177,7 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
         hooks.log(cfg.log_every, begin, cfg.batch_size, sinks, shown, look),
         *written,
     ]
-    where = source.at, cfg.steps, between, stop.asked
+    where = arrays_at, cfg.steps, between, stop.asked
     with _last_good_is_kept(saved, log):
         state, metrics = loop(steps, state, metrics, begun, *where)
     shown.close()
@@ -183,13 +187,13 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
     return state
 
 
-def _compiled(run: prepare.Prepared, source, state, log, streak):
+def _compiled(run: prepare.Prepared, source, arrays_at, state, log, streak):
     """The program, and its steps, of which bad ones are left out."""
     cfg = run.cfg
     made = program.program(
         run.model_of, run.members, source, state, run.mesh, cfg.accumulate
     )
-    limits = source.at, run.members, cfg.max_bad_steps, log, streak
+    limits = arrays_at, run.members, cfg.max_bad_steps, log, streak
     return made, guard.guarded(made, *limits)
 
 

@@ -1,0 +1,72 @@
+"""Programs of a model that goes through stages, such as one that grows."""
+
+import bisect
+import itertools
+import math
+from collections.abc import Callable
+
+import jax
+
+from jaxgan import distributed
+from jaxgan.phases import steps_between
+from jaxgan.run import memory
+from jaxgan.types import TrainState
+
+__all__ = ["compiled", "within"]
+
+
+def compiled(steps: Callable, who, where: TrainState, mesh, stages: tuple[int, ...]):
+    """Steps of all members, jitted, a program for each stage when it is met.
+
+    Args:
+        steps: `(who, state, totals, arrays, n) -> (state, totals)`.
+        who: the members' seeds and values.
+        where: the sharding of each field of a state.
+        mesh: the devices of all processes, of which n is the least.
+        stages: of the model.
+
+    Returns:
+        `(run, needs)`, as of `program.Program`.
+    """
+
+    def of(begin, end):
+        def traced(state, carried, arrays, n):
+            with steps_between(begin, end):
+                return steps(who, state, carried, arrays, n)
+
+        # The others lie as all fields but the step.
+        out = where, where.params
+        return jax.jit(traced, donate_argnums=(0, 1), out_shardings=out)
+
+    bounds = (-math.inf, *stages, math.inf)
+    programs = [of(*pair) for pair in itertools.pairwise(bounds)]
+
+    def here(state):
+        return programs[bisect.bisect(stages, int(state.step))]
+
+    def run(state, carried, arrays, n):
+        n = distributed.shared_number(n, mesh)
+        return here(state)(state, carried, arrays, n)
+
+    def needs(state, carried, arrays):
+        n = distributed.shared_number(0, mesh)
+        lowered = here(state).lower(state, carried, arrays, n)
+        return memory.needs(lowered.compile())
+
+    return run, needs
+
+
+def within(arrays_at: Callable, stages: tuple[int, ...]) -> Callable:
+    """`step -> (arrays, end)` of a feed, of batches no further than to the stage's end.
+
+    Args:
+        arrays_at: likewise.
+        stages: of the model.
+    """
+
+    def at(step):
+        arrays, end = arrays_at(step)
+        later = [stage for stage in (*stages, end) if stage and stage > step]
+        return arrays, min(later, default=end)
+
+    return at
