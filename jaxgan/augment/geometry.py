@@ -26,6 +26,9 @@ SHIFT = 0.125
 """Deviation of shifts, as a share of the side."""
 _TAPS = SYM6 / SYM6.sum()
 _EDGE = len(SYM6) // 2 - 1
+_PLACE = float(_TAPS @ np.arange(len(SYM6))) - _EDGE
+"""Of what a pixel becomes when enlarged, the middle, from its first pixel on. sym6 is
+not quite symmetric; without this, images would turn about a point beside the middle."""
 
 
 def geometric(x, key, chances):
@@ -70,8 +73,8 @@ def inverse(scale, before, stretch, after):
     """`[B, 2, 2]`, from where a pixel comes that is scaled by `scale`, turned by
     `before`, stretched by `stretch` along rows (along columns by its inverse), and
     turned by `after`, each `[B]`. Coordinates are (row, column)."""
-    rows_and_columns = jnp.stack([stretch, 1 / stretch], -1)[..., None]
-    back = _rotation(-before) @ (rows_and_columns * _rotation(-after))
+    narrower = jnp.stack([1 / stretch, stretch], -1)[..., None]
+    back = _rotation(-before) @ (narrower * _rotation(-after))
     return back / scale[:, None, None]
 
 
@@ -95,14 +98,14 @@ def warp(x, matrix, move):
     """
     _, h, w, _ = x.shape
     rows, columns = (
-        (jnp.arange(-_EDGE, 2 * n + _EDGE, dtype=jnp.float32) + 0.5) / 2 - n / 2
+        (jnp.arange(-_EDGE, 2 * n + _EDGE, dtype=jnp.float32) - _PLACE - n + 1) / 2
         for n in (h, w)
     )
     rows = (rows[None] - move[:, :1])[:, :, None]
     columns = (columns[None] - move[:, 1:])[:, None]
     matrix = matrix[:, :, :, None, None]
     row, column = (
-        2 * (matrix[:, i, 0] * rows + matrix[:, i, 1] * columns) + n - 0.5
+        2 * (matrix[:, i, 0] * rows + matrix[:, i, 1] * columns) + n - 1 + _PLACE
         for i, n in ((0, h), (1, w))
     )
     large = along(x, [jnp.asarray(_enlarging(n)) for n in (h, w)])
