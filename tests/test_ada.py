@@ -1,5 +1,6 @@
 """ADA's transforms by numpy, scipy and Pillow, and that what they do can be undone."""
 
+import json
 import math
 
 import jax
@@ -12,8 +13,9 @@ from PIL import Image
 from scipy import ndimage, signal, stats
 from scipy.spatial.transform import Rotation
 
-from jaxgan import augment, axis
+from jaxgan import augment, axis, models, run
 from jaxgan.augment import colours, filtering, geometry, wavelets
+from jaxgan.run.presets import classic
 from jaxgan.types import UsageError
 
 KEY = random.key(0)
@@ -45,8 +47,9 @@ def test_there_are_the_paper_s_eighteen():
     assert set(augment.PRESETS["bgcfnc"]) == set(augment.TRANSFORMS)
 
 
-@pytest.mark.parametrize("channels", (1, 3, 4))
-@pytest.mark.parametrize("dtype", ("float32", "bfloat16"))
+@pytest.mark.parametrize(
+    ("dtype", "channels"), (("float32", 1), ("bfloat16", 3), ("float32", 4))
+)
 def test_with_p_0_every_bit_stays_and_with_any_the_dtype(dtype, channels):
     x = random.normal(KEY, (8, 9, 14, channels), dtype).at[0, 0, 0, 0].set(-0.0)
     shown = jax.jit(augment.pipeline("bgcfnc"))
@@ -60,10 +63,10 @@ def test_with_p_0_every_bit_stays_and_with_any_the_dtype(dtype, channels):
 
 def test_bfloat16_sees_what_float32_sees():
     x = jnp.asarray(smooth())
-    shown = augment.pipeline("bgcfnc", noise=0.0)
+    shown = jax.jit(augment.pipeline("bgcf"))
     wide, narrow = (shown(x.astype(d), KEY, 0.8) for d in ("float32", "bfloat16"))
     away = np.abs(np.float32(narrow) - wide)
-    assert away.mean() < 0.02 * np.abs(wide).mean()
+    assert away.mean() < 0.04 * np.abs(wide).mean()
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -105,28 +108,77 @@ def test_what_there_is_not_is_refused():
 
 
 def test_devices_and_parts_have_their_share_and_members_their_p():
-    shown = augment.pipeline("bgcfnc")
+    shown = augment.pipeline("geom", "noise", "cutout")
     x, p = X[:8], jnp.float32(0.6)
-    whole = shown(x, KEY, p)
+    whole = jax.jit(shown)(x, KEY, p)
 
     def of_a_device(x):
         with axis.mapped("device"):
             return shown(x, KEY, p)
 
-    halves = jax.vmap(of_a_device, axis_name="device")(x.reshape(2, 4, 12, 16, 3))
+    halves = x.reshape(2, 4, 12, 16, 3)
+    halves = jax.jit(jax.vmap(of_a_device, axis_name="device"))(halves)
     np.testing.assert_allclose(halves.reshape(x.shape), whole, atol=1e-5)
     with axis.accumulating(2):
         parts = axis.over_parts(lambda x: shown(x, KEY, p), x, stacked=True)
     np.testing.assert_allclose(parts, whole, atol=1e-5)
-    both = jax.vmap(shown, (None, None, 0))(x, KEY, jnp.array([0.6, 0]))
+    both = jax.jit(jax.vmap(shown, (None, None, 0)))(x, KEY, jnp.array([0.6, 0]))
     np.testing.assert_allclose(both, np.stack([whole, x]), atol=1e-5)
+
+
+def build(cfg, shape, num_classes):
+    G, D = models.mlp.Generator(shape, (4,)), models.mlp.Discriminator((4,))
+    return classic.recipe(cfg, models.flax_net("G", G), models.flax_net("D", D))
+
+
+def test_a_run_goes_on_with_its_p_which_each_member_has_for_itself(tmp_path):
+    """Stopped between two moves of p."""
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), np.uint8)
+    np.savez(tmp_path / "data.npz", images=images)
+
+    def go(name, steps):
+        cfg = run.changed(
+            classic.Config(steps=steps, workdir=str(tmp_path / name)),
+            data=f"npz:{tmp_path / 'data.npz'}",
+            sweep=("d_lr=1e-4,5e-2",),
+            augment="ada",
+            ada_groups="blit",
+            ada_images=80,
+            batch_size=8,
+            log_every=2,
+            d_norm="none",
+        )
+        return jax.device_get(run.train(cfg, build, "test")[1])
+
+    whole = go("whole", 13)
+    go("parts", 6)
+    again = go("parts", 13)
+    jax.tree.map(np.testing.assert_array_equal, whole, again)
+    kept = whole.memory["augment"]
+    assert kept["judged"].tolist() == [1, 1] and len(np.unique(kept["p"])) == 2
+    log = (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in log]
+    assert {"ada_p", "r_t"} <= {key for row in rows for key in row}
+
+
+def test_p_moves_by_the_whole_batch_s_signs_where_it_is_divided():
+    """As if it were not; no part decides by its own signs."""
+    ada = augment.adaptive(target=0.2, images=64, every=2)
+    logits = jnp.array([1.0, 1, 1, 1, 1, 1, -1, -1])  # r_t 0.5; of parts 1 and 0
+    alone = in_parts = ada.memory
+    for _ in range(5):
+        alone = ada.adapt(alone, logits)
+        with axis.accumulating(2):
+            in_parts = axis.over_parts(lambda x, m=in_parts: ada.adapt(m, x), logits)
+    jax.tree.map(np.testing.assert_array_equal, alone, in_parts)
+    assert float(alone["p"]) == 2 * 2 * 8 / 64
 
 
 @pytest.mark.parametrize("group", augment.TRANSFORMS)
 def test_gradients_are_those_of_finite_differences_twice(group):
     x = random.normal(KEY, (2, 5, 6, 3))
     shown = augment.pipeline(group)
-    of = lambda x: jnp.tanh(shown(x, KEY, 1.0))  # noqa: E731
+    of = jax.jit(lambda x: jnp.tanh(shown(x, KEY, 1.0)))
     check_grads(of, (x,), 2, modes=["rev"], atol=0.05, rtol=0.05)
 
     def slope(x):
@@ -474,7 +526,7 @@ def test_the_bank_is_a_cascade_by_scipy_and_sums_to_one():
 
 
 def test_filters_are_scipy_s_of_a_mirrored_image_and_keep_the_power():
-    x = random.normal(KEY, (40, 20, 33, 1))
+    x = random.normal(KEY, (16, 20, 33, 1))
     share = np.array([10, 1, 1, 1]) / 13
     for k in range(4):
         new = np.array(only(f"band_{k + 1}")(x, KEY, 1.0))
@@ -496,7 +548,7 @@ def test_filters_are_scipy_s_of_a_mirrored_image_and_keep_the_power():
             rest = np.delete(gain, k)
             np.testing.assert_allclose(rest, rest[0], atol=2e-3)
             factors.append(np.log2(gain[k] / rest[0]))
-        assert np.std(factors) == pytest.approx(1, abs=0.3)
+        assert np.std(factors) == pytest.approx(1, abs=0.4)
 
 
 # --- corruptions

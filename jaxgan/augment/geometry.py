@@ -122,12 +122,11 @@ def _bilinear(x, row, column):
         [jnp.mod(a.astype(jnp.int32) + k, n) for k in (0, 1)]
         for a, n in ((top, h), (left, w))
     )
-    # One look-up for all: on CPU its gradient is faster by that.
+    # One look-up for all four, and one sum: on CPU its gradient is faster by that.
     places = jnp.stack([row * w + column for row in rows for column in columns])
     found = x.reshape(-1, c).at[places].get(mode="promise_in_bounds")
-    (a, b, c, d), down, right = found, down[..., None], right[..., None]
-    upper, lower = a * (1 - right) + b * right, c * (1 - right) + d * right
-    return upper * (1 - down) + lower * down
+    near = [a * b for a in (1 - down, down) for b in (1 - right, right)]
+    return (found * jnp.stack(near)[..., None]).sum(0)
 
 
 @functools.cache
