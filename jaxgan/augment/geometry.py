@@ -114,16 +114,15 @@ def warp(x, matrix, move):
 
 
 def _bilinear(x, row, column):
-    """Of a periodic image `[h, w, C]`, what is at `row` and `column` `[H, W]`."""
+    """Of a periodic image `[h, w, C]`, what is at `row` and `column` `[H, W]`; x has
+    its first row and its first column once more at the end."""
     h, w, c = x.shape
     top, left = jnp.floor(row), jnp.floor(column)
     down, right = ((a - b).astype(x.dtype) for a, b in ((row, top), (column, left)))
-    rows, columns = (
-        [jnp.mod(a.astype(jnp.int32) + k, n) for k in (0, 1)]
-        for a, n in ((top, h), (left, w))
-    )
+    top, left = (jnp.mod(a.astype(jnp.int32), n - 1) for a, n in ((top, h), (left, w)))
     # One look-up for all four, and one sum: on CPU its gradient is faster by that.
-    places = jnp.stack([row * w + column for row in rows for column in columns])
+    beside = jnp.array([0, 1, w, w + 1], jnp.int32)[:, None, None]
+    places = (top * w + left)[None] + beside
     found = x.reshape(-1, c).at[places].get(mode="promise_in_bounds")
     near = [a * b for a in (1 - down, down) for b in (1 - right, right)]
     return (found * jnp.stack(near)[..., None]).sum(0)
@@ -132,10 +131,10 @@ def _bilinear(x, row, column):
 @functools.cache
 def _enlarging(n: int) -> np.ndarray:
     """`[N, n]`, pixels of the enlarged image by those of an image. They are a whole
-    period of the mirrored image, which begins with the image itself: N = 4 (n - 1)."""
-    period = max(2 * (n - 1), 1)
-    found = np.zeros((2 * period, n), np.float32)
-    here = np.arange(2 * period)
+    period of the mirrored image, which begins with the image itself, and the first of
+    the next: N = 4 (n - 1) + 1."""
+    here = np.arange(2 * max(2 * (n - 1), 1) + 1)
+    found = np.zeros((len(here), n), np.float32)
     for k, tap in enumerate(_TAPS):
         zeros, place = (here + _EDGE - k) % 2, (here + _EDGE - k) // 2
         np.add.at(found, (here, reflected(place, n)), 2 * tap * (zeros == 0))
