@@ -5,6 +5,7 @@ they make of two networks.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
@@ -170,7 +171,14 @@ def conditional(
     return recipe(cfg, *both, num_classes, class_weight)
 
 
-def recipe(cfg: Config, G, D, num_classes: int = 0, class_weight: float = 0.0) -> Model:
+def recipe(
+    cfg: Config,
+    G,
+    D,
+    num_classes: int = 0,
+    class_weight: float = 0.0,
+    g_penalty: Callable | None = None,
+) -> Model:
     """The GAN that the options describe, of two networks.
 
     Args:
@@ -179,6 +187,7 @@ def recipe(cfg: Config, G, D, num_classes: int = 0, class_weight: float = 0.0) -
         D: the discriminator, with an output for each class where it tells them.
         num_classes: that G is given, and D too unless it tells them.
         class_weight: of the class loss of AC-GAN, where D tells classes.
+        g_penalty: of G's weights, as `recipes.gan` takes it; not with AC-GAN.
 
     Raises:
         UsageError: options do not go together.
@@ -213,7 +222,8 @@ def recipe(cfg: Config, G, D, num_classes: int = 0, class_weight: float = 0.0) -
     if asked(class_weight):
         return recipes.acgan(G, D, class_weight=class_weight, **common)
     clip = play.clip if asked(play.clip) else None
-    return recipes.gan(G, D, n_critic=play.n_critic, clip=clip, **common)
+    common |= {"n_critic": play.n_critic, "clip": clip, "g_penalty": g_penalty}
+    return recipes.gan(G, D, **common)
 
 
 def asked(weight) -> bool:
