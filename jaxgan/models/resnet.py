@@ -58,11 +58,13 @@ class GeneratorBlock(nn.Module):
     def __call__(self, x):
         conv = partial(Conv, self.channels, dtype=self.dtype)
         inner = partial(conv, (3, 3), kernel_init=self.kernel_init or xavier_relu)
-        outer = conv((1, 1), kernel_init=self.kernel_init or xavier)
         y = upsample(nn.relu(self.norm()(x)), self.size)
-        y = inner()(nn.relu(self.norm()(inner()(y))))
+        y = inner()(y)
+        y = nn.relu(self.norm()(y))
+        y = inner()(y)
         # A 1x1 convolution commutes with `upsample`, and is cheaper before it.
-        return y + upsample(outer(x), self.size)
+        beside = conv((1, 1), kernel_init=self.kernel_init or xavier)
+        return y + upsample(beside(x), self.size)
 
 
 class DiscriminatorBlock(nn.Module):
