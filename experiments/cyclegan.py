@@ -81,6 +81,7 @@ class Config(run.Config):
 
     networks: Networks = Networks()
     objective: Objective = Objective()
+    ada: classic.Ada = classic.Ada()
     optimizers: presets.Optimizers = presets.Optimizers()
 
 
@@ -150,7 +151,7 @@ def build(cfg: Config, shape, num_classes) -> Model:
         pool=objective.pool,
         loss=classic.LOSSES[objective.loss],
         penalty=regularizers.r1(objective.r1) if penalized else None,
-        augment=classic.AUGMENTS[objective.augment],
+        augment=classic.AUGMENTS[objective.augment](cfg.ada),
         ema_decay=cfg.optimizers.ema_decay,
     )
 

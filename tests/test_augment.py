@@ -123,31 +123,30 @@ def test_instance_noise_fades(step, left):
 
 def test_ada_shows_each_image_each_policy_with_probability_p():
     policies = (lambda x, key: x + 10, lambda x, key: x + 100)
-    ada = augment.adaptive(*policies)
+    shown = augment.by_chance(*policies)
     x = jnp.zeros((4000, 1, 1, 1))
     for p in (0.0, 0.3, 1.0):
-        new = np.array(ada.of(x, KEY, STEP, jnp.float32(p)))[:, 0, 0, 0]
+        ada = augment.scheduled(lambda step, p=p: p * step.astype("float32"), shown)
+        new = np.array(ada.of(x, KEY, STEP + 1, ()))[:, 0, 0, 0]
         assert {*np.unique(new)} <= {0.0, 10.0, 100.0, 110.0}
-        first, second = new % 100 == 10, new >= 100
-        for shown in (first, second):
-            assert shown.mean() == pytest.approx(p, abs=0.03)
-        assert (first & second).mean() == pytest.approx(p * p, abs=0.03)
+        one, other = new % 100 == 10, new >= 100
+        for where in (one, other):
+            assert where.mean() == pytest.approx(p, abs=0.03)
+        assert (one & other).mean() == pytest.approx(p * p, abs=0.03)
 
 
 def test_ada_s_p_follows_the_sign_of_d_s_real_logits():
     """arXiv:2006.06676, eq. 1: r_t is .6 where four in five logits are positive."""
-    ada = augment.adaptive(target=0.6, images=1000)
-    assert ada.memory == 0
+    ada = augment.adaptive(target=0.6, images=1000, every=2)
     of = lambda positive: jnp.where(jnp.arange(10) < positive, 3.0, -0.1)  # noqa: E731
-    p = ada.memory
-    for positive, expected in (
-        (10, 0.01),  # a batch of 10, of 1000
-        (9, 0.02),
-        (8, 0.02),  # the mean sign is the target
-        (7, 0.01),
-        (0, 0.0),
-        (0, 0.0),  # never below
-    ):
-        p = ada.adapt(p, of(positive))
-        assert float(p) == pytest.approx(expected, abs=1e-6), positive
-    assert float(ada.adapt(jnp.float32(1), of(10))) == 1
+    memory, found = ada.memory, []
+    for positive in (10, 9, 9, 8, 8, 8, 10, 7, 0, 10, 7, 7, 0, 0, 0, 0, 0):
+        memory = ada.adapt(memory, of(positive))
+        found.append(float(memory["p"]))
+        metrics = ada.metrics(memory, of(positive))
+        assert float(metrics["r_t"]) == pytest.approx(positive / 5 - 1)
+        assert metrics["ada_p"] is memory["p"]
+    pairs = 0, 0.02, 0.04, 0.04, 0.06, 0.04, 0.02, 0, 0  # 2 batches of 10, of 1000
+    np.testing.assert_allclose(found, np.repeat(pairs, 2)[:17], atol=1e-6)
+    top = {"p": np.float32(1), "signs": np.float32(2), "judged": np.int32(2)}
+    assert float(ada.adapt(top, of(10))["p"]) == 1

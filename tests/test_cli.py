@@ -28,6 +28,7 @@ EXPERIMENTS = [
     "acgan_mnist",
     "infogan_mnist",
     "cgan_emoji",
+    "biggan",
 ]
 TRANSLATORS = "colorize", "cyclegan", "inpaint", "pix2pix", "spade", "srgan"
 NAMED = {"gan_mnist": "wgan_gp", "gan_cifar10": "sagan", "stacked_mnist": "r3gan"}

@@ -94,6 +94,10 @@ REACHES = {
         {"augment": "diff_augment"},
         {"augment": augment.diff_augment(augment.translation, augment.cutout)},
     ),
+    "ada": (
+        {"augment": "ada", "ada_p": 0.7, "ada_groups": "blit"},
+        {"augment": augment.scheduled(0.7, augment.pipeline("blit"))},
+    ),
     "ema_decay": ({"ema_decay": 0.1}, {"ema_decay": 0.1}),
     "d_lr": ({"d_lr": 0.1}, {"d_tx": optax.adam(0.1, 0.5)}),
     "g_lr": ({"g_lr": 0.1}, {"g_tx": optax.adam(0.1, 0.5)}),

@@ -157,23 +157,28 @@ def test_the_penalty_s_weight_follows_the_step():
 
 def test_ada_remembers_its_p_in_the_state():
     """p rises while D's real logits are positive; G is shown what D is shown."""
-    up = lambda images, key: images + 100  # noqa: E731
-    ada = augment.adaptive(up, target=0.6, images=8)  # a batch of 4 moves p by a half
+    up = augment.by_chance(lambda images, key: images + 100)
+    ada = augment.adaptive(up, target=0.6, images=16, every=2)  # by a half of a batch
     G, D, options = line(augment=ada, d_tx=optax.sgd(0.0), g_tx=optax.sgd(0.0))
     gan, batch = recipes.gan(G, D, **options), {"image": -POINTS["image"] - 20}
     state = gan.init(KEY, batch)
-    assert float(state.memory["augment"]) == 0
-    state, metrics = gan.step(state, batch, KEY)
-    assert metrics["D(real)"].value() == pytest.approx(-0.7 * (-MEAN - 20), rel=1e-4)
-    assert metrics["D(fake)"].value() == pytest.approx(-0.7 * 0.5, rel=1e-4)
-    assert float(state.memory["augment"]) == 0.5  # real logits are positive: it rises
-    state = state._replace(memory={"augment": jnp.float32(1)})
+    found = []
+    for _ in range(3):
+        state, metrics = gan.step(state, batch, KEY)
+        found.append(float(state.memory["augment"]["p"]))
+        assert metrics["D(real)"].value() == pytest.approx(0.7 * (MEAN + 20), rel=1e-4)
+        assert metrics["D(fake)"].value() == pytest.approx(-0.7 * 0.5, rel=1e-4)
+        assert metrics["ada_p"].value() == 0 and metrics["r_t"].value() == 1
+    assert found == [0, 0, 0.5]  # real logits are positive: it rises
+    p = state.memory["augment"] | {"p": jnp.float32(1), "signs": jnp.float32(-2)}
+    state = state._replace(memory={"augment": p | {"judged": jnp.int32(2)}})
     _, metrics = gan.parts["G"](state, batch, KEY)
     assert metrics["g_loss"].value() == pytest.approx(0.7 * 100.5, rel=1e-4)
     state, metrics = gan.parts["D"](state, batch, KEY)
     real = -0.7 * (100 - MEAN - 20)
     assert metrics["D(real)"].value() == pytest.approx(real, rel=1e-4)
-    assert float(state.memory["augment"]) == 0.5  # logits are negative: it falls
+    assert metrics["ada_p"].value() == 1 and metrics["r_t"].value() == -1
+    assert float(state.memory["augment"]["p"]) == 0.5  # they were negative: it falls
 
 
 def test_g_may_draw_fakes_of_its_own():

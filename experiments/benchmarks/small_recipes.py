@@ -113,7 +113,9 @@ def styled():
 
 
 PENALTY = reg.total(reg.r1(0.5), reg.dragan(0.5), reg.lecam_penalty(0.5, 0.9, 1))
-RISING = augment.adaptive(augment.color, target=-1.0, images=2000)
+RISING = augment.adaptive(
+    augment.by_chance(augment.color), target=-1.0, images=2000, every=1
+)
 RECIPES = {
     "gan": lambda: gan(mlps()),
     "conditional, BatchNorm": lambda: gan(dcgans(3), num_classes=3),

@@ -5,6 +5,7 @@ functions; `spectral.normalized` and `packed` make one network of another.
 """
 
 from jaxgan.models import (
+    biggan,
     cyclegan,
     dcgan,
     equalized,
@@ -28,6 +29,7 @@ from jaxgan.models.nnx import nnx_net
 
 __all__ = [
     "Net",
+    "biggan",
     "cyclegan",
     "dcgan",
     "equalized",

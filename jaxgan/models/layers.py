@@ -178,6 +178,10 @@ class SelfAttention(nn.Module):
 
     dtype: Any = None
     kernel_init: nn.initializers.Initializer = nn.initializers.xavier_uniform()
+    values: int = 8
+    """h has a so many-th of the channels; 2 in the authors' program and in BigGAN."""
+    pool: bool = False
+    """Whether it looks at the largest of every 2x2 places of f and h, likewise."""
 
     @nn.compact
     def __call__(self, x):
@@ -186,12 +190,19 @@ class SelfAttention(nn.Module):
         )
         places, channels = x.reshape(x.shape[0], -1, x.shape[-1]), x.shape[-1]
         few = max(1, channels // 8)
-        f, g, h = (dense(few, name=name)(places) for name in "fgh")
+        f, g = (dense(few, name=name)(places) for name in "fg")
+        h = dense(max(1, channels // self.values), name="h")(places)
+        if self.pool:
+            f, h = (self._pooled(y, x.shape) for y in (f, h))
         energy = full_precision(jnp.einsum("bic,bjc->bji", f, g))
         attention = nn.softmax(energy).astype(h.dtype)  # of place j to every place i
         o = dense(channels, name="v")(jnp.einsum("bji,bic->bjc", attention, h))
         gamma = self.param("gamma", nn.initializers.zeros_init(), ())
         return x + gamma.astype(x.dtype) * o.reshape(x.shape)
+
+    def _pooled(self, y, shape):
+        y = nn.max_pool(y.reshape(*shape[:3], -1), (2, 2), (2, 2))
+        return y.reshape(shape[0], -1, y.shape[-1])
 
 
 def upsample(x, size=None):

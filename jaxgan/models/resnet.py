@@ -51,15 +51,20 @@ class GeneratorBlock(nn.Module):
     size: tuple[int, int]
     norm: Callable
     dtype: Any = jnp.float32
+    kernel_init: nn.initializers.Initializer | None = None
+    """Of all kernels; by default Xavier's."""
 
     @nn.compact
     def __call__(self, x):
         conv = partial(Conv, self.channels, dtype=self.dtype)
+        inner = partial(conv, (3, 3), kernel_init=self.kernel_init or xavier_relu)
         y = upsample(nn.relu(self.norm()(x)), self.size)
-        y = nn.relu(self.norm()(conv((3, 3), kernel_init=xavier_relu)(y)))
-        y = conv((3, 3), kernel_init=xavier_relu)(y)
+        y = inner()(y)
+        y = nn.relu(self.norm()(y))
+        y = inner()(y)
         # A 1x1 convolution commutes with `upsample`, and is cheaper before it.
-        return y + upsample(conv((1, 1), kernel_init=xavier)(x), self.size)
+        beside = conv((1, 1), kernel_init=self.kernel_init or xavier)
+        return y + upsample(beside(x), self.size)
 
 
 class DiscriminatorBlock(nn.Module):
@@ -71,6 +76,11 @@ class DiscriminatorBlock(nn.Module):
     dtype: Any = jnp.float32
     norm: Norm = "none"
     """Before each ReLU; "layer" or "none". The first block has none."""
+    wide: bool = False
+    """Whether all layers have as many channels as the last, as BigGAN's; else those
+    before have as many as the input, but in the first block."""
+    kernel_init: nn.initializers.Initializer | None = None
+    """Of all kernels; by default Xavier's."""
 
     @nn.compact
     def __call__(self, x):
@@ -80,18 +90,19 @@ class DiscriminatorBlock(nn.Module):
             kind: Norm = "none" if self.first else self.norm
             return nn.relu(normalization(kind, True, self.dtype)(x))
 
+        init = self.kernel_init or xavier_relu
         inner = Conv(
-            self.channels if self.first else x.shape[-1],
+            self.channels if self.first or self.wide else x.shape[-1],
             (3, 3),
-            kernel_init=xavier_relu,
+            kernel_init=init,
             dtype=self.dtype,
         )
         y = act(inner(x if self.first else act(x)))
-        y = conv((3, 3), kernel_init=xavier_relu)(y)
+        y = conv((3, 3), kernel_init=init)(y)
         if self.down:
             x, y = downsample(x), downsample(y)
         if self.down or x.shape[-1] != self.channels:
-            x = conv((1, 1), kernel_init=xavier)(x)
+            x = conv((1, 1), kernel_init=self.kernel_init or xavier)(x)
         return x + y
 
 

@@ -20,10 +20,12 @@ a schedule, or what D is shown:
     R3GAN            RpGAN with penalty=total(r1(gamma), r2(gamma))     2501.05441
     PacGAN           D=models.packed(D, 2)                              1712.04086
     DiffAugment      augment=augment.diff_augment()                     2006.10738
-    ADA              augment=augment.adaptive()                         2006.06676
+    ADA              augment=augment.adaptive(augment.pipeline("bgc"))  2006.06676
     bCR              penalty=consistency(augment.diff_augment(...))     2002.04724
     LeCam            penalty=lecam_penalty(0.3)                         2104.03310
     instance noise   augment=augment.instance_noise()                   1610.04490
+    BigGAN           models.biggan's, g_penalty=orthogonal_regularization()
+                                                                        1809.11096
     ExtraAdam        play=lambda d, g: extragradient(together(d, g))    1802.10551
     Lookahead        play=lambda d, g: lookahead(chain(d, g), 5)        2006.14567
 

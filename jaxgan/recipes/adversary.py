@@ -91,7 +91,8 @@ def adversary(
             f"{D.name}(fake)": over_scales(loss.output, fake),
             f"{D.name}(real>fake)": _wins(judged.real_logits, judged.fake_logits),
         }
-        memory = adapted(state, judged.real_logits)
+        memory, followed = adapted(state, judged.real_logits)
+        metrics |= {f"{name}{suffix}": value for name, value in followed.items()}
         if penalty is not None:
             name = f"penalty{suffix}"
             term, new = penalty.of(judged, state.memory[name], state.step)
@@ -157,7 +158,8 @@ def _judge(D, shown, logits, opinion):
 
 
 def _augmentation(augment, name):
-    """What D is shown, what the augmentation remembers next, and what at first.
+    """What D is shown; what the augmentation remembers next, and its metrics; and what
+    it remembers at first.
 
     Where it has no memory, it takes no place in the state's.
     """
@@ -172,8 +174,9 @@ def _augmentation(augment, name):
 
     def adapted(state, real_logits):
         if not kept:
-            return {}
-        return {name: augment.adapt(state.memory[name], real_logits)}
+            return {}, {}
+        seen = state.memory[name], real_logits
+        return {name: augment.adapt(*seen)}, augment.metrics(*seen)
 
     return shown, adapted, kept
 

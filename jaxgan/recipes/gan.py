@@ -34,6 +34,7 @@ def gan(
     d_tx,
     loss: losses.AdversarialLoss = losses.nonsaturating,
     penalty: Term | None = None,
+    g_penalty: Callable | None = None,
     n_critic: int = 1,
     clip: float | None = None,
     augment: Augmentation | None = None,
@@ -52,6 +53,8 @@ def gan(
         d_tx: D's optimizer.
         loss: what D and G minimize.
         penalty: added to D's loss, at images as they are before `augment`.
+        g_penalty: `G's weights -> scalar`, added to G's loss, such as BigGAN's
+            `models.biggan.orthogonal_regularization()`.
         n_critic: steps of D for one of G, which follows the last of them, on steps
             n_critic - 1, 2 n_critic - 1, … (arXiv:1701.07875, algorithm 1; its authors'
             program also gives the critic 100 steps for each of G's first 25).
@@ -82,7 +85,7 @@ def gan(
     generate = generator(G, task)
     d_loss, g_loss = players(judge, generate, task, keys)
     d_step = judge.keeping(update(D.name, d_loss, d_tx))
-    g_step = update(G.name, g_loss, g_tx)
+    g_step = update(G.name, _penalized(g_loss, G, g_penalty), g_tx)
     if clip is not None:
         clipped = partial(jax.tree.map, partial(jnp.clip, min=-clip, max=clip))
         d_step = chain(d_step, project(D.name, clipped))
@@ -100,3 +103,16 @@ def gan(
     return from_noise(
         G, D, *phases, latents=latents, parts=parts, num_classes=num_classes
     )
+
+
+def _penalized(g_loss, G, penalty):
+    """G's loss, and a term of its weights."""
+    if penalty is None:
+        return g_loss
+
+    def of(state, batch, key):
+        value, metrics = g_loss(state, batch, key)
+        term = penalty(state.params[G.name])
+        return value + term, metrics | {"g_loss": value + term, "g_penalty": term}
+
+    return of

@@ -21,7 +21,7 @@ from jaxgan.tasks.images import (
     super_resolution,
     unpaired,
 )
-from jaxgan.tasks.task import Task, noise, normal, with_noise
+from jaxgan.tasks.task import Task, noise, normal, truncated, with_noise
 
 __all__ = [
     "LUMA",
@@ -42,6 +42,7 @@ __all__ = [
     "sobel",
     "square",
     "super_resolution",
+    "truncated",
     "unpaired",
     "with_noise",
 ]

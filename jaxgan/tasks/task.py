@@ -1,13 +1,17 @@
 """What a task is, and that of noise."""
 
+import math
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+import jax.numpy as jnp
 from jax import random
+from jax.lax import erf, erf_inv
 
 from jaxgan import axis
+from jaxgan.types import UsageError
 
-__all__ = ["Task", "noise", "normal", "with_noise"]
+__all__ = ["Task", "noise", "normal", "truncated", "with_noise"]
 
 
 class Task(NamedTuple):
@@ -44,6 +48,28 @@ class Task(NamedTuple):
 def normal(latent_dim: int) -> Callable:
     """z from N(0, I): `(key, n) -> [n, latent_dim]`."""
     return lambda key, n: axis.draw(random.normal, key, (n, latent_dim))
+
+
+def truncated(z, threshold: float):
+    """z from N(0, I) as z from the normal distribution cut off beyond a threshold.
+
+    The truncation trick (Brock et al., 2019, arXiv:1809.11096, section 3.1): images of
+    a smaller threshold are better, and more alike. The paper draws values again that
+    are beyond; here each is moved to the value that as many are below, which gives the
+    same distribution, and of one z the same image for all thresholds, less and less
+    typical.
+
+    Args:
+        z: any shape, of N(0, 1).
+        threshold: above 0; values are from minus it to it.
+
+    Raises:
+        UsageError: the threshold is not above 0.
+    """
+    if threshold <= 0:
+        raise UsageError("threshold", threshold, "must be above 0.")
+    below = erf(z / math.sqrt(2)) * math.erf(threshold / math.sqrt(2))
+    return jnp.clip(math.sqrt(2) * erf_inv(below), -threshold, threshold)
 
 
 def noise(latents: Callable, num_classes: int = 0) -> Task:

@@ -5,6 +5,7 @@ they make of two networks.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
@@ -15,6 +16,7 @@ from jaxgan import augment, losses, models, recipes
 from jaxgan import regularizers as reg
 from jaxgan.models import spectral
 from jaxgan.run import config
+from jaxgan.run.presets.shown import AUGMENTS, Ada
 from jaxgan.run.settings import Count, Fraction, Index, Number
 from jaxgan.types import Model, UsageError
 
@@ -23,6 +25,7 @@ __all__ = [
     "LOSSES",
     "OPTIMIZERS",
     "PENALTIES",
+    "Ada",
     "Adversary",
     "Config",
     "Networks",
@@ -55,11 +58,6 @@ PENALTIES: dict[str, Any] = {
     "dragan": lambda play: reg.dragan(play.dragan),
     "lecam": lambda play: reg.lecam_penalty(play.lecam, start=play.lecam_start),
     "consistency": lambda play: reg.consistency(SHIFT, *[play.consistency] * 2),
-}
-AUGMENTS: dict[str, Any] = {
-    "none": None,
-    "diff_augment": augment.diff_augment(augment.translation, augment.cutout),
-    "instance_noise": augment.instance_noise(steps=2000),
 }
 OPTIMIZERS: dict[str, Any] = {
     "adam": optax.adam,
@@ -117,7 +115,7 @@ class Adversary:
     """D's weights are clipped to ± this; 0 is without."""
     augment: Literal[tuple(AUGMENTS)] = "none"  # type: ignore[valid-type]  # of the table
     """What is done to what D is shown, real and fake; instance noise fades to nothing
-    in 2,000 steps."""
+    in 2,000 steps, and ADA has options of its own."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,6 +144,7 @@ class Config(config.Config):
 
     networks: Networks = Networks()
     adversary: Adversary = Adversary()
+    ada: Ada = Ada()
     optimizers: Optimizers = Optimizers()
 
 
@@ -172,7 +171,14 @@ def conditional(
     return recipe(cfg, *both, num_classes, class_weight)
 
 
-def recipe(cfg: Config, G, D, num_classes: int = 0, class_weight: float = 0.0) -> Model:
+def recipe(
+    cfg: Config,
+    G,
+    D,
+    num_classes: int = 0,
+    class_weight: float = 0.0,
+    g_penalty: Callable | None = None,
+) -> Model:
     """The GAN that the options describe, of two networks.
 
     Args:
@@ -181,6 +187,7 @@ def recipe(cfg: Config, G, D, num_classes: int = 0, class_weight: float = 0.0) -
         D: the discriminator, with an output for each class where it tells them.
         num_classes: that G is given, and D too unless it tells them.
         class_weight: of the class loss of AC-GAN, where D tells classes.
+        g_penalty: of G's weights, as `recipes.gan` takes it; not with AC-GAN.
 
     Raises:
         UsageError: options do not go together.
@@ -208,14 +215,15 @@ def recipe(cfg: Config, G, D, num_classes: int = 0, class_weight: float = 0.0) -
         "d_tx": optimizer(tx.d_lr, tx.decay_steps),
         "loss": LOSSES[play.loss],
         "penalty": reg.total(*penalties) if penalties else None,
-        "augment": AUGMENTS[play.augment],
+        "augment": AUGMENTS[play.augment](cfg.ada),
         "num_classes": num_classes,
         "ema_decay": tx.ema_decay,
     }
     if asked(class_weight):
         return recipes.acgan(G, D, class_weight=class_weight, **common)
     clip = play.clip if asked(play.clip) else None
-    return recipes.gan(G, D, n_critic=play.n_critic, clip=clip, **common)
+    common |= {"n_critic": play.n_critic, "clip": clip, "g_penalty": g_penalty}
+    return recipes.gan(G, D, **common)
 
 
 def asked(weight) -> bool:

@@ -1,23 +1,17 @@
-"""What D is shown in place of images, differentiable.
+"""What is done to images before D sees them, by functions `(images, key) -> images`.
 
-Applied to real images and to fakes alike, in D's step and in G's, so that G is not
-taught to draw the augmentation (Zhao et al., 2020, arXiv:2006.10738). Images are
-`[B, H, W, C]` in [-1, 1]. First policies, functions `(images, key) -> images`; then
-what recipes take, made of them.
+DiffAugment (Zhao et al., 2020, arXiv:2006.10738), and instance noise.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 from jax import random
 
 from jaxgan import axis
+from jaxgan.augment.base import Augmentation
 
 __all__ = [
-    "Augmentation",
-    "adaptive",
     "affine",
     "color",
     "cutout",
@@ -25,8 +19,6 @@ __all__ = [
     "instance_noise",
     "translation",
 ]
-
-# --- policies
 
 
 def color(x, key):
@@ -104,25 +96,6 @@ def _uniform(key, x):
     return axis.draw(random.uniform, key, (len(x), 1, 1, 1), x.dtype)
 
 
-# --- augmentations
-
-
-def _kept(memory, real_logits):
-    return memory
-
-
-class Augmentation(NamedTuple):
-    """What D is shown in place of images."""
-
-    of: Callable
-    """`(images, key, step, memory) -> images`"""
-    memory: Any = ()
-    """What it remembers from one step to the next, at first."""
-    adapt: Callable = _kept
-    """`(memory, D's logits of real images [B]) -> memory`, after each judgement of
-    D's loss."""
-
-
 def diff_augment(*policies: Callable) -> Augmentation:
     """DiffAugment (Zhao et al., 2020, arXiv:2006.10738).
 
@@ -150,37 +123,3 @@ def instance_noise(deviation: float = 0.1, steps: int = 10000) -> Augmentation:
         return x + deviation * left * axis.draw(random.normal, key, x.shape, x.dtype)
 
     return Augmentation(of)
-
-
-def adaptive(
-    *policies: Callable, target: float = 0.6, images: int = 500_000
-) -> Augmentation:
-    """ADA: each policy on each image with probability p, which follows overfitting.
-
-    Karras et al., 2020, arXiv:2006.06676, section 3. p starts at 0 and rises while
-    r_t, the mean sign of D's logits of real images (eq. 1), is above the target, and
-    falls while it is below. The paper moves p every fourth step, here every step moves
-    it a fourth of that. The policies are DiffAugment's unless others are given, not the
-    paper's eighteen.
-
-    Args:
-        *policies: in this order; default `color`, `translation`, `cutout`.
-        target: of r_t, 0.6 in the paper.
-        images: how many images of training take p from 0 to 1 at the fastest.
-    """
-    policies = policies or (color, translation, cutout)
-
-    def of(x, key, step, p):
-        for policy, k in zip(policies, random.split(key, len(policies)), strict=True):
-            on_policy, on_coin = random.split(k)
-            shape = len(x), *[1] * (x.ndim - 1)
-            coin = axis.draw(random.uniform, on_coin, shape, x.dtype)
-            x = jnp.where(coin < p.astype(x.dtype), policy(x, on_policy), x)
-        return x
-
-    def adapt(p, real_logits):
-        r_t = axis.mean(jnp.sign(real_logits).mean())
-        toward = jnp.sign(r_t - target).astype(p.dtype)
-        return jnp.clip(p + toward * (axis.whole(len(real_logits)) / images), 0, 1)
-
-    return Augmentation(of, np.zeros((), np.float32), adapt)
