@@ -18,7 +18,7 @@ import optax
 from jaxgan import models, recipes, run, schedules
 from jaxgan import regularizers as reg
 from jaxgan.recipes.progan import drift
-from jaxgan.run.presets import classic
+from jaxgan.run.presets import classic, shown
 from jaxgan.run.settings import Count, Fraction, Index, Number
 from jaxgan.types import Model, UsageError
 
@@ -65,7 +65,7 @@ class Adversary:
     """ε of D² at real images; 0 is without."""
     r1: Number = 0.0
     """γ of R1, |∇D|² at real images; 0 is without."""
-    augment: Literal[tuple(classic.AUGMENTS)] = "none"  # type: ignore[valid-type]  # of the table
+    augment: Literal[tuple(shown.AUGMENTS)] = "none"  # type: ignore[valid-type]  # of the table
     """What is done to what D is shown, real and fake."""
 
 
@@ -92,6 +92,7 @@ class Config(run.Config):
     networks: Networks = Networks()
     growth: Growth = Growth()
     adversary: Adversary = Adversary()
+    ada: shown.Ada = shown.Ada()
     optimizers: Optimizers = Optimizers()
 
 
@@ -169,7 +170,7 @@ def build(cfg: Config, shape, num_classes) -> Model:
         d_tx=optax.adam(tx.d_lr, tx.beta1, tx.beta2),
         loss=classic.LOSSES[play.loss],
         penalty=reg.total(*asked) if asked else None,
-        augment=classic.AUGMENTS[play.augment],
+        augment=shown.AUGMENTS[play.augment](cfg.ada),
         ema_decay=schedules.half_life(tx.ema_images, cfg.batch_size),
     )
 

@@ -18,7 +18,7 @@ import optax
 
 from jaxgan import models, phases, recipes, run, schedules
 from jaxgan.run import presets
-from jaxgan.run.presets import classic
+from jaxgan.run.presets import classic, shown
 from jaxgan.run.settings import Count, Fraction, Number
 from jaxgan.types import Model
 
@@ -58,7 +58,7 @@ class Adversary:
     """Its period."""
     mixing: Fraction = 0.9
     """The share of training images that are of two styles."""
-    augment: Literal[tuple(classic.AUGMENTS)] = "none"  # type: ignore[valid-type]  # of the table
+    augment: Literal[tuple(shown.AUGMENTS)] = "none"  # type: ignore[valid-type]  # of the table
     """What is done to what D is shown, real and fake."""
 
 
@@ -86,6 +86,7 @@ class Config(run.Config):
 
     networks: Networks = Networks()
     adversary: Adversary = Adversary()
+    ada: shown.Ada = shown.Ada()
     optimizers: Optimizers = Optimizers()
 
 
@@ -160,7 +161,7 @@ def build(cfg: Config, shape, num_classes) -> Model:
         r1_every=play.r1_every,
         path_weight=play.path_weight if lengths else None,
         path_every=play.path_every,
-        augment=classic.AUGMENTS[play.augment],
+        augment=shown.AUGMENTS[play.augment](cfg.ada),
         num_classes=classes,
         ema_decay=schedules.half_life(tx.ema_images, cfg.batch_size, tx.ema_ramp_up),
     )

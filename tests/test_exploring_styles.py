@@ -18,7 +18,19 @@ def _styled(cfg, shape, num_classes):
     return recipes.stylegan2(*nets, latent_dim=4, g_tx=tx, d_tx=tx)
 
 
-STYLED = Experiment(_styled)
+def _with_codes(cfg, shape, num_classes):
+    G, D = models.mlp.Generator(shape, (5,)), models.dcgan.Discriminator(2, outputs=2)
+    tx = optax.adam(1e-2)
+    G, D = models.flax_net("G", G), models.flax_net("D", D)
+    sizes = {"noise": 2, "categories": 2, "continuous": 0}
+    return recipes.infogan(G, D, **sizes, g_tx=tx, d_tx=tx)
+
+
+EXPERIMENTS = {
+    "styled": Experiment(_styled),
+    "plain": PLAIN,
+    "codes": Experiment(_with_codes),
+}
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +38,7 @@ def runs(tmp_path_factory):
     home = tmp_path_factory.mktemp("runs")
     rng = np.random.default_rng(0)
     np.savez(home / "data.npz", images=rng.integers(0, 256, (16, 8, 8, 1), np.uint8))
-    for name, experiment in (("styled", STYLED), ("plain", PLAIN)):
+    for name, experiment in EXPERIMENTS.items():
         data = "--data", f"npz:{home / 'data.npz'}", "--workdir", home / name
         assert command_line.run(experiment, *data) == 0
     return home
@@ -38,7 +50,7 @@ def call(runs, tmp_path, monkeypatch, capsys):
 
     def call(command, *options, of="styled"):
         args = command, "--workdir", runs / of, *options
-        code = command_line.run(STYLED if of == "styled" else PLAIN, *args)
+        code = command_line.run(EXPERIMENTS[of], *args)
         return code, *capsys.readouterr()
 
     return call
@@ -59,11 +71,23 @@ def test_truncated_samples_are_nearer_to_one_image(call):
     assert 0 < half.std(0).mean() < 0.8 * whole.std(0).mean()
 
 
+def test_z_is_truncated_where_there_is_no_w(call):
+    args = "--seeds", "1-20", "--npz", "s.npz"
+    spread = []
+    for threshold in ("2", "0.1"):
+        assert call("sample", *args, "--truncation", threshold, of="plain")[0] == 0
+        with np.load("s.npz") as found:
+            spread.append(found["images"].astype(float).std(0).mean())
+    assert spread[1] < 0.5 * spread[0]
+    code, _, err = call("sample", "--truncation", 0, of="plain")
+    assert code == 2 and "--truncation 0.0 must be above 0" in err
+
+
 @pytest.mark.parametrize("command", ["sample", "interpolate"])
 def test_what_cannot_be_truncated_says_so(call, command):
-    code, _, err = call(command, "--truncation", 0.5, of="plain")
+    code, _, err = call(command, "--truncation", 0.5, of="codes")
     assert code == 2
-    assert "--truncation 0.5: this run's generator has no truncation" in err
+    assert "--truncation 0.5: this run's latents are not of a kind" in err
 
 
 def test_rows_give_the_styles_of_their_layers(call):

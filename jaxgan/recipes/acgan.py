@@ -92,6 +92,7 @@ def acgan(
         both,
         ema(G.name, ema_decay),
         latents=latents,
+        normal=True,
         parts=(d_step, g_step),
         num_classes=num_classes,
         judges_labels=False,

@@ -9,7 +9,7 @@ from jax import random
 from jaxgan.models.net import Net, standing
 from jaxgan.phases import Phase, game, prepared, refresh
 from jaxgan.recipes.adversary import Adversary, mixes
-from jaxgan.tasks import Task, noise
+from jaxgan.tasks import Task, noise, truncated
 from jaxgan.types import Draw, Model, Produce, TrainState, merge
 
 __all__ = [
@@ -145,6 +145,7 @@ def from_noise(
     num_classes: int = 0,
     judges_labels: bool | None = None,
     logits: Callable = lambda output: output,
+    normal: bool = False,
 ) -> Model:
     """A GAN of its phases, whose draw is `"sample"`.
 
@@ -157,6 +158,7 @@ def from_noise(
         num_classes: above 0, G takes labels.
         judges_labels: whether D takes labels too; by default where G does.
         logits: `D's output -> logits [B]`.
+        normal: z is of N(0, I), and so can be truncated.
     """
     task = noise(latents, num_classes)
     judges_labels = bool(num_classes) if judges_labels is None else judges_labels
@@ -168,6 +170,14 @@ def from_noise(
 
     def sample(state, given, key):
         return averaged(G, state, *given, train=False)
+
+    def cut_off(threshold):
+        truncated(jnp.zeros(1), threshold)  # or it is refused
+
+        def run(state, given, key):
+            return sample(state, (truncated(given[0], threshold), *given[1:]), key)
+
+        return Draw(task, run, truncated=cut_off)
 
     def score(state, images, *labels):
         return logits(D(state, images, *(labels if judges_labels else ())))
@@ -185,7 +195,7 @@ def from_noise(
         (G, D),
         *phases,
         inputs=inputs,
-        draws={"sample": Draw(task, sample)},
+        draws={"sample": Draw(task, sample, truncated=cut_off if normal else None)},
         parts=dict(zip("DG", parts, strict=True)),
         settle=settle,
         scores={D.name: score},

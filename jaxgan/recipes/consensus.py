@@ -49,4 +49,6 @@ def consensus(
     d_step = update(D.name, agreed[D.name], d_tx)
     g_step = update(G.name, agreed[G.name], g_tx)
     phases = together(d_step, g_step), ema(G.name, ema_decay)
-    return from_noise(G, D, *phases, latents=latents, parts=(d_step, g_step))
+    return from_noise(
+        G, D, *phases, latents=latents, normal=True, parts=(d_step, g_step)
+    )

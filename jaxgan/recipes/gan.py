@@ -101,7 +101,13 @@ def gan(
         phases = d_step, g_step, average
     parts = d_step, g_step
     return from_noise(
-        G, D, *phases, latents=latents, parts=parts, num_classes=num_classes
+        G,
+        D,
+        *phases,
+        latents=latents,
+        normal=True,
+        parts=parts,
+        num_classes=num_classes,
     )
 
 

@@ -64,4 +64,6 @@ def unrolled(
 
     g_step = update(G.name, g_loss, g_tx)
     phases = d_step, g_step, ema(G.name, ema_decay)
-    return from_noise(G, D, *phases, latents=latents, parts=(d_step, g_step))
+    return from_noise(
+        G, D, *phases, latents=latents, normal=True, parts=(d_step, g_step)
+    )

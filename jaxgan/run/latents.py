@@ -67,9 +67,12 @@ def truncated(of: Draw, truncation: float | None) -> Draw:
     if truncation is None:
         return of
     if of.truncated is None:
-        reason = ": this run's generator has no truncation, as StyleGAN2's has."
+        reason = ": this run's latents are not of a kind that can be truncated."
         raise UsageError("truncation", truncation, reason)
-    return of.truncated(truncation)
+    try:
+        return of.truncated(truncation)
+    except UsageError as error:
+        raise error.renamed("truncation") from None
 
 
 def check_class(label: int | None, num_classes: int) -> None:
