@@ -17,7 +17,16 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = (
     ("types", "axis", "window"),
-    ("losses", "regularizers", "augment", "tasks", "pool", "ops", "models"),
+    (
+        "losses",
+        "regularizers",
+        "augment",
+        "tasks",
+        "pool",
+        "ops",
+        "models",
+        "schedules",
+    ),
     ("phases", "games"),
     ("recipes", "parallel", "distributed", "data", "metrics", "explore", "visual"),
     ("run",),
