@@ -28,7 +28,8 @@ def cosine(first: float, last: float, steps: float) -> Schedule:
         last: from step `steps` on.
         steps: above 0.
     """
-    if steps <= 0:
+    # A traced one, of a sweep, was looked at before.
+    if isinstance(steps, int | float) and steps <= 0:
         raise ValueError(f"cosine: steps is {steps}; it must be above 0.")
 
     def value(step):

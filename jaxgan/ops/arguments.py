@@ -26,10 +26,10 @@ def pads(name, padding, size, window, stride) -> Pads:
         ) from None
 
 
-def checked(name, x, w, axis, stride, groups):
+def checked(name, x, w, axis, stride, groups: int):
     """Refuses what does not fit; returns the stride as a pair. `axis` of w is of x's
     channels: axis 2 has those of a group, axis 3 those of all groups."""
-    if not isinstance(groups, Integral) or int(groups) < 1:
+    if not isinstance(groups, Integral) or groups < 1:
         raise ValueError(f"{name}: groups must be an int above 0; got {groups!r}.")
     of_w = w.shape[axis] * (groups if axis == 2 else 1) if w.ndim == 4 else None
     if x.ndim != 4 or x.shape[3] != of_w:
