@@ -30,12 +30,14 @@ a schedule, or what D is shown:
 Penalties are of `jaxgan.regularizers`, `extragradient` and `lookahead` of
 `jaxgan.games`; weights of penalties may be functions of the step. Gradient clipping,
 two time scales (TTUR, 1706.08500) and optimistic Adam are a matter of `g_tx` and
-`d_tx`. `acgan`, `infogan`, `unrolled` and `consensus` are recipes of their own;
+`d_tx`. `acgan`, `infogan`, `unrolled`, `consensus` and `adversarial_flow`, of least
+transport from noise of the images' shape, are recipes of their own;
 `pix2pix`, `regression`, `srgan`, `spade` and `cyclegan` are from image to image.
 Each returns a `types.Model`.
 """
 
 from jaxgan.recipes.acgan import acgan
+from jaxgan.recipes.adversarial_flow import adversarial_flow
 from jaxgan.recipes.consensus import consensus
 from jaxgan.recipes.cyclegan import cyclegan
 from jaxgan.recipes.gan import gan
@@ -47,6 +49,7 @@ from jaxgan.recipes.unrolled import unrolled
 
 __all__ = [
     "acgan",
+    "adversarial_flow",
     "consensus",
     "cyclegan",
     "gan",
