@@ -107,7 +107,9 @@ GANS = {
     "extragradient": Kind(options={"play": extra}, updates=2),
     "optimistic": Kind(optimizer=optimistic),
     "lookahead": kind(play=back),
-    "adversarial_flow": Kind(flow, {"transport": TRANSPORT, "ema_decay": 0.999}),
+    "adversarial_flow": Kind(
+        flow, {"transport": TRANSPORT, "penalty": 0.05, "ema_decay": 0.999}
+    ),
 }
 
 

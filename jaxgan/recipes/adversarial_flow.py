@@ -1,13 +1,10 @@
-"""Adversarial flow models of one step (Lin et al., 2025, arXiv:2511.22475, v2).
+"""Adversarial flow models of one step (Lin et al., 2025, arXiv:2511.22475v2).
 
-G moves z, noise of the data's own shape, to data. That D cannot tell them apart leaves
-open where each z goes, and G drifts among all such maps; the mean squared distance
-|G(z) - z|²/n, of a falling weight, draws it to the one of least transport. D's gradient
-is brought to a size of its own before it enters G (section 3.4), so that the weights of
-both mean the same for every D.
-
-Here the data are moved in one step: G takes no times of a flow, and there is neither
-guidance nor depth repeated.
+G moves z, noise of the data's own shape, to data. The adversarial loss leaves open
+where each z goes; the mean squared distance |G(z) - z|²/n, of a falling weight, draws G
+to the map of least transport. D's gradient is divided by an average of its own size
+before it enters G, so that the weight means the same for every D. There are no more
+steps than one, no guidance and no repeated depth here.
 """
 
 import jax
@@ -38,7 +35,7 @@ def adversarial_flow(
     decay: float = 0.9,
     ema_decay: Schedule = 0.9999,
 ) -> Model:
-    """A GAN whose G is a map of least transport.
+    """A GAN whose G moves noise as little as it can.
 
     Args:
         G: `z [B, *shape] -> data [B, *shape]`.
@@ -94,15 +91,10 @@ def adversarial_flow(
 
 
 def differences(weight: Schedule, step: float = 0.01, every: int = 4) -> Term:
-    """λ (D(x + ε n) - D(x))² / ε², of real images and of fakes, n from N(0, I).
+    """λ (D(x + ε n) - D(x))² / ε², of one in `every` real images and fakes, n normal.
 
-    On average it is λ |∇D|², R1 and R2 of γ = 2 λ, without a gradient's gradient (Lin
-    et al., 2025, arXiv:2501.08316).
-
-    Args:
-        weight: λ.
-        step: ε.
-        every: of so many images one is looked at; the mean is over those.
+    On average λ |∇D|², R1 and R2 of γ = 2 λ, without a gradient's gradient (Lin et al.,
+    2025, arXiv:2501.08316). `weight` is λ, `step` is ε.
     """
 
     def of(j, memory, t):
