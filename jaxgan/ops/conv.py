@@ -18,9 +18,9 @@ libraries call a transposed convolution.
 
 A grouped convolution is one of each group by a kernel of its own, which is `vmap` over
 groups. Many kernels are one grouped convolution on GPU and TPU, and on CPU products one
-after another, where XLA's gradients of a grouped one take many times as long. Of a batch
-that `jit` divides over GPUs or TPUs, XLA gathers all images for it; with `shard_map`
-each device keeps its own.
+after another, where XLA's gradients of a grouped one take many times as long. Of a
+batch that `jit` divides over GPUs or TPUs, XLA gathers all images for it; with
+`shard_map` each device keeps its own.
 
 Layouts: images `[B, H, W, C]`, kernels `[kh, kw, C_in, C_out]`.
 """
