@@ -6,11 +6,11 @@
 
 The paper's loss, networks and schedules (Huang et al., 2024, arXiv:2501.05441):
 relativistic pairing with R1 and R2, ResNeXt blocks without normalization, and a burn-in
-in which γ and the learning rate fall, β2, the average's half-life and the augmentation
-rise, all along half a cosine. `cifar10`, `imagenet32`, `imagenet64`, `ffhq64` and
-`ffhq256` have its authors' hyper-parameters, but DiffAugment in place of their
-augmentation, and lengths of our own. `emoji` and `stacked_mnist` are small enough for a
-CPU; we have not trained them to the end.
+in which γ and the learning rate fall, β2 and the average's half-life rise, all along
+half a cosine. `cifar10`, `imagenet32`, `imagenet64`, `ffhq64` and `ffhq256` have widths
+and schedules as a public fork of the authors' program has them; batch sizes and lengths
+are ours, and so is DiffAugment in place of an augmentation that rises, too. `emoji` and
+`stacked_mnist` are small enough for a CPU. We have trained none to its end.
 """
 
 import dataclasses
