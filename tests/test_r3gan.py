@@ -1,5 +1,7 @@
 """R3GAN's networks against a twin in PyTorch, and its experiment."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -122,7 +124,7 @@ def test_blocks_begin_as_nothing_and_as_by_fix_up():
 
 def counted(widths, latent, classes):
     """Of G and D, by arithmetic: blocks, 1x1 convolutions, a basis, labels."""
-    pairs = list(zip(widths, widths[1:], strict=False))
+    pairs = itertools.pairwise(widths)
     blocks = sum(2 * (2 * 2 * c * c + 9 * 16 * 2 * c + 2 * 2 * c) for c in widths)
     common = blocks + sum(a * b for a, b in pairs if a != b)
     common += 3 * widths[-1] + 16 * widths[0]
