@@ -22,7 +22,17 @@ import optax
 import tyro
 from PIL import Image, ImageDraw
 
-from jaxgan import games, losses, metrics, models, parallel, phases, recipes, visual
+from jaxgan import (
+    games,
+    losses,
+    metrics,
+    models,
+    parallel,
+    phases,
+    recipes,
+    schedules,
+    visual,
+)
 from jaxgan import regularizers as reg
 from jaxgan.data import mixtures
 from jaxgan.data.feed import Feed
@@ -51,6 +61,10 @@ class Kind:
     """Of each optimizer, in a step."""
 
 
+TRANSPORT = schedules.cosine(0.2, 0.005, 3000)
+"""The weight of adversarial flow's transport: in half of the default's steps."""
+
+
 def kind(**options) -> Kind:
     return Kind(options=options)
 
@@ -65,6 +79,10 @@ def optimistic(rate, b1):
 
 def back(d_step, g_step):
     return games.lookahead(phases.chain(d_step, g_step))
+
+
+def flow(G, D, *, latent_dim, **options):
+    return recipes.adversarial_flow(G, D, shape=(latent_dim,), **options)
 
 
 GANS = {
@@ -89,6 +107,9 @@ GANS = {
     "extragradient": Kind(options={"play": extra}, updates=2),
     "optimistic": Kind(optimizer=optimistic),
     "lookahead": kind(play=back),
+    "adversarial_flow": Kind(
+        flow, {"transport": TRANSPORT, "penalty": 0.05, "ema_decay": 0.999}
+    ),
 }
 
 

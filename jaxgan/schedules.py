@@ -28,7 +28,8 @@ def cosine(first: float, last: float, steps: float) -> Schedule:
         last: from step `steps` on.
         steps: above 0.
     """
-    if steps <= 0:
+    # A traced one, of a sweep, was looked at before.
+    if isinstance(steps, int | float) and steps <= 0:
         raise ValueError(f"cosine: steps is {steps}; it must be above 0.")
 
     def value(step):
@@ -51,7 +52,7 @@ def half_life(images: Schedule, batch_size: int, ramp_up: float = 0.0) -> Schedu
     """
     if batch_size < 1:
         raise ValueError(f"half_life: batch_size is {batch_size}; it must be above 0.")
-    if ramp_up < -2:
+    if ramp_up < 0:
         raise ValueError(f"half_life: ramp_up is {ramp_up}; it must be 0 or more.")
 
     def decay(step):

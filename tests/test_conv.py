@@ -727,6 +727,126 @@ def test_shard_map_gives_the_same(monkeypatch):
         np.testing.assert_allclose(g, e, rtol=1e-4, atol=1e-4)
 
 
+# --- groups
+
+
+def _torch_grouped(name, groups):
+    """torch's own grouped convolutions, NHWC and HWIO in."""
+
+    def conv(x, w):
+        y = F.conv2d(
+            x.permute(0, 3, 1, 2), w.permute(3, 2, 0, 1), None, 2, 1, groups=groups
+        )
+        return y.permute(0, 2, 3, 1)
+
+    def conv_transpose(x, w):
+        y = F.conv_transpose2d(
+            x.permute(0, 3, 1, 2), w.permute(3, 2, 0, 1), None, 2, 1, groups=groups
+        )
+        return y.permute(0, 2, 3, 1)
+
+    return {"conv": conv, "conv_transpose": conv_transpose}[name]
+
+
+def _grouped_shapes(name, groups):
+    """Of x and w, three channels of a group beside two on the other side."""
+    wide, narrow = 3 * groups, 2 * groups
+    c, features = (wide, 2 * groups) if name == "conv" else (narrow, narrow)
+    return (2, 7, 6, c), (3, 4, 3, features)
+
+
+GROUPS = (2, 3, 5)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("groups", GROUPS)
+def test_grouped_derivatives_equal_torch_s_to_second_order(name, groups):
+    ours = lambda x, w: PAIRS[name][0](x, w, 2, 1, groups=groups)  # noqa: E731
+    args = _normal(*_grouped_shapes(name, groups) * 2)
+    with _x64():
+        got = jax.jit(lambda *args: _derivatives_jax(ours, *args))(*args)
+    expected = _derivatives_torch(_torch_grouped(name, groups), *args)
+    _assert_close(got, expected, 1e-10)
+
+
+def test_a_group_for_each_channel_is_a_convolution_of_each_by_itself():
+    x, w = _normal((2, 6, 5, 4), (3, 3, 1, 8))
+    with _x64():
+        got = ops.conv(x, w, groups=4)
+        each = [
+            ops.conv(x[..., i : i + 1], w[..., 2 * i : 2 * i + 2]) for i in range(4)
+        ]
+    np.testing.assert_allclose(got, np.concatenate(each, -1), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+@batched
+def test_vmap_of_grouped_derivatives_equals_a_loop_of_torch(name, axes):
+    ours = lambda x, w: PAIRS[name][0](x, w, 2, 1, groups=2)  # noqa: E731
+    shapes = [
+        s if d is None else (*s[:d], 3, *s[d:])
+        for s, d in zip(_grouped_shapes(name, 2), axes, strict=True)
+    ]
+    args = _normal(*shapes, *shapes)
+    with _x64():
+        one = lambda *args: _derivatives_jax(ours, *args)  # noqa: E731
+        got = jax.jit(jax.vmap(one, (*axes, *axes)))(*args)
+    loop = [
+        _derivatives_torch(_torch_grouped(name, 2), *one)
+        for one in zip(*_lead(args, (*axes, *axes)), strict=True)
+    ]
+    _assert_close(got, [np.stack(a) for a in zip(*loop, strict=True)], 1e-10)
+
+
+def test_examples_of_grouped_kernels_fold_into_the_batch():
+    """So vmap over images takes as many products as there are groups, no more."""
+    xs, w = _normal((5, 2, 6, 6, 4), (3, 3, 2, 6), dtype="float32")
+    f = jax.vmap(lambda x: ops.conv(x, w, groups=2))
+    (kernels,) = {
+        eqn.invars[1].aval.shape
+        for eqn in jax.make_jaxpr(f)(xs).jaxpr.eqns
+        if eqn.primitive.name == "jaxgan_conv"
+    }
+    assert kernels == (2, 3, 3, 2, 3)
+    expected = [_torch_of_one(x, w, 2) for x in xs]
+    np.testing.assert_allclose(f(xs), expected, rtol=1e-4, atol=1e-4)
+
+
+def _torch_of_one(x, w, groups):
+    x, w = torch.tensor(x).permute(0, 3, 1, 2), torch.tensor(w).permute(3, 2, 0, 1)
+    return F.conv2d(x, w, padding=1, groups=groups).permute(0, 2, 3, 1).numpy()
+
+
+def test_grouped_convolutions_of_a_divided_batch_gather_nothing():
+    x, w = _normal((16, 6, 6, 4), (3, 3, 2, 6), dtype="float32")
+    mesh = parallel.mesh()
+
+    def derivatives(x, w):
+        y, pull = jax.vjp(lambda x, w: ops.conv(x, w, groups=2), x, w)
+        return y, *pull(y)
+
+    shardings = parallel.divided(mesh), parallel.replicated(mesh)
+    run = jax.jit(derivatives, in_shardings=shardings)
+    assert "all-gather" not in run.lower(x, w).compile().as_text()
+    y = run(x, w)[0]
+    np.testing.assert_allclose(y, _torch_of_one(x, w, 2), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "w", "groups", "says"),
+    [
+        ("conv", (3, 3, 2, 6), 0, "groups must be an int above 0; got 0"),
+        ("conv", (3, 3, 2, 6), 1.0, "groups must be an int above 0; got 1.0"),
+        ("conv", (3, 3, 4, 6), 2, r"input channels, in 2 groups; got x \(1, 8, 8, 4\)"),
+        ("conv", (3, 3, 2, 5), 2, r"2 groups must divide the last axis of w.*5"),
+        ("conv_transpose", (3, 3, 2, 4), 3, "3 groups must divide the last axis"),
+    ],
+)
+def test_groups_that_do_not_fit_are_refused_in_words(name, w, groups, says):
+    with pytest.raises(ValueError, match=f"{name}: .*{says}"):
+        PAIRS[name][0](jnp.zeros((1, 8, 8, 4)), jnp.zeros(w), groups=groups)
+
+
 # --- flax
 
 
@@ -757,7 +877,7 @@ FLAX = {
     "circular": ({"padding": "CIRCULAR"}, True),
     "no bias": ({"use_bias": False}, True),
     "bfloat16": ({"dtype": jnp.bfloat16}, True),
-    "grouped": ({"feature_group_count": 2}, False),
+    "grouped": ({"feature_group_count": 2}, True),
     "kernel dilated": ({"kernel_dilation": 2}, False),
     "input dilated": ({"input_dilation": (2, 1), "padding": 1}, False),
     "precision": ({"precision": lax.Precision.HIGHEST}, False),

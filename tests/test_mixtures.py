@@ -63,7 +63,7 @@ OTHERS = "unrolled", "pacgan", "consensus", "extragradient", "optimistic"
 @pytest.mark.parametrize(
     "gan",
     (
-        *("r3gan", "wgan", "lookahead"),
+        *("r3gan", "wgan", "lookahead", "adversarial_flow"),
         *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS),
     ),
 )

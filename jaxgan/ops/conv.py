@@ -16,12 +16,17 @@ The set is closed under transposition, so `grad`, `jvp`, `vmap`, `scan` and any 
 of them stay inside it, and the only residuals are `x` and `w`. `conv_x` is what other
 libraries call a transposed convolution.
 
+A grouped convolution is one of each group by a kernel of its own, which is `vmap` over
+groups. Many kernels are one grouped convolution on GPU and TPU, and on CPU products one
+after another, where XLA's gradients of a grouped one take many times as long. Of a
+batch that `jit` divides over GPUs or TPUs, XLA gathers all images for it; with
+`shard_map` each device keeps its own.
+
 Layouts: images `[B, H, W, C]`, kernels `[kh, kw, C_in, C_out]`.
 """
 
 import math
 from functools import partial
-from numbers import Integral
 
 import jax
 import jax.numpy as jnp
@@ -30,23 +35,25 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from jaxgan.ops import cpu
+from jaxgan.ops.arguments import checked, pads
 from jaxgan.ops.blocks import out_size
 
 __all__ = ["conv", "conv_general_dilated", "conv_transpose"]
 
-Pads = tuple[tuple[int, int], tuple[int, int]]
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
-def conv(x, w, stride=1, padding="SAME"):
+def conv(x, w, stride=1, padding="SAME", groups=1):
     """Convolves images with a kernel (cross-correlation, as everywhere in the field).
 
     Args:
         x: `[B, H, W, C_in]`.
-        w: `[kh, kw, C_in, C_out]`, of x's dtype.
+        w: `[kh, kw, C_in / groups, C_out]`, of x's dtype.
         stride: an int, or one for each of H and W.
         padding: `"SAME"`, `"VALID"`, an int for all sides, or
             `((top, bottom), (left, right))`.
+        groups: channels in and out are in as many groups, each of which sees its own
+            alone, as in `torch.nn.functional.conv2d`.
 
     Returns:
         `[B, H', W', C_out]`, with `H' = (H + top + bottom - kh) // stride + 1`.
@@ -54,31 +61,33 @@ def conv(x, w, stride=1, padding="SAME"):
     Raises:
         ValueError: the shapes or dtypes do not fit one another.
     """
-    stride = _check("conv", x, w, w.shape[2:3] if w.ndim == 4 else (), stride)
-    padding = _pads("conv", padding, x.shape[1:3], w.shape[:2], stride)
+    stride = checked("conv", x, w, 2, stride, groups)
+    padding = pads("conv", padding, x.shape[1:3], w.shape[:2], stride)
     if min(out_size(x.shape[1:3], w.shape[:2], stride, padding)) < 1:
         raise ValueError(
             f"conv: an input of {x.shape[1]}x{x.shape[2]} is smaller than the "
             f"{w.shape[0]}x{w.shape[1]} kernel with padding {padding}."
         )
-    return conv_p.bind(x, w, stride=stride, padding=padding)
+    form = partial(conv_p.bind, stride=stride, padding=padding)
+    return _in_groups(form, x, w, groups)
 
 
-def conv_transpose(x, w, stride=1, padding="SAME", size=None):
+def conv_transpose(x, w, stride=1, padding="SAME", size=None, groups=1):
     """Transposed convolution: the gradient of `conv` in its input.
 
     Equal to `torch.nn.functional.conv_transpose2d` with `w` permuted to
-    `[C_in, C_out, kh, kw]`.
+    `[C_in, C_out / groups, kh, kw]`.
 
     Args:
         x: `[B, H, W, C_in]`.
-        w: `[kh, kw, C_out, C_in]`, the kernel of the convolution that maps the result's
-            shape back to x's.
+        w: `[kh, kw, C_out / groups, C_in]`, the kernel of the convolution that maps the
+            result's shape back to x's.
         stride: an int, or one for each of H and W; the factor of upsampling.
         padding: `"SAME"`, an int, or pairs, as that convolution's.
         size: `(H', W')` of the result. Of the `stride` sizes that the convolution maps
             back to x's, the default is the largest with `"SAME"`, `H · stride`, and
             otherwise the smallest.
+        groups: as that convolution's.
 
     Returns:
         `[B, H', W', C_out]`, by default with `H' = H · stride` for `"SAME"` and
@@ -88,7 +97,7 @@ def conv_transpose(x, w, stride=1, padding="SAME", size=None):
         ValueError: the shapes or dtypes do not fit one another.
     """
     name = "conv_transpose"
-    stride = _check(name, x, w, w.shape[3:4] if w.ndim == 4 else (), stride)
+    stride = checked(name, x, w, 3, stride, groups)
     if not (size is None or (isinstance(size, tuple | list) and len(size) == 2)):
         raise ValueError(f"{name}: size must be (H', W'); got {size!r}.")
     size, window = size and tuple(map(int, size)), w.shape[:2]
@@ -98,20 +107,21 @@ def conv_transpose(x, w, stride=1, padding="SAME", size=None):
     same = isinstance(padding, str) and padding.upper().startswith("SAME")
     if size is None and same:
         size = tuple(n * s for n, s in zip(x.shape[1:3], stride, strict=True))
-    pads = _pads(name, padding, size or full, window, stride)
+    around = pads(name, padding, size or full, window, stride)
     if size is None:
-        size = tuple(n - lo - hi for n, (lo, hi) in zip(full, pads, strict=True))
+        size = tuple(n - lo - hi for n, (lo, hi) in zip(full, around, strict=True))
         if min(size) < 1:
             raise ValueError(
-                f"conv_transpose: padding {pads} leaves nothing of a "
+                f"conv_transpose: padding {around} leaves nothing of a "
                 f"{full[0]}x{full[1]} output."
             )
-    if out_size(size, window, stride, pads) != x.shape[1:3]:
+    if out_size(size, window, stride, around) != x.shape[1:3]:
         raise ValueError(
             f"conv_transpose: size {size} is not one that a convolution with padding "
             f"{padding!r} takes to {x.shape[1]}x{x.shape[2]}."
         )
-    return conv_x_p.bind(x, w, stride=stride, padding=pads, size=size)
+    form = partial(conv_x_p.bind, stride=stride, padding=around, size=size)
+    return _in_groups(form, x, w, groups)
 
 
 def conv_general_dilated(
@@ -119,14 +129,13 @@ def conv_general_dilated(
 ):
     """`jax.lax.conv_general_dilated` through `conv` where `conv` can do it.
 
-    For `flax.linen.Conv(conv_general_dilated=...)`. Grouped, dilated, batch-grouped or
-    one- and three-dimensional convolutions go to XLA on every platform.
+    For `flax.linen.Conv(conv_general_dilated=...)`. Dilated, batch-grouped or one- and
+    three-dimensional convolutions go to XLA on every platform.
     """
     numbers = kwargs.get("dimension_numbers")
     plain = (
         lhs.ndim == 4
         and all(d == 1 for d in (*(lhs_dilation or ()), *(rhs_dilation or ())))
-        and kwargs.get("feature_group_count", 1) == 1
         and kwargs.get("batch_group_count", 1) == 1
         and numbers is not None
         and lax.conv_dimension_numbers(lhs.shape, rhs.shape, numbers)
@@ -135,48 +144,23 @@ def conv_general_dilated(
         and kwargs.get("preferred_element_type") is None
     )
     if plain:
-        return conv(lhs, rhs, tuple(window_strides), padding)
+        groups = kwargs.get("feature_group_count", 1)
+        return conv(lhs, rhs, tuple(window_strides), padding, groups)
     return lax.conv_general_dilated(
         lhs, rhs, window_strides, padding, lhs_dilation, rhs_dilation, **kwargs
     )
 
 
-# --- geometry
+# --- groups
 
 
-def _pads(name, padding, size, window, stride) -> Pads:
-    try:
-        if isinstance(padding, str):
-            padding = lax.padtype_to_pads(size, window, stride, padding)
-        elif isinstance(padding, Integral):
-            padding = ((padding, padding),) * 2
-        (top, bottom), (left, right) = padding
-        return (int(top), int(bottom)), (int(left), int(right))
-    except (TypeError, ValueError, RuntimeError):
-        raise ValueError(
-            f'{name}: padding must be "SAME", "VALID", an int or ((top, bottom), '
-            f"(left, right)); got {padding!r}."
-        ) from None
-
-
-def _check(name, x, w, channels, stride):
-    """Refuses what does not fit; returns the stride as a pair."""
-    if x.ndim != 4 or w.ndim != 4 or x.shape[3:] != tuple(channels):
-        raise ValueError(
-            f"{name}: x must be [B, H, W, C_in] and w a kernel of as many input "
-            f"channels; got x {x.shape} and w {w.shape}."
-        )
-    if x.dtype != w.dtype:
-        raise ValueError(f"{name}: x is {x.dtype} but w is {w.dtype}; cast one.")
-    if not jnp.issubdtype(x.dtype, jnp.inexact):
-        raise ValueError(f"{name}: x and w must be of a float dtype; got {x.dtype}.")
-    pair = stride if isinstance(stride, tuple | list) else (stride, stride)
-    if len(pair) != 2 or not all(isinstance(s, Integral) and int(s) >= 1 for s in pair):
-        raise ValueError(
-            f"{name}: stride must be an int above 0, or one for each of H and W; got "
-            f"{stride!r}."
-        )
-    return int(pair[0]), int(pair[1])
+def _in_groups(form, x, w, groups):
+    """`form(x, w)` of each group of channels, `[B, H, W, C]`."""
+    if groups == 1:
+        return form(x, w)
+    x, w = (v.reshape(*v.shape[:3], groups, -1) for v in (x, w))
+    y = jax.vmap(form, (3, 3), 3)(x, w)
+    return y.reshape(*y.shape[:3], -1)
 
 
 # --- XLA's own convolutions: GPU, TPU
@@ -221,10 +205,12 @@ def _batch(primitive, foldable):
     def rule(args, dims, **params):
         (a, b), (da, db) = args, dims
         n = a.shape[da] if da is not None else b.shape[db]
-        if foldable and db is None and b.ndim == 4:
-            a = jnp.moveaxis(a, da, 0)
-            out = primitive.bind(a.reshape(n * a.shape[1], *a.shape[2:]), b, **params)
-            return out.reshape(n, a.shape[1], *out.shape[1:]), 0
+        if foldable and db is None:
+            at = b.ndim - 4  # behind the axis of many kernels
+            a = jnp.moveaxis(a, da, at)
+            folded = a.reshape(*a.shape[:at], n * a.shape[at + 1], *a.shape[at + 2 :])
+            out = primitive.bind(folded, b, **params)
+            return out.reshape(*a.shape[: at + 2], *out.shape[at + 1 :]), at
         lead = lambda v, d: (  # noqa: E731
             jnp.broadcast_to(v, (n, *v.shape)) if d is None else jnp.moveaxis(v, d, 0)
         )

@@ -32,12 +32,14 @@ a schedule, or what D is shown:
 Penalties are of `jaxgan.regularizers`, `extragradient` and `lookahead` of
 `jaxgan.games`; weights of penalties may be functions of the step. Gradient clipping,
 two time scales (TTUR, 1706.08500) and optimistic Adam are a matter of `g_tx` and
-`d_tx`. `acgan`, `infogan`, `unrolled`, `consensus`, `progan` and `stylegan2` are
-recipes of their own; `pix2pix`, `regression`, `srgan`, `spade` and `cyclegan` are from
-image to image. Each returns a `types.Model`.
+`d_tx`. `acgan`, `infogan`, `unrolled`, `consensus`, `adversarial_flow` (of least
+transport from noise of the images' shape), `progan` and `stylegan2` are recipes of
+their own; `pix2pix`, `regression`, `srgan`, `spade` and `cyclegan` are from image to
+image. Each returns a `types.Model`.
 """
 
 from jaxgan.recipes.acgan import acgan
+from jaxgan.recipes.adversarial_flow import adversarial_flow
 from jaxgan.recipes.consensus import consensus
 from jaxgan.recipes.cyclegan import cyclegan
 from jaxgan.recipes.gan import gan
@@ -51,6 +53,7 @@ from jaxgan.recipes.unrolled import unrolled
 
 __all__ = [
     "acgan",
+    "adversarial_flow",
     "consensus",
     "cyclegan",
     "gan",
