@@ -9,8 +9,8 @@ relativistic pairing with R1 and R2, ResNeXt blocks without normalization, and a
 in which γ and the learning rate fall, β2 and the average's half-life rise, all along
 half a cosine. `cifar10`, `imagenet32`, `imagenet64`, `ffhq64` and `ffhq256` have widths
 and schedules as a public fork of the authors' program has them; batch sizes and lengths
-are ours, and so is DiffAugment in place of an augmentation that rises, too. `emoji` and
-`stacked_mnist` are small enough for a CPU. We have trained none to its end.
+are ours. `emoji` and `stacked_mnist` are small enough for a CPU; we have trained none of
+the others.
 """
 
 import dataclasses
@@ -18,10 +18,10 @@ from typing import Literal
 
 import jax.numpy as jnp
 
-from jaxgan import losses, models, recipes, run, schedules
+from jaxgan import augment, losses, models, recipes, run, schedules
 from jaxgan import regularizers as reg
 from jaxgan.run import config, presets
-from jaxgan.run.presets import classic
+from jaxgan.run.presets import shown
 from jaxgan.run.settings import Count, Fraction, Number
 from jaxgan.types import Model
 
@@ -52,8 +52,11 @@ class Adversary:
     """γ of R1 and R2 at first."""
     last_gamma: Number = 0.005
     """After the burn-in."""
-    augment: Literal[tuple(classic.AUGMENTS)] = "none"  # type: ignore[valid-type]  # of the table
-    """What is done to what D is shown, real and fake."""
+    augment: Literal["none", "diff_augment", "ada"] = "none"
+    """What is done to what D is shown, real and fake; ada: the paper's transforms, with
+    a probability that rises from 0."""
+    augment_p: Fraction = 0.3
+    """That probability after the burn-in."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +94,7 @@ CIFAR10 = run.changed(
     steps=200_000,
     batch_size=512,
     conditional=True,
-    augment="diff_augment",
+    augment="ada",
     sample_every=5000,
     checkpoint_every=5000,
 )
@@ -168,6 +171,13 @@ PRESETS = {
 }
 
 
+TRANSFORMS = augment.pipeline(
+    *("blit", "geom", "color", "cutout"),
+    **dict.fromkeys(("brightness", "contrast", "luma_flip", "hue", "saturation"), 0.5),
+)
+"""R3GAN's, the colours' with half the probability."""
+
+
 def build(cfg: Config, shape, num_classes) -> Model:
     nets, play, tx = cfg.networks, cfg.adversary, cfg.optimizers
     if nets.conditional:
@@ -182,6 +192,11 @@ def build(cfg: Config, shape, num_classes) -> Model:
     gamma = burn_in(play.gamma, play.last_gamma)
     rate, beta2 = burn_in(tx.lr, tx.last_lr), burn_in(tx.beta2, tx.last_beta2)
     g_tx, d_tx = (schedules.adam(rate, tx.beta1, beta2) for _ in "GD")
+    augments = {
+        "none": None,
+        "diff_augment": shown.SHIFTED_AND_CUT,
+        "ada": augment.scheduled(burn_in(0.0, play.augment_p), TRANSFORMS),
+    }
     return recipes.gan(
         models.flax_net("G", G),
         models.flax_net("D", D),
@@ -190,7 +205,7 @@ def build(cfg: Config, shape, num_classes) -> Model:
         d_tx=d_tx,
         loss=losses.relativistic_logistic,
         penalty=reg.total(reg.r1(gamma), reg.r2(gamma)),
-        augment=classic.AUGMENTS[play.augment],
+        augment=augments[play.augment],
         num_classes=classes,
         ema_decay=schedules.half_life(burn_in(0.0, tx.ema_images), cfg.batch_size),
     )
