@@ -9,8 +9,8 @@ relativistic pairing with R1 and R2, ResNeXt blocks without normalization, and a
 in which γ and the learning rate fall, β2 and the average's half-life rise, all along
 half a cosine. `cifar10`, `imagenet32`, `imagenet64`, `ffhq64` and `ffhq256` have widths
 and schedules as a public fork of the authors' program has them; batch sizes and lengths
-are ours. `emoji` and `stacked_mnist` are small enough for a CPU; we have trained none of
-the others.
+are ours. `emoji` and `stacked_mnist` are small enough for a CPU; we have trained none
+of the others.
 """
 
 import dataclasses

@@ -12,9 +12,8 @@ from jax import lax, random
 
 from jaxgan import losses
 from jaxgan.augment import Augmentation
-from jaxgan.models.layers import downsample, upsample
 from jaxgan.models.net import Net
-from jaxgan.models.progan import faded
+from jaxgan.ops import fir
 from jaxgan.phases import ema, restart, share, staged, update
 from jaxgan.recipes.adversary import adversary
 from jaxgan.recipes.base import assemble, averaged, shared
@@ -82,7 +81,7 @@ def progan(
             a, fake = alpha(state, k), shared("fake", generate)(state, batch, on_z)
             real = reduced(batch["image"], count - 1 - k)
             if k:  # real images are faded as fakes are
-                real = faded(upsample(downsample(real)), real, a)
+                real = real + (1 - a) * (enlarged(reduced(real, 1), 1) - real)
             return judge.judge(state, real, fake, a, keys=keys)
 
         def d_loss(state, batch, key):
@@ -121,15 +120,20 @@ def drift(weight: Schedule = 1e-3) -> Term:
 
 
 def reduced(x, times: int):
-    """Images, halved so many times."""
-    return reduce(lambda x, _: downsample(x), range(times), x)
+    """Images, halved so many times: means of 2x2 pixels."""
+    return reduce(lambda x, _: fir.downsample(x, (1, 1)), range(times), x)
+
+
+def enlarged(x, times: int):
+    """Images, doubled so many times: each pixel becomes 2x2 of it."""
+    return reduce(lambda x, _: fir.upsample(x, (1, 1)), range(times), x)
 
 
 def _sample(G, ends, alpha, state, given, key):
     def of(k):
         def draw(z):
             images = averaged(G[k], state, z, alpha(state, k), train=False)
-            return jnp.clip(reduce(lambda x, _: upsample(x), G[k + 1 :], images), -1, 1)
+            return jnp.clip(enlarged(images, len(G) - 1 - k), -1, 1)
 
         return draw
 

@@ -122,14 +122,13 @@ def stylegan2(
     lengths = carry("path_length", np.float32(0), update(names, path_loss, g_tx))
     g_lazy = chain() if path_weight is None else lazy(path_every, lengths)
     both = share("fake", names, generate, d_step, g_step)
-    averages = [ema(name, ema_decay) for name in names]
 
     return assemble(
         (mapping, synthesis, D),
         both,
         d_lazy,
         g_lazy,
-        *averages,
+        *(ema(name, ema_decay) for name in names),
         inputs=partial(_inputs, mapping, names, task, D.name),
         draws={"sample": _drawn(mapping, synthesis, task)},
         parts={"D": chain(d_step, d_lazy), "G": chain(g_step, g_lazy)},

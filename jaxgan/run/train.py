@@ -115,6 +115,8 @@ def train(
         seeds = tuple(member.seed for member in run.members)
         source = feed.feed(run.whole, seeds, cfg.batch_size, run.change, run.mesh)
         stack.callback(source.close)
+        ends = run.model_of(run.members[0].values).stages
+        source = source._replace(at=stages.within(source.at, ends))
         with memory.advised(cfg):
             state = _train(run, donor, source, stack, owner)
         if distributed.alone() and mesh.devices.flat[0].platform == "cpu":
@@ -150,10 +152,7 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
     log("Compiling ...")
     began = time.perf_counter()
     rest = hosts.first(lambda: checkpoint.window(saved, begin)) or {}
-    ends = run.model_of(run.members[0].values).stages
-    arrays_at = stages.within(source.at, ends)
-    known = rest.get("streak")
-    made, (steps, streak) = _compiled(run, source, arrays_at, state, log, known)
+    made, (steps, streak) = _compiled(run, source, state, log, rest.get("streak"))
     begun, totals = made.begun, made.begun(rest.get("metrics"))
     with _last_good_is_kept(saved, log):
         if known := made.needs(state, totals, source.at(begin)[0]):
@@ -177,7 +176,7 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
         hooks.log(cfg.log_every, begin, cfg.batch_size, sinks, shown, look),
         *written,
     ]
-    where = arrays_at, cfg.steps, between, stop.asked
+    where = source.at, cfg.steps, between, stop.asked
     with _last_good_is_kept(saved, log):
         state, metrics = loop(steps, state, metrics, begun, *where)
     shown.close()
@@ -187,13 +186,13 @@ def _train(run: prepare.Prepared, donor, source, stack, owner):
     return state
 
 
-def _compiled(run: prepare.Prepared, source, arrays_at, state, log, streak):
+def _compiled(run: prepare.Prepared, source, state, log, streak):
     """The program, and its steps, of which bad ones are left out."""
     cfg = run.cfg
     made = program.program(
         run.model_of, run.members, source, state, run.mesh, cfg.accumulate
     )
-    limits = arrays_at, run.members, cfg.max_bad_steps, log, streak
+    limits = source.at, run.members, cfg.max_bad_steps, log, streak
     return made, guard.guarded(made, *limits)
 
 
