@@ -28,11 +28,15 @@ EXPERIMENTS = [
     "acgan_mnist",
     "infogan_mnist",
     "cgan_emoji",
-    "biggan",
 ]
 TRANSLATORS = "colorize", "cyclegan", "inpaint", "pix2pix", "spade", "srgan"
 NAMED = {"gan_mnist": "wgan_gp", "gan_cifar10": "sagan", "stacked_mnist": "r3gan"}
-NAMED |= {"stylegan2": "mnist"}
+NAMED |= {
+    "stylegan2": "mnist",
+    "progan": "stylegan",
+    "biggan": "emoji",
+    "r3gan": "emoji",
+}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -179,7 +179,7 @@ def _tiny(tmp_path, name, **changes):
 def test_a_run_that_is_stopped_amid_a_fade_ends_as_one_that_is_not(tmp_path):
     """To the last bit; and where stages begin."""
     whole = train(_tiny(tmp_path, "whole"), _build, "test")[1]
-    for stop in (3, 4, 6, 7, 8):
+    for stop in (4, 7):
         train(_tiny(tmp_path, "parts", steps=stop), _build, "test")
     parts = train(_tiny(tmp_path, "parts"), _build, "test")[1]
     jax.tree.map(np.testing.assert_array_equal, whole, parts)

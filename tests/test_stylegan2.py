@@ -11,9 +11,10 @@ import pytest
 import torch
 from jax import random
 
-from jaxgan import axis, phases, recipes
+from jaxgan import augment, axis, phases, recipes
 from jaxgan.models import flax_net, stylegan2
 from jaxgan.recipes.stylegan2 import path_lengths
+from jaxgan.run import Config, train
 from jaxgan.types import UsageError, merge
 
 KEY = random.key(0)
@@ -283,3 +284,27 @@ def test_a_state_of_no_finite_path_length_is_seen():
     state = merge(state, memory={"path_length": jnp.float32(np.nan)})
     _, metrics = jax.jit(model.step)(state, _batch(), KEY)
     assert not np.isfinite(metrics["path_penalty"].value())
+
+
+@pytest.mark.slow
+def test_a_run_that_is_stopped_at_any_offset_of_its_periods_ends_the_same(tmp_path):
+    """To the last bit: with ADA's p and the mean of path lengths on their way."""
+    images = np.random.default_rng(0).integers(0, 256, (24, *SHAPE), np.uint8)
+    np.savez(tmp_path / "data.npz", images=images)
+    shown = augment.adaptive(augment.pipeline("blit"), target=-0.5, images=100, every=2)
+
+    def build(cfg, shape, num_classes):
+        return _model(augment=shown, r1_every=3, path_every=2)
+
+    def run(name, steps):
+        options = {"batch_size": 8, "log_every": 50, "sample_every": 50}
+        options |= {"data": f"npz:{tmp_path / 'data.npz'}", "steps": steps}
+        cfg = Config(**options, workdir=str(tmp_path / name))
+        return train(cfg, build, "test")[1]
+
+    whole = run("whole", 9)
+    for stop in (1, 2, 3, 4, 5, 6, 9):
+        parts = run("parts", stop)
+    jax.tree.map(np.testing.assert_array_equal, whole, parts)
+    assert whole.memory["path_length"] > 0
+    assert any(0 < np.max(p) < 1 for p in jax.tree.leaves(whole.memory["augment"]))
