@@ -68,6 +68,27 @@ def test_doubling_and_halving_are_each_other_s_transposes():
     np.testing.assert_allclose(back(y)[0], 4 * fir.downsample(y), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("pad", [(0, 0), (3, 1), (-1, 2), (2, -2)])
+@pytest.mark.parametrize(("up", "down"), [(1, 1), (2, 1), (1, 2), (3, 2), (2, 3)])
+def test_its_gradient_is_its_transpose(up, down, pad):
+    """<A x, y> = <x, Aᵀ y>, of odd batches and even ones, and under vmap."""
+    rng = np.random.default_rng(3)
+
+    def filtered(x):
+        return fir.upfirdn(x, (1, -2, 3, 5), up, down, pad)
+
+    for n in (2, 3):
+        x = jnp.asarray(rng.normal(size=(n, 7, 10, 3)), jnp.float32)
+        y, pull = jax.vjp(filtered, x)
+        other = jnp.asarray(rng.normal(size=y.shape), jnp.float32)
+        (back,) = pull(other)
+        left, right = np.vdot(y, other), np.vdot(x, back)
+        assert left == pytest.approx(right, rel=1e-4, abs=1e-3)
+        again = jax.vmap(filtered)(x[:, None])[:, 0]
+        np.testing.assert_allclose(again, y, rtol=1e-5, atol=1e-5)
+        assert jax.jit(jax.grad(lambda x: (filtered(x) ** 3).sum()))(x).shape == x.shape
+
+
 def test_low_precision_stays():
     assert fir.upsample(jnp.ones((1, 4, 4, 1), jnp.bfloat16)).dtype == jnp.bfloat16
 

@@ -14,7 +14,7 @@ from jaxgan import regularizers as reg
 from jaxgan.models import flax_net, progan, stylegan
 from jaxgan.models.layers import downsample, upsample
 from jaxgan.recipes.progan import drift
-from jaxgan.run import Config, changed, train
+from jaxgan.run import Config, changed, stages, train
 from jaxgan.types import merge
 
 KEY, SHAPE = random.key(0), (16, 16, 1)
@@ -184,6 +184,13 @@ def test_a_run_that_is_stopped_amid_a_fade_ends_as_one_that_is_not(tmp_path):
     parts = train(_tiny(tmp_path, "parts"), _build, "test")[1]
     jax.tree.map(np.testing.assert_array_equal, whole, parts)
     assert (Path(tmp_path) / "whole" / "samples" / "000010.png").exists()
+
+
+@pytest.mark.parametrize("end", [8, None])
+def test_a_dispatch_ends_where_its_stage_does(end):
+    at = stages.within(lambda step: ("arrays", end), (3, 7))
+    assert [at(step)[1] for step in range(8)] == [3, 3, 3, 7, 7, 7, 7, end]
+    assert at(0)[0] == "arrays"
 
 
 def test_bad_steps_are_undone_across_a_stage_s_beginning(tmp_path):
