@@ -5,8 +5,9 @@
     python experiments/progan.py celebahq --data folder:~/celeba_hq --tpu
 
 `emoji` and `stylegan` are small ones of 32x32 pixels, for two CPU cores: four stages,
-of 4, 8, 16 and 32 pixels. `celebahq` has the published networks and numbers, and so has
-`ffhq` of StyleGAN (arXiv:1812.04948, config F: it begins with 8x8 pixels).
+of 4, 8, 16 and 32 pixels. `celebahq` has the published networks and numbers of one
+GPU, and `ffhq` StyleGAN's (arXiv:1812.04948, config F: it begins with 8x8 pixels), but
+for its learning rate, which rises with the stages there.
 """
 
 import dataclasses
@@ -35,6 +36,8 @@ class Networks:
     """Channels of a stage at most."""
     latent_dim: Count = 512
     """Dimension of the noise z."""
+    minibatch_group: Count = 4
+    """Images that D compares."""
     w_dim: Count = 512
     """Dimension of StyleGAN's styles w."""
     mapping_layers: Count = 8
@@ -45,9 +48,9 @@ class Networks:
 class Growth:
     """How the networks grow."""
 
-    fade_images: Count = 600_000
+    fade_images: Count = 800_000
     """Images in which each stage but the first fades its layers in."""
-    stable_images: Count = 600_000
+    stable_images: Count = 800_000
     """Images of each stage but the last beside those; the last has what is left."""
     first_stage: Index = 0
     """The stage to begin with: 0 is of 4 to 7 pixels, 1 of twice as many."""
@@ -115,8 +118,9 @@ CELEBA_HQ = run.changed(
     Config(),
     data="folder:images",
     flip=True,
-    steps=750_000,
+    steps=1_187_500,
     batch_size=16,
+    minibatch_group=16,
     sample_every=10_000,
     checkpoint_every=10_000,
 )
@@ -133,7 +137,16 @@ PRESETS = {
         EMOJI, **STYLED, r1=0.1, w_dim=64, mapping_layers=4, g_lr=2e-3, d_lr=2e-3
     ),
     "celebahq": CELEBA_HQ,
-    "ffhq": run.changed(CELEBA_HQ, **STYLED, r1=10.0, first_stage=1, steps=1_562_500),
+    "ffhq": run.changed(
+        CELEBA_HQ,
+        **STYLED,
+        r1=10.0,
+        first_stage=1,
+        minibatch_group=4,
+        fade_images=600_000,
+        stable_images=600_000,
+        steps=1_562_500,
+    ),
 }
 
 
@@ -145,6 +158,7 @@ def build(cfg: Config, shape, num_classes) -> Model:
         G, D = models.stylegan.networks(shape, *widths, *styles, dtype)
     else:
         G, D = models.progan.networks(shape, *widths, dtype)
+    D = [net.clone(group=nets.minibatch_group) for net in D]
     G, D = (net[growth.first_stage :] for net in (G, D))
     if not G:
         reason = "leaves no stage of such images."
@@ -154,6 +168,13 @@ def build(cfg: Config, shape, num_classes) -> Model:
         for images in (growth.fade_images + growth.stable_images, growth.fade_images)
     )
     first = -(-growth.stable_images // cfg.batch_size)
+    ends = [first + each * k for k in range(len(G) - 1)]
+    if ends and ends[-1] >= cfg.steps:
+        reason = (
+            f"ends before the last stage begins, at step {ends[-1]}; give more, "
+            "or fewer `fade_images` and `stable_images`."
+        )
+        raise UsageError("steps", cfg.steps, reason)
     penalties = {
         "wgan_gp": reg.wgan_gp(play.wgan_gp),
         "drift": drift(play.drift),
@@ -164,7 +185,7 @@ def build(cfg: Config, shape, num_classes) -> Model:
         [models.flax_net("G", net) for net in G],
         [models.flax_net("D", net) for net in D],
         latent_dim=nets.latent_dim,
-        ends=[first + each * k for k in range(len(G) - 1)],
+        ends=ends,
         fade=fade,
         g_tx=optax.adam(tx.g_lr, tx.beta1, tx.beta2),
         d_tx=optax.adam(tx.d_lr, tx.beta1, tx.beta2),

@@ -95,6 +95,7 @@ CIFAR10 = run.changed(
     batch_size=512,
     conditional=True,
     augment="ada",
+    augment_p=0.55,
     sample_every=5000,
     checkpoint_every=5000,
 )
@@ -107,6 +108,7 @@ FFHQ64 = run.changed(
     flip=True,
     conditional=False,
     width=384,
+    augment_p=0.3,
     gamma=2.0,
     last_gamma=0.2,
     ema_images=5e5,
@@ -121,6 +123,7 @@ IMAGENET32 = run.changed(
     width=1536,
     max_width=1536,
     group_width=32,
+    augment_p=0.5,
     gamma=0.5,
     last_gamma=0.05,
     burn_in=200_000_000,
@@ -162,7 +165,7 @@ PRESETS = {
     "cifar10": CIFAR10,
     "imagenet32": IMAGENET32,
     "imagenet64": run.changed(
-        IMAGENET32, resize="64", crop="64", gamma=1.0, last_gamma=0.1
+        IMAGENET32, resize="64", crop="64", augment_p=0.4, gamma=1.0, last_gamma=0.1
     ),
     "ffhq64": FFHQ64,
     "ffhq256": run.changed(

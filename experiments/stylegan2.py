@@ -6,7 +6,7 @@
     python experiments/stylegan2.py ffhq256 --data folder:~/faces --tpu
 
 `emoji` and `mnist` are small ones of 32x32 pixels, for two CPU cores: rates are four
-times the published ones, since steps are few, and path lengths are left out, as
+times StyleGAN2-ADA's, since steps are few, and path lengths are left out, as
 StyleGAN2-ADA does for CIFAR-10; `--path-weight 2` has them. `config_f` and
 `ffhq256` have the published networks and numbers, the latter those of StyleGAN2-ADA's
 `paper256` (arXiv:2006.06676).
@@ -40,6 +40,8 @@ class Networks:
     """Dimension of the styles w."""
     mapping_layers: Count = 8
     """Layers of the mapping network."""
+    minibatch_group: Count = 4
+    """Images that D compares."""
     conditional: bool = False
     """Give both networks the labels."""
 
@@ -51,7 +53,7 @@ class Adversary:
     loss: Literal[tuple(classic.LOSSES)] = "nonsaturating"  # type: ignore[valid-type]  # of the table
     """What D and G minimize."""
     r1: Number = 10.0
-    """γ of R1, |∇D|² at real images."""
+    """γ of R1, |∇D|² at real images; 0 is without."""
     r1_every: Count = 16
     """Its period: every so many steps."""
     path_weight: Number = 2.0
@@ -132,6 +134,7 @@ PRESETS = {
         steps=390_625,
         batch_size=64,
         width=64,
+        minibatch_group=8,
         r1=1.0,
         g_lr=2.5e-3,
         d_lr=2.5e-3,
@@ -148,9 +151,10 @@ def build(cfg: Config, shape, num_classes) -> Model:
     classes = num_classes if nets.conditional else 0
     widths = nets.width, nets.max_width, nets.w_dim, nets.mapping_layers, classes
     mapping, synthesis, D = models.stylegan2.networks(
-        shape, *widths, dtype=jnp.dtype(cfg.dtype)
+        shape, *widths, jnp.dtype(cfg.dtype), nets.minibatch_group
     )
     betas, lengths = (tx.beta1, tx.beta2), classic.asked(play.path_weight)
+    r1 = classic.asked(play.r1)
     return recipes.stylegan2(
         models.flax_net("mapping", mapping),
         models.flax_net("synthesis", synthesis),
@@ -159,10 +163,12 @@ def build(cfg: Config, shape, num_classes) -> Model:
         g_tx=phases.lazy_adam(tx.g_lr, *betas, play.path_every)
         if lengths
         else optax.adam(tx.g_lr, *betas),
-        d_tx=phases.lazy_adam(tx.d_lr, *betas, play.r1_every),
+        d_tx=phases.lazy_adam(tx.d_lr, *betas, play.r1_every)
+        if r1
+        else optax.adam(tx.d_lr, *betas),
         loss=classic.LOSSES[play.loss],
         mixing=play.mixing,
-        r1=play.r1,
+        r1=play.r1 if r1 else None,
         r1_every=play.r1_every,
         path_weight=play.path_weight if lengths else None,
         path_every=play.path_every,

@@ -24,7 +24,7 @@ from jaxgan.types import UsageError
 __all__ = [
     *("accumulating", "devices", "divided", "divides", "draw", "gather"),
     *("mapped", "mean", "name"),
-    *("over_parts", "refuse_part", "share", "whole"),
+    *("over_parts", "refuse_part", "share", "some", "whole"),
 ]
 
 
@@ -187,6 +187,17 @@ def share(x):
         return x
     n = len(x) // lax.axis_size(name())
     return lax.dynamic_slice_in_dim(x, lax.axis_index(name()) * n, n)
+
+
+def some(x, every: int):
+    """Each so many of a batch's rows, as many of every device's share.
+
+    Args:
+        x: `[B, ...]`.
+        every: 1 for all.
+    """
+    shares = x.reshape(devices(), -1, *x.shape[1:])[:, ::every]
+    return shares.reshape(-1, *x.shape[1:])
 
 
 def draw(sampler, key, shape, *args, **kwargs):

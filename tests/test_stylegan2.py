@@ -274,7 +274,7 @@ def test_any_halves_will_do(size):
 
 @pytest.mark.parametrize("size", [(36, 36), (3, 8), (50, 64), (64, 36)])
 def test_other_sizes_are_refused(size):
-    with pytest.raises(UsageError, match=f"shape {size[0]}x{size[1]} must be"):
+    with pytest.raises(UsageError, match=f"resize {size[0]}x{size[1]}: the shorter"):
         stylegan2.networks((*size, 3))
 
 

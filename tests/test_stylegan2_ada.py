@@ -184,7 +184,7 @@ def nets():
     networks = stylegan2.networks((16, 16, 3), 4, 8, W, 2, CLASSES)
     mapping, synthesis, D = networks
     synthesis = synthesis.clone(channels=[*WIDTHS.values()])
-    D = D.clone(channels=[*WIDTHS.values()][::-1])
+    D = D.clone(channels=[*WIDTHS.values()][::-1], depth=2)
     return {"mapping": mapping, "synthesis": synthesis, "D": D}
 
 
@@ -227,18 +227,16 @@ def test_a_run_begins_from_such_a_file(arrays, tmp_path, capsys):
     )
     model = experiment.build(cfg, (16, 16, 3), 0)
     state = model.init(jax.random.key(0), example((16, 16, 3), 4))
-    theirs = {}
-    for name, x in arrays.items():
-        if "embed" in name or name.startswith("D.mapping"):
-            continue
-        theirs[name] = _resized(name, x)
+    theirs = _plain(arrays)
     np.savez(tmp_path / "theirs.npz", **theirs)
     options = import_stylegan2.Options(
         input=str(tmp_path / "theirs.npz"), out=str(tmp_path / "ours.npz")
     )
     import_stylegan2.run(options)
-    said = "--width 2 --max-width 8 --w-dim 8 --mapping-layers 2"
-    assert said in capsys.readouterr().out
+    said = capsys.readouterr().out
+    for option in ("--width 2", "--max-width 8", "--w-dim 8", "--latent-dim 6"):
+        assert option in said
+    assert "--mapping-layers 2" in said and "--conditional" not in said
     begun = weights.into(state, weights.read(tmp_path / "ours.npz"))
     np.testing.assert_array_equal(
         begun.params["synthesis"]["layer2"]["conv"]["kernel"],
@@ -247,6 +245,15 @@ def test_a_run_begins_from_such_a_file(arrays, tmp_path, capsys):
     z = jnp.ones((2, Z))
     images = model.draws["sample"].run(begun, (z,), jax.random.key(0))
     assert np.isfinite(images).all()
+
+
+def _plain(arrays):
+    """Without classes, of widths that a preset may have."""
+    return {
+        name: _resized(name, x)
+        for name, x in arrays.items()
+        if "embed" not in name and not name.startswith("D.mapping")
+    }
 
 
 def _resized(name, x):
@@ -268,6 +275,19 @@ def _resized(name, x):
 def test_other_networks_are_refused(arrays):
     with pytest.raises(UsageError, match=r"input D\.b8\.resnet\.weight is no array of"):
         stylegan2_ada.converted(arrays | {"D.b8.resnet.weight": np.zeros(1)})
+
+
+def test_networks_of_another_architecture_are_refused(arrays, tmp_path):
+    """D without skip connections, and G with one image, as its `cifar` has them."""
+    for left_out in ("skip", "b4.torgb"):
+        theirs = {n: x for n, x in _plain(arrays).items() if left_out not in n}
+        np.savez(tmp_path / "theirs.npz", **theirs)
+        options = import_stylegan2.Options(
+            input=str(tmp_path / "theirs.npz"), out=str(tmp_path / "ours.npz")
+        )
+        with pytest.raises(UsageError, match="config F"):
+            import_stylegan2.run(options)
+        assert not (tmp_path / "ours.npz").exists()
 
 
 def test_files_without_a_generator_are_refused(arrays, tmp_path):

@@ -73,6 +73,8 @@ class Discriminator(nn.Module):
     """From 0 on."""
     blur: bool = False
     """Filter by [1, 2, 1] before images are halved, as StyleGAN's D does."""
+    group: int = 4
+    """Images whose deviation from each other is shown to the last layers."""
     dtype: Any = None
 
     @nn.compact
@@ -92,7 +94,7 @@ class Discriminator(nn.Module):
             y = downsample(y)
             if i == self.stage:
                 y = faded(leaky(heads[i - 1](downsample(x))), y, alpha)
-        y = minibatch_deviation(y)
+        y = minibatch_deviation(y, self.group)
         y = leaky(Conv(self.channels[0], dtype=self.dtype, name="stage0_conv")(y))
         y = full_precision(y.reshape(len(y), -1))
         y = leaky(Dense(self.channels[0], name="dense")(y))
@@ -104,6 +106,7 @@ def networks(
     width: int = 16,
     most: int = 512,
     dtype=jnp.float32,
+    group: int = 4,
 ) -> tuple[list[Generator], list[Discriminator]]:
     """The two of each stage, the smallest first.
 
@@ -113,6 +116,7 @@ def networks(
             pixels in the paper.
         most: channels of a stage at most.
         dtype: what convolutions compute in; parameters are float32.
+        group: images that D compares; 16, a whole batch, in the paper.
 
     Raises:
         UsageError: the images have no such shape.
@@ -123,5 +127,5 @@ def networks(
     each = range(stages)
     return (
         [Generator((h, w, c), channels, k, dtype) for k in each],
-        [Discriminator(channels, k, dtype=dtype) for k in each],
+        [Discriminator(channels, k, group=group, dtype=dtype) for k in each],
     )

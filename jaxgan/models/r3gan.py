@@ -183,9 +183,9 @@ class Discriminator(_Network):
         x = jnp.einsum("bhwc,hwc->bc", x, basis.astype(x.dtype))
         if not self.num_classes:
             return full_precision(self.linear(1)(x)[:, 0])
-        x = full_precision(self.linear(self.widths[-1])(x))
+        x = full_precision(self.linear(width)(x))
         given = nn.one_hot(label, self.num_classes)
-        embedded = self.linear(self.widths[-1], self.widths[-1] ** -0.5)(given)
+        embedded = self.linear(width, width**-0.5)(given)
         return (x * full_precision(embedded)).sum(-1)
 
 

@@ -1,7 +1,8 @@
 """The generator of StyleGAN (Karras et al., 2019, arXiv:1812.04948), which grows.
 
 D is ProGAN's with a blur (`progan.Discriminator(blur=True)`). See `progan` for `stage`
-and `alpha`.
+and `alpha`. Styles are inside of G here: mixing and truncation of samples, and what
+else is done in w, are StyleGAN2's.
 """
 
 from collections.abc import Sequence

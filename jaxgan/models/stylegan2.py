@@ -163,7 +163,7 @@ class Discriminator(nn.Module):
     embed: int = 512
     """The dimension of the embedding of classes."""
     depth: int = 8
-    """Layers of the embedding's mapping network."""
+    """Layers of the embedding's mapping network, whatever G's has."""
     group: int = 4
     """Images whose deviation from each other is shown to the last layers."""
     dtype: Any = None
@@ -204,10 +204,10 @@ def sizes(shape: Sequence[int]) -> list[tuple[int, int]]:
     if not BASE <= min(found[-1]) < 2 * BASE:
         size = f"{shape[0]}x{shape[1]}"
         reason = (
-            "must be images of which the shorter side is 4 to 7 times a power of 2, "
-            "and the other divisible by that power, such as 32x32 or 64x128."
+            ": the shorter side must be 4 to 7 times a power of 2, and "
+            "the other be divisible by that power, such as 32x32 or 64x128."
         )
-        raise UsageError("shape", size, reason)
+        raise UsageError("resize", size, reason)
     return found
 
 
@@ -219,6 +219,7 @@ def networks(
     depth: int = 8,
     num_classes: int = 0,
     dtype=jnp.float32,
+    group: int = 4,
 ) -> tuple[Mapping, Synthesis, Discriminator]:
     """The three for images of one shape.
 
@@ -228,10 +229,11 @@ def networks(
             paper 32 of 1024 pixels and 128 of 256 (config F); 64 of 256 is half of it,
             as in config E and StyleGAN2-ADA's `paper256`.
         most: channels of a stage at most.
-        w_dim: the dimension of w, and of embeddings of classes.
+        w_dim: the dimension of w.
         depth: of the mapping network; 8 in the paper, 2 in StyleGAN2-ADA's `auto`.
         num_classes: above 0, the mapping network and D are given labels.
         dtype: what convolutions compute in; parameters are float32.
+        group: images that D compares; 8 of StyleGAN2-ADA's `paper256`.
 
     Raises:
         UsageError: the images have no such shape.
@@ -241,5 +243,5 @@ def networks(
     return (
         Mapping(2 * stages, w_dim, depth, num_classes),
         Synthesis((h, w, shape[2]), channels[::-1], dtype),
-        Discriminator(channels, num_classes, w_dim, depth, dtype=dtype),
+        Discriminator(channels, num_classes, channels[-1], 8, group, dtype),
     )

@@ -101,9 +101,9 @@ def differences(weight: Schedule, step: float = 0.01, every: int = 4) -> Term:
         sides = (j.real, j.real_logits), (j.fake, j.fake_logits)
         found = jnp.zeros(1)
         for key, (images, logits) in zip(random.split(j.key), sides, strict=True):
-            x = images[::every]
+            x = axis.some(images, every)
             n = axis.draw(random.normal, key, x.shape, x.dtype)
-            change = (j.D(x + step * n, None) - logits[::every]) / step
+            change = (j.D(x + step * n, None) - axis.some(logits, every)) / step
             found += jnp.square(change).mean()
         return at(weight, t) * found, memory
 

@@ -17,6 +17,7 @@ __all__ = [
     "averaged",
     "from_noise",
     "generator",
+    "of_z_and_judge",
     "players",
     "prepare",
     "shared",
@@ -100,6 +101,12 @@ def generator(G: Net, task: Task) -> Produce:
         return G(state, *task.given(batch, key, len(batch["image"])))
 
     return generate
+
+
+def of_z_and_judge(key):
+    """Keys of `players`, for a judge that draws: of augmentations and a penalty."""
+    on_z, *on_judge = random.split(key, 4)
+    return on_z, on_judge
 
 
 def _of_z(key):

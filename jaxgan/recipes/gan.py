@@ -10,14 +10,13 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jax import random
 
 from jaxgan import losses
 from jaxgan.augment import Augmentation
 from jaxgan.models.net import Net
 from jaxgan.phases import chain, ema, every, project, share, update
 from jaxgan.recipes.adversary import adversary
-from jaxgan.recipes.base import from_noise, generator, players
+from jaxgan.recipes.base import from_noise, generator, of_z_and_judge, players
 from jaxgan.regularizers import Term
 from jaxgan.tasks import noise, normal
 from jaxgan.types import Model, Phase, Schedule
@@ -75,15 +74,11 @@ def gan(
     if play and (n_critic > 1 or clip is not None):
         raise ValueError("gan: with play there is neither n_critic nor clip.")
 
-    def keys(key):
-        on_z, *on_judge = random.split(key, 4)
-        return on_z, on_judge
-
     judge = adversary(D, loss, penalty, augment)
     latents = normal(latent_dim)
     task = noise(latents, num_classes)
     generate = generator(G, task)
-    d_loss, g_loss = players(judge, generate, task, keys)
+    d_loss, g_loss = players(judge, generate, task, of_z_and_judge)
     d_step = judge.keeping(update(D.name, d_loss, d_tx))
     g_step = update(G.name, _penalized(g_loss, G, g_penalty), g_tx)
     if clip is not None:

@@ -18,7 +18,7 @@ from jaxgan.augment import Augmentation
 from jaxgan.models.net import Net
 from jaxgan.phases import carry, chain, ema, lazy, share, update
 from jaxgan.recipes.adversary import adversary
-from jaxgan.recipes.base import assemble, averaged, players
+from jaxgan.recipes.base import assemble, averaged, of_z_and_judge, players
 from jaxgan.regularizers import zero_centered
 from jaxgan.tasks import noise, normal
 from jaxgan.types import Draw, Latent, Model, Schedule, at, merge
@@ -39,7 +39,7 @@ def stylegan2(
     d_tx,
     loss: losses.AdversarialLoss = losses.nonsaturating,
     mixing: float = 0.9,
-    r1: Schedule = 10.0,
+    r1: Schedule | None = 10.0,
     r1_every: int = 16,
     path_weight: Schedule | None = 2.0,
     path_every: int = 4,
@@ -60,7 +60,7 @@ def stylegan2(
         d_tx: D's optimizer, with `r1_every` likewise.
         loss: what D and G minimize.
         mixing: the share of images of two styles.
-        r1: γ of R1, at real images as D is shown them.
+        r1: γ of R1, at real images as D is shown them; None for none.
         r1_every: its period in steps; 16 in the paper.
         path_weight: of path lengths; None for none, as StyleGAN2-ADA's for CIFAR-10.
         path_every: their period; 4 in the paper.
@@ -70,8 +70,8 @@ def stylegan2(
         ema_decay: of G's averaged weights, per step; see `schedules.half_life`.
 
     Returns:
-        The GAN, whose draw `"sample"` can be truncated, by ψ in w (section 2 of
-        arXiv:1812.04948's appendix B), and has the latent w. D and G learn from the
+        The GAN, whose draw `"sample"` can be truncated, by ψ in w (appendix B of
+        arXiv:1812.04948), and has the latent w. D and G learn from the
         same fakes; the authors' program draws new ones, and takes G's step first.
     """
     task = noise(normal(latent_dim), num_classes)
@@ -91,22 +91,19 @@ def stylegan2(
         on_w, on_noise = random.split(key)
         return synthesis(state, styles(state, batch, on_w), rngs={"noise": on_noise})
 
-    def keys(key):
-        on_z, *on_judge = random.split(key, 4)
-        return on_z, on_judge
-
     judge = adversary(D, loss, augment=augment)
-    d_loss, g_loss = players(judge, generate, task, keys)
+    d_loss, g_loss = players(judge, generate, task, of_z_and_judge)
 
     def r1_loss(state, batch, key):
         labels = (batch["label"],) if num_classes else ()
         D_of = lambda x: judge.D(state, x, key, *labels)  # noqa: E731
-        value = at(r1, state.step) / 2 * zero_centered(D_of, batch["image"])
+        gamma = 0.0 if r1 is None else at(r1, state.step)
+        value = gamma / 2 * zero_centered(D_of, batch["image"])
         return value.mean(), {"r1": value}
 
     def path_loss(state, batch, key):
         on_w, on_noise, on_y = random.split(key, 3)
-        some = jax.tree.map(lambda x: x[::path_shrink], dict(batch))
+        some = jax.tree.map(partial(axis.some, every=path_shrink), dict(batch))
         G = lambda w: synthesis(state, w, rngs={"noise": on_noise})  # noqa: E731
         lengths = path_lengths(G, styles(state, some, on_w), on_y)
         average, now = state.memory["path_length"], axis.mean(lengths.mean())
@@ -119,6 +116,7 @@ def stylegan2(
     d_step = judge.keeping(update(D.name, d_loss, d_tx))
     g_step = update(names, g_loss, g_tx)
     d_lazy = lazy(r1_every, update(D.name, r1_loss, d_tx))
+    d_lazy = chain() if r1 is None else d_lazy
     lengths = carry("path_length", np.float32(0), update(names, path_loss, g_tx))
     g_lazy = chain() if path_weight is None else lazy(path_every, lengths)
     both = share("fake", names, generate, d_step, g_step)

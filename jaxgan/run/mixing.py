@@ -50,18 +50,17 @@ def mix(options: Mix, loaded: Loaded) -> None:
         numbers(name, getattr(options, name)) for name in ("rows", "columns", "layers")
     )
     try:
-        w = one.styles(one.given([*rows, *columns], label))
+        of_rows, of_columns = (
+            one.styles(one.given(seeds, label)) for seeds in (rows, columns)
+        )
     except UsageError as error:
         raise UsageError("workdir", loaded.path, error.reason) from None
-    if max(layers) >= w.shape[1]:
-        reason = (
-            f"must be in 0 ... {w.shape[1] - 1}, of this run's {w.shape[1]} layers."
-        )
+    if max(layers) >= (count := of_rows.shape[1]):
+        reason = f"must be in 0 ... {count - 1}, of this run's {count} layers."
         raise UsageError("layers", options.layers, reason)
-    of_rows, of_columns = np.split(w, [len(rows)])
     mixed = np.repeat(of_columns[None], len(rows), 0)
     mixed[:, :, layers] = of_rows[:, None, layers]
-    every = np.concatenate([of_rows, of_columns, mixed.reshape(-1, *w.shape[1:])])
+    every = np.concatenate([of_rows, of_columns, mixed.reshape(-1, *of_rows.shape[1:])])
     found = one.of_styles().images((every,))
     before, above, inside = np.split(found, np.cumsum([len(rows), len(columns)]))
     inside = inside.reshape(len(rows), len(columns), *found.shape[1:])

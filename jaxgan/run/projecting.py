@@ -29,8 +29,8 @@ class Project(Trained):
     out: Annotated[str, FILE] = "projection.png"
     """The PNG to write: the image, and beside it the nearest."""
     npz: Annotated[str | None, FILE] = None
-    """Also write `z` [1, Z] or `w` [1, L, W], `labels` [1], and the nearest as `images`
-    [1, H, W, C]."""
+    """Also write `z` [1, Z] or `w` [1, L, W], of z its `labels`
+    [1], and the nearest as `images` [1, H, W, C]."""
     draws: Count = 512
     """Samples among which the descents' beginnings are looked for."""
     starts: Count = 8
@@ -40,8 +40,8 @@ class Project(Trained):
     lr: Number = 0.1
     """Adam's rate, at first; it falls along a half cosine."""
     prior: Number = 1e-3
-    """Weight of the mean square of z beside that of pixels in [-1, 1]: with 0, z may be
-    such as no sample has."""
+    """Weight of the mean square of z, or w, beside that of pixels in [-1, 1]: with 0,
+    it may be such as no sample has."""
     space: Literal["auto", "z", "w"] = "auto"
     """Which latents are looked for; auto: StyleGAN's w where there is one, each
     layer's by itself, else z."""
