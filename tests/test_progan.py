@@ -1,5 +1,6 @@
 """Networks that grow: what a stage is to the one before, and a run through all."""
 
+import sys
 from pathlib import Path
 
 import jax
@@ -15,7 +16,11 @@ from jaxgan.models import flax_net, progan, stylegan
 from jaxgan.models.layers import downsample, upsample
 from jaxgan.recipes.progan import drift
 from jaxgan.run import Config, changed, stages, train
-from jaxgan.types import merge
+from jaxgan.types import UsageError, merge
+
+sys.path.append(str(Path(__file__).parents[1] / "experiments"))
+
+import progan as experiment
 
 KEY, SHAPE = random.key(0), (16, 16, 1)
 ENDS, FADE = (3, 7), 3
@@ -161,6 +166,15 @@ def test_drift_is_the_square_of_d_at_real_images():
 def test_stages_rise(ends):
     with pytest.raises(ValueError, match="must be 2, rising"):
         phases.staged(ends, *[phases.chain()] * 3)
+
+
+def test_a_run_that_would_end_before_it_is_grown_is_refused():
+    cfg = changed(experiment.PRESETS["emoji"], steps=2499)
+    with pytest.raises(UsageError, match="steps 2499 ends before the last"):
+        experiment.build(cfg, (32, 32, 3), 0)
+    assert experiment.build(changed(cfg, steps=2501), (32, 32, 3), 0).stages == (
+        *(500, 1500, 2500),
+    )
 
 
 def _build(cfg, shape, num_classes):

@@ -138,6 +138,21 @@ def test_path_lengths_and_their_gradients_are_torch_s_double_backward():
         np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-4 * y.abs().max().item())
 
 
+def test_some_rows_are_as_many_of_every_device_s_share():
+    x = jnp.arange(24)
+    np.testing.assert_array_equal(axis.some(x, 2), np.arange(0, 24, 2))
+    with axis.divided(4):
+        rows = np.arange(24).reshape(4, 6)[:, [0, 4]].reshape(-1)
+        np.testing.assert_array_equal(axis.some(x, 4), rows)
+
+
+def test_regularizers_may_be_left_out():
+    model = _model(r1=None, path_weight=None)
+    state = model.init(KEY, _batch())
+    _, metrics = jax.eval_shape(model.step, state, _batch(), KEY)
+    assert not {"r1", "path_length", "path_penalty"} & metrics.keys()
+
+
 # --- styles, noise, truncation
 
 
