@@ -29,8 +29,8 @@ class Scores(Trained):
     num: Count = 2000
     """How many of each, at most."""
     batch_size: Count = 64
-    """Images that D judges at a time, all of one kind, as in training: BatchNorm in D
-    takes their statistics."""
+    """Images that D judges at a time, all of one kind, as in training: BatchNorm and
+    minibatch deviation in D take their statistics."""
     out: Annotated[str, FILE] = "scores.png"
     """The PNG to write; its figures are in a JSON beside it, of the same name."""
     seed: Seed = 0
