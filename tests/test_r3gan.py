@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jax import random
 from torch_weights import nchw
 
-from jaxgan.models import r3gan
+from jaxgan.models import layers, r3gan
 from jaxgan.run import changed, config
 from jaxgan.types import UsageError, example
 
@@ -158,7 +158,7 @@ def test_as_many_parameters_as_its_widths_make(name, shape, widths, classes):
     ],
 )
 def test_stages_halve_as_long_as_they_can(shape, smallest, count):
-    sizes = r3gan.stages(shape)
+    sizes = layers.sizes(shape)[::-1]
     assert sizes[0] == smallest and sizes[-1] == shape[:2] and len(sizes) == count
 
 

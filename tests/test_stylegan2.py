@@ -12,7 +12,7 @@ import torch
 from jax import random
 
 from jaxgan import augment, axis, phases, recipes
-from jaxgan.models import flax_net, stylegan2
+from jaxgan.models import flax_net, layers, stylegan2
 from jaxgan.recipes.stylegan2 import path_lengths
 from jaxgan.run import Config, train
 from jaxgan.types import UsageError, merge
@@ -281,7 +281,7 @@ def test_classes_reach_both_networks(trained):
 
 @pytest.mark.parametrize("size", [(32, 32), (28, 28), (24, 48), (64, 16), (5, 10)])
 def test_any_halves_will_do(size):
-    found = stylegan2.sizes((*size, 3))
+    found = layers.sizes((*size, 3))
     assert found[0] == size and 4 <= min(found[-1]) < 8
     for large, small in itertools.pairwise(found):
         assert large == (2 * small[0], 2 * small[1])

@@ -1,6 +1,6 @@
 """Layers the networks share: convolutions by platform, BatchNorm across devices."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxgan import axis, ops
+from jaxgan.types import UsageError
 
 __all__ = [
     "ConditionalBatchNorm",
@@ -25,6 +26,7 @@ __all__ = [
     "one_hot",
     "pixel_shuffle",
     "reflected",
+    "sizes",
     "upsample",
 ]
 
@@ -219,3 +221,29 @@ def downsample(x):
     if h % 2 or w % 2:
         x = jnp.pad(x, ((0, 0), (0, h % 2), (0, w % 2), (0, 0)), mode="edge")
     return x.reshape(b, -(-h // 2), 2, -(-w // 2), 2, c).mean((2, 4))
+
+
+BASE = 4
+"""The shortest side that G begins with, at least; it is below twice as long."""
+
+
+def sizes(shape: Sequence[int]) -> list[tuple[int, int]]:
+    """`(H, W)` and its halves, down to where the shorter side is 4 to 7.
+
+    Raises:
+        UsageError: `shape` (H, W, C) cannot be halved so.
+    """
+    found = [(shape[0], shape[1])]
+    while min(found[-1]) >= 2 * BASE:
+        h, w = found[-1]
+        if h % 2 or w % 2:
+            break
+        found.append((h // 2, w // 2))
+    if not BASE <= min(found[-1]) < 2 * BASE:
+        size = f"{shape[0]}x{shape[1]}"
+        reason = (
+            ": the shorter side must be 4 to 7 times a power of two, and "
+            "the other be divisible by that power, such as 32x32 or 64x128."
+        )
+        raise UsageError("resize", size, reason)
+    return found

@@ -12,8 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxgan.models.equalized import Conv, Dense, leaky, minibatch_deviation, pixel_norm
-from jaxgan.models.layers import downsample, full_precision, upsample
-from jaxgan.models.stylegan2 import sizes
+from jaxgan.models.layers import downsample, full_precision, sizes, upsample
 from jaxgan.ops import fir
 
 __all__ = ["Discriminator", "Generator", "blurred", "faded", "grown", "networks"]
@@ -111,7 +110,7 @@ def networks(
     """The two of each stage, the smallest first.
 
     Args:
-        shape: `(H, W, C)` of the last stage's images, see `stylegan2.sizes`.
+        shape: `(H, W, C)` of the last stage's images, see `layers.sizes`.
         width: channels of the last stage; each before has twice as many. 16 of 1024
             pixels in the paper.
         most: channels of a stage at most.

@@ -17,42 +17,21 @@ from typing import Any
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxgan.models.layers import Conv, full_precision, one_hot
+from jaxgan.models.layers import Conv, full_precision, one_hot, sizes
 from jaxgan.ops import fir
 from jaxgan.types import UsageError
 
-__all__ = ["Block", "Discriminator", "Generator", "networks", "stages", "widths"]
+__all__ = ["Block", "Discriminator", "Generator", "networks", "widths"]
 
 SLOPE = 0.2
 LAYERS = 3
 """Of a block, m in Fix-up's rule."""
 
 
-def stages(shape: Sequence[int]) -> list[tuple[int, int]]:
-    """`(H, W)` of every stage, from the smallest up to the images'.
-
-    Raises:
-        UsageError: sides are not of a kind that can be halved down to 4 to 7 pixels.
-    """
-    h, w = shape[:2]
-    sizes = [(h, w)]
-    while min(h, w) > 7 and h % 2 == w % 2 == 0:
-        h, w = h // 2, w // 2
-        sizes.append((h, w))
-    if not 4 <= min(h, w) <= 7:
-        raise UsageError(
-            "resize",
-            f"{shape[0]}x{shape[1]}",
-            ": the smaller side must be 4 to 7 times a power of two, and the other be "
-            "divisible by it, such as 32x32 or 28x28.",
-        )
-    return sizes[::-1]
-
-
 def widths(shape: Sequence[int], width: int, most: int) -> tuple[int, ...]:
     """Channels of each stage, smallest image first: from `width` at the largest image,
     doubled with each halving up to `most`, as all published ones are."""
-    count = len(stages(shape))
+    count = len(sizes(shape))
     return tuple(min(most, width << i) for i in range(count))[::-1]
 
 
@@ -143,7 +122,7 @@ class Generator(_Network):
 
     @nn.compact
     def __call__(self, z, label=None):
-        (h, w), first = stages(self.shape)[0], self.widths[0]
+        (h, w), first = sizes(self.shape)[-1], self.widths[0]
         if self.num_classes:
             given = one_hot(label, self.num_classes).astype(z.dtype)
             z = jnp.concatenate([z, self.linear(z.shape[-1])(given)], -1)
@@ -214,7 +193,8 @@ def networks(
         dtype: what they compute in; parameters are float32.
 
     Raises:
-        UsageError: `stages` cannot be made of the shape, or groups do not fit widths.
+        UsageError: the images cannot be halved so (`layers.sizes`), or groups do not
+            fit widths.
     """
     of = widths(shape, width, most)
     for channels in {2 * c for c in of}:

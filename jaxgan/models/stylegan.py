@@ -15,8 +15,8 @@ from jax import lax, random
 from jaxgan import axis
 from jaxgan.models import progan
 from jaxgan.models.equalized import Conv, Dense, leaky
-from jaxgan.models.layers import full_precision, upsample
-from jaxgan.models.stylegan2 import Mapping, sizes
+from jaxgan.models.layers import full_precision, sizes, upsample
+from jaxgan.models.stylegan2 import Mapping
 
 __all__ = ["Generator", "networks"]
 

@@ -23,14 +23,10 @@ from jaxgan.models.equalized import (
     minibatch_deviation,
     pixel_norm,
 )
-from jaxgan.models.layers import full_precision, one_hot
+from jaxgan.models.layers import full_precision, one_hot, sizes
 from jaxgan.ops import fir
-from jaxgan.types import UsageError
 
-__all__ = ["Discriminator", "Mapping", "Synthesis", "networks", "sizes"]
-
-BASE = 4
-"""The shortest side that G begins with, at least; it is below twice as long."""
+__all__ = ["Discriminator", "Mapping", "Synthesis", "networks"]
 
 
 class Mapping(nn.Module):
@@ -189,28 +185,6 @@ class Discriminator(nn.Module):
         return (x * y).sum(-1) / np.float32(np.sqrt(self.embed))
 
 
-def sizes(shape: Sequence[int]) -> list[tuple[int, int]]:
-    """`(H, W)` and its halves, down to where the shorter side is 4 to 7.
-
-    Raises:
-        UsageError: `shape` (H, W, C) cannot be halved so.
-    """
-    found = [(shape[0], shape[1])]
-    while min(found[-1]) >= 2 * BASE:
-        h, w = found[-1]
-        if h % 2 or w % 2:
-            break
-        found.append((h // 2, w // 2))
-    if not BASE <= min(found[-1]) < 2 * BASE:
-        size = f"{shape[0]}x{shape[1]}"
-        reason = (
-            ": the shorter side must be 4 to 7 times a power of 2, and "
-            "the other be divisible by that power, such as 32x32 or 64x128."
-        )
-        raise UsageError("resize", size, reason)
-    return found
-
-
 def networks(
     shape: Sequence[int],
     width: int = 64,
@@ -224,7 +198,7 @@ def networks(
     """The three for images of one shape.
 
     Args:
-        shape: `(H, W, C)`, see `sizes`.
+        shape: `(H, W, C)`, see `layers.sizes`.
         width: channels of the largest stage; each smaller one has twice as many. In the
             paper 32 of 1024 pixels and 128 of 256 (config F); 64 of 256 is half of it,
             as in config E and StyleGAN2-ADA's `paper256`.
