@@ -2,8 +2,8 @@
 
 Each image is enlarged twice by a filter of a symlet, sampled there bilinearly where the
 inverse of all transforms at once tells, and made smaller by the same filter: so that
-what is made smaller does not alias. Filters are products with matrices of an axis: XLA
-is slow at the gradient of sums of slices, on CPU by ten times at 32x32.
+what is made smaller does not alias. Filters are products with matrices of an axis,
+which mirror the border at once.
 """
 
 import functools
