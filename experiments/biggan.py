@@ -1,10 +1,10 @@
 """BigGAN (Brock et al., 2019, arXiv:1809.11096), class-conditional.
 
-    python experiments/biggan.py
-    python experiments/biggan.py sample --label 5 --out dark.png
+    python experiments/biggan.py emoji
+    python experiments/biggan.py emoji sample --label 5 --out dark.png
     python experiments/biggan.py imagenet128 --data folder:DIR --tpu
 
-The default, `emoji`, is a small one of emoji by tone of skin, for a CPU. `imagenet128`
+`emoji` is a small one of emoji by tone of skin, for a CPU. `imagenet128`
 has the paper's options for 128x128 pixels, of 1,000 classes and batches of 2,048: give
 your images by --data. The batch's labels, which are as frequent as in the data, are
 those of fakes.
