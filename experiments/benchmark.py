@@ -28,7 +28,7 @@ from typing import Annotated, Literal
 
 import tyro
 from benchmarks import race, report, shell, sweep
-from benchmarks.cases import CASES, PENALIZED
+from benchmarks.cases import CASES, PRICED
 from benchmarks.race import Setting
 
 Modes = Literal["eager", "channels_last", "compiled"]
@@ -40,7 +40,8 @@ class Options:
 
     models: tuple[Literal[*CASES], ...] | None = None
     """Which, see `benchmarks/cases.py`; by default, all for the platform. "plain", "r1"
-    and "wgan_gp" differ in D's penalty: together they give its price."""
+    and "wgan_gp" differ in D's penalty: together they give its price; "stylegan2" and
+    those that begin so do in their regularizers."""
     modes: tuple[Modes, ...] = Setting().modes
     """PyTorch's: as most write it, with images in the layout that its convolutions like
     and Adam in one kernel, and so through torch.compile."""
@@ -96,10 +97,13 @@ def benchmark(options: Options) -> dict:
 
 
 def groups(names: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Each model by itself, those that give prices of penalties together."""
-    alone = [(name,) for name in names if name not in PENALIZED]
-    penalized = tuple(name for name in names if name in PENALIZED)
-    return [*alone, penalized] if penalized else alone
+    """Each model by itself, those that give a price together."""
+    priced = [
+        tuple(name for name in names if name in (base, *more))
+        for base, more in PRICED.items()
+    ]
+    alone = [(name,) for name in names if not any(name in group for group in priced)]
+    return alone + [group for group in priced if group]
 
 
 def kept(options: Options) -> Options:

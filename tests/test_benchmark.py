@@ -1,6 +1,7 @@
 """`benchmark.py`: what is timed, the turns, the figures, and one short race."""
 # ruff: noqa: E402
 
+import functools
 import itertools
 import json
 import os
@@ -136,21 +137,21 @@ def test_a_penalty_s_price_is_against_the_same_round():
     assert report.prices({"r1": raced["r1"]}) == {}
 
 
+@functools.cache
+def fields_of(data):
+    """Shapes of one example, by field."""
+    return {name: rows.shape[1:] for name, rows in data().items()}
+
+
 def shapes_of(name):
     """A case's GAN, and its step's arguments as shapes."""
-    case = cases.CASES[name]
+    case, key = cases.CASES[name], jax.random.key(0)
     gan = case.build(jaxgan_side.Side("float32"))
-    of_64 = ("dcgan64", "pix2pix", "cyclegan", "srgan", "spade")
-    size = dict.fromkeys(("ring", "consensus", "unrolled"), (2,))
-    size |= {"sngan": (32, 32, 3)} | dict.fromkeys(of_64, (64, 64, 3))
-    size = size.get(name, (28, 28, 1))
-    image = jax.ShapeDtypeStruct((case.batch, *size), "float32")
-    fields = ("input", "image") if name in ("pix2pix", "cyclegan") else ("image",)
-    batch, key = dict.fromkeys(fields, image), jax.random.key(0)
-    if name == "acgan":
-        batch["label"] = jax.ShapeDtypeStruct((case.batch,), "int32")
-    if name == "spade":
-        batch["map"] = jax.ShapeDtypeStruct((case.batch, 64, 64), "uint8")
+    dtypes = {"label": "int32", "map": "uint8"}
+    batch = {
+        name: jax.ShapeDtypeStruct((case.batch, *shape), dtypes.get(name, "float32"))
+        for name, shape in fields_of(case.data).items()
+    }
     return gan, (jax.eval_shape(gan.init, key, batch), batch, key)
 
 
@@ -213,7 +214,9 @@ def test_every_case_is_a_gan_whose_losses_have_names(name):
     after, metrics = jax.eval_shape(gan.step, *args)
     assert jax.tree.structure(after) == jax.tree.structure(args[0])
     assert {"d_loss", "g_loss"} <= set(metrics)
-    assert ("d_penalty" in metrics) == (name in cases.PENALIZED[1:])
+    assert ("d_penalty" in metrics) == (
+        name in (*cases.PRICED["plain"], "r3gan", "r3gan64")
+    )
 
 
 def test_options_out_of_range_are_refused():
@@ -226,6 +229,8 @@ def test_options_out_of_range_are_refused():
 def test_penalties_race_together():
     assert benchmark.groups(("r1", "mlp", "plain")) == [("mlp",), ("r1", "plain")]
     assert benchmark.groups(("mlp", "ring")) == [("mlp",), ("ring",)]
+    styled = "stylegan2_r1", "stylegan2"
+    assert benchmark.groups(("r1", *styled, "ring")) == [("ring",), ("r1",), styled]
 
 
 def test_memory_is_that_of_a_process_and_not_of_its_parent():

@@ -1,6 +1,7 @@
 """Steps of recipes, of jaxgan and of PyTorch, from the same weights."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -22,7 +23,19 @@ from torch_steps import (
 )
 
 from jaxgan import augment, losses, recipes, tasks
-from jaxgan.models import dcgan, flax_net, mlp, pix2pix, resnet, spade, spectral, srgan
+from jaxgan import regularizers as reg
+from jaxgan.models import (
+    dcgan,
+    flax_net,
+    mlp,
+    pix2pix,
+    r3gan,
+    resnet,
+    spade,
+    spectral,
+    srgan,
+    stylegan2,
+)
 from jaxgan.recipes.infogan import codes
 
 sys.path.append(str(Path(__file__).parents[1] / "experiments"))
@@ -30,9 +43,11 @@ sys.path.append(str(Path(__file__).parents[1] / "experiments"))
 from benchmarks import (
     torch_games,
     torch_heads,
+    torch_r3gan,
     torch_sngan,
     torch_spade,
     torch_srgan,
+    torch_stylegan2,
     torch_twin,
 )
 from benchmarks.torch_spectral import Normalized
@@ -240,3 +255,56 @@ def test_steps_of_the_unrolled_gan_are_pytorchs(known_noise):  # noqa: F811
         nn.utils.vector_to_parameters(D.weights.detach(), nets["D"].parameters())
 
     check_modules(model, batches, twins, step, done)
+
+
+def test_steps_of_r3gan_are_pytorchs(known_noise):  # noqa: F811
+    """Relativistic pairs, R1 and R2, over blocks with kernels in groups."""
+    G, D = r3gan.networks((16, 16, 3), 4, 16, 1, 4, dtype="float64")
+    penalty = reg.total(reg.r1(1.0), reg.r2(1.0))
+    options = {"loss": losses.relativistic_logistic, "penalty": penalty}
+    G, D = flax_net("G", G), flax_net("D", D)
+    model = recipes.gan(G, D, latent_dim=5, **options, **TXS)
+
+    def step(nets, opts, batch):
+        return torch_r3gan.r3gan_step(nets, opts, batch["image"], z(4, 5))
+
+    of = {"G": torch_r3gan.generator, "D": torch_r3gan.discriminator}
+    of = {name: partial(function, group_width=4) for name, function in of.items()}
+    batches = [{"image": x} for x in images(STEPS, 4, 16, 16, 3)]
+    check(model, batches, of, step)
+
+
+class Known:
+    """The same noise as jaxgan's, by shape."""
+
+    def normal(self, *shape):
+        return torch.tensor(drawn(random.normal, shape))
+
+    def uniform(self, *shape):
+        return torch.tensor(drawn(random.uniform, shape))
+
+    def integers(self, low, high, *shape):
+        return torch.tensor(drawn(random.randint, shape, low, high))
+
+
+def test_steps_of_stylegan2_are_pytorchs(known_noise):  # noqa: F811
+    """With R1 and path lengths on every step, over kernels of each image."""
+    nets = stylegan2.networks((16, 16, 3), 4, 8, 6, 2, dtype="float64")
+    names = "mapping", "synthesis", "D"
+    nets = [flax_net(name, net) for name, net in zip(names, nets, strict=True)]
+    periods = {"r1_every": 1, "path_every": 1}
+    model = recipes.stylegan2(*nets, latent_dim=5, **periods, **TXS)
+    memory = {}
+
+    def step(nets, opts, batch):
+        of = nets, opts, batch["image"], Known(), memory
+        return torch_stylegan2.stylegan2_step(*of, r1=10.0, path=2.0)
+
+    of = {
+        "mapping": partial(torch_stylegan2.mapping, layers=6),
+        "synthesis": torch_stylegan2.synthesis,
+        "D": torch_stylegan2.discriminator,
+    }
+    batches = [{"image": x} for x in images(STEPS, 8, 16, 16, 3)]
+    owners = {"G": names[:2], "D": ("D",)}
+    check(model, batches, of, step, owners)

@@ -8,8 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-PENALIZED = ("plain", "r1", "wgan_gp")
-"""Cases that differ in D's penalty alone; the first has none."""
+PRICED = {
+    "plain": ("r1", "wgan_gp"),
+    "stylegan2": ("stylegan2_r1", "stylegan2_path", "stylegan2_lazy"),
+}
+"""Cases that have more to do in a step than another: what they cost."""
 
 Rows = dict[str, np.ndarray]
 
@@ -70,6 +73,22 @@ def mapped() -> Rows:
 
 
 # --- the cases
+
+
+def _styled(name: str, side: int, width: int, batch: int, platforms) -> Case:
+    """StyleGAN2 without regularizers, with one in every step, or lazily with both."""
+    every = {
+        "r1": {"r1_every": 1},
+        "path": {"path_every": 1},
+        "lazy": {"r1_every": 16, "path_every": 4},
+    }.get(name, {})
+    return Case(
+        f"StyleGAN2, {side}x{side}, width {width}{name and f', {name}'}",
+        batch=batch,
+        data=noise("image", n=256, side=side),
+        build=lambda of: of.stylegan2(side, width, **every),
+        platforms=platforms,
+    )
 
 
 def _penalized(name: str) -> Case:
@@ -172,4 +191,23 @@ CASES = {
         build=lambda side: side.unrolled(),
         points=True,
     ),
-} | {name: _penalized(name) for name in PENALIZED}
+    "r3gan": Case(
+        "R3GAN, 32x32, width 16",
+        batch=32,
+        data=noise("image", n=1024, side=32),
+        build=lambda side: side.r3gan(32, 16, 128),
+    ),
+    "r3gan64": Case(
+        "R3GAN, 64x64, width 384",
+        batch=64,
+        data=noise("image", n=1024),
+        build=lambda side: side.r3gan(64, 384, 768),
+        platforms=("gpu",),
+    ),
+    "stylegan2": _styled("", 32, 16, 32, ("cpu", "gpu")),
+    "stylegan2_r1": _styled("r1", 32, 16, 32, ("cpu", "gpu")),
+    "stylegan2_path": _styled("path", 32, 16, 32, ("cpu", "gpu")),
+    "stylegan2_lazy": _styled("lazy", 32, 16, 32, ("cpu", "gpu")),
+    "stylegan2_128": _styled("lazy", 128, 64, 32, ("gpu",)),
+    "stylegan2_256": _styled("lazy", 256, 64, 16, ("gpu",)),
+} | {name: _penalized(name) for name in ("plain", *PRICED["plain"])}

@@ -17,7 +17,14 @@ from typing import Any, NamedTuple
 EXPERIMENTS = Path(__file__).parents[1]
 DETERMINISTIC = {"XLA_FLAGS": "--xla_gpu_deterministic_ops=true"}
 ROWS = {
-    "bfloat16": (("dcgan64",), ("plain", "r1", "wgan_gp"), ("digits",)),
+    "bfloat16": (
+        ("dcgan64",),
+        ("stylegan2_128",),
+        ("stylegan2_256",),
+        ("r3gan64",),
+        ("plain", "r1", "wgan_gp"),
+        ("digits",),
+    ),
     "float32": (("dcgan64",), ("ring",), ("mlp",), ("pix2pix",), ("cyclegan",)),
 }
 """Models of `benchmark.py` that are timed together, the most telling first."""

@@ -98,6 +98,24 @@ class Side:
         options = {"latent_dim": 128, "loss": losses.hinge, "g_tx": TX, "d_tx": TX}
         return recipes.gan(G, spectral.normalized(D), **options)
 
+    def r3gan(self, size, width, most):
+        """A block a stage."""
+        of = width, most, 1, 16, 0, self.dtype
+        G, D = models.r3gan.networks((size, size, 3), *of)
+        penalty = regularizers.total(regularizers.r1(1.0), regularizers.r2(1.0))
+        options = {"loss": losses.relativistic_logistic, "penalty": penalty}
+        return self._gan(G, D, latent_dim=64, **options)
+
+    def stylegan2(self, size, width, r1_every=None, path_every=None):
+        """Without the regularizers that have no period."""
+        nets = models.stylegan2.networks((size, size, 3), width, dtype=self.dtype)
+        nets = self._nets(**dict(zip(("mapping", "synthesis", "D"), nets, strict=True)))
+        without = {} if r1_every else {"r1": None}
+        without |= {} if path_every else {"path_weight": None}
+        periods = {"r1_every": r1_every or 16, "path_every": path_every or 4}
+        options = {"latent_dim": 512, "g_tx": TX, "d_tx": TX}
+        return recipes.stylegan2(*nets, **periods, **without, **options)
+
     def acgan(self):
         """`acgan_mnist.py`'s."""
         shape, options = (28, 28, 1), {"dtype": self.dtype}

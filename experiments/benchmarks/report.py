@@ -2,7 +2,7 @@
 
 import statistics
 
-from benchmarks.cases import CASES, PENALIZED
+from benchmarks.cases import CASES, PRICED
 from benchmarks.race import ENTRANTS, Raced
 
 BAR = 1.3
@@ -50,18 +50,17 @@ def prices(raced: dict[str, Raced]) -> dict:
     """How many times as long a step takes with a penalty as without, by entrant.
 
     Args:
-        raced: what `race.race` returned; without "plain", there are no prices.
+        raced: what `race.race` returned; without a case's base (`cases.PRICED`), it has
+            no price.
     """
-    if "plain" not in raced:
-        return {}
-    plain = raced["plain"].ms
     return {
         name: {
-            entrant: statistics.median(_ratios(ms, plain[entrant]))
-            for entrant, ms in found.ms.items()
+            entrant: statistics.median(_ratios(ms, raced[base].ms[entrant]))
+            for entrant, ms in raced[name].ms.items()
         }
-        for name, found in raced.items()
-        if name in PENALIZED[1:]
+        for base, more in PRICED.items()
+        for name in more
+        if base in raced and name in raced
     }
 
 

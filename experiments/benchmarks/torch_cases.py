@@ -1,6 +1,7 @@
 """The cases as a PyTorch user builds them, for `torch_side`."""
 
 import functools
+import itertools
 
 import torch
 import torch.nn.functional as F
@@ -9,10 +10,12 @@ from torch import nn
 from benchmarks import (
     torch_games,
     torch_heads,
+    torch_r3gan,
     torch_sngan,
     torch_spade,
     torch_spectral,
     torch_srgan,
+    torch_stylegan2,
     torch_translators,
     torch_twin,
 )
@@ -167,6 +170,38 @@ class Cases:
 
         return self._of(of, step, spectral=("D",))
 
+    def r3gan(self, size, width, most):
+        of = {"G": torch_r3gan.generator, "D": torch_r3gan.discriminator}
+
+        def step(nets, opts, batch):
+            real = batch["image"]
+            z = torch.randn(len(real), 64, device=self.device)
+            return torch_r3gan.r3gan_step(nets, opts, real, z)
+
+        # torch.compile cannot differentiate D twice.
+        return self._of(of, step, eager=("D",))
+
+    def stylegan2(self, size, width, r1_every=None, path_every=None):
+        layers = 2 * (size.bit_length() - 2)
+        of = {
+            "mapping": functools.partial(torch_stylegan2.mapping, layers=layers),
+            "synthesis": torch_stylegan2.synthesis,
+            "D": torch_stylegan2.discriminator,
+        }
+        draw, memory = torch_stylegan2.Randomness(self.device), {}
+        steps = itertools.count()
+
+        def step(nets, opts, batch):
+            t = next(steps)
+            r1 = 10.0 if r1_every and t % r1_every == 0 else None
+            path = 2.0 if path_every and t % path_every == 0 else None
+            of = nets, opts, batch["image"], draw, memory, r1, path
+            return torch_stylegan2.stylegan2_step(*of)
+
+        eager = [*(("D",) if r1_every else ()), *(("synthesis",) if path_every else ())]
+        owners = {"G": ("mapping", "synthesis"), "D": ("D",)}
+        return self._of(of, step, owners, eager=eager)
+
     def spade(self):
         of = {"G": torch_spade.generator, "D": torch_spade.multiscale}
         of |= {"E": torch_spade.encoder}
@@ -180,7 +215,7 @@ class Cases:
         owners = {"G": ("G", "E"), "D": ("D",)}
         return self._of(of, step, owners, spectral=("G", "D"))
 
-    def _of(self, functions, step, owners=None, spectral=()):
+    def _of(self, functions, step, owners=None, spectral=(), eager=()):
         """A GAN of networks that are functions of their weights.
 
         Args:
@@ -189,10 +224,11 @@ class Cases:
             owners: by an optimizer's name, the networks that it trains; by default
                 each has its own.
             spectral: the names of networks with spectral normalization.
+            eager: the names of networks that no mode compiles.
         """
 
         def build(weights):
-            nets = self._nets(weights, functions)
+            nets = self._nets(weights, functions, eager)
             normalize = self._network(torch_spectral.normalized)
             for name in spectral:
                 function, tree = nets[name].function, nets[name].tree
@@ -221,9 +257,10 @@ class Cases:
         torch._dynamo.config.trace_autograd_ops = True
         return torch.compile(function, fullgraph=True)
 
-    def _nets(self, weights, functions):
+    def _nets(self, weights, functions, eager=()):
         """Networks that are functions of their weights, by name."""
         made = {f: self._network(f) for f in functions.values()}
+        made |= {functions[name]: functions[name] for name in eager}
         return {
             name: Net(made[functions[name]], self._placed(torch_translators.weights(x)))
             for name, x in weights.items()

@@ -14,6 +14,7 @@ from flax import linen as nn
 from jax import lax
 
 from jaxgan import axis, ops
+from jaxgan.models.layers import full_precision
 from jaxgan.ops import fir
 
 __all__ = [
@@ -67,7 +68,7 @@ def minibatch_deviation(x, group: int = 4, channels: int = 1):
     if c % channels:
         raise ValueError(f"minibatch_deviation: {channels} channels do not divide {c}.")
     size = max(n for n in range(1, min(group, b) + 1) if b % n == 0)
-    y = every.astype(jnp.float32)
+    y = full_precision(every)
     y = y.reshape(size, b // size, h, w, channels, c // channels)
     y = jnp.sqrt(jnp.var(y, 0) + EPSILON).mean((1, 2, 4))
     y = jnp.tile(y[:, None, None], (size, h, w, 1)).astype(x.dtype)
@@ -103,8 +104,8 @@ def modulated_conv(x, w, style, demodulate: bool = True, up: int = 1):
         taps = np.asarray(fir.BINOMIAL) / sum(fir.BINOMIAL) * up
         y = fir.upfirdn(y, taps, pad=(low, high))
     if demodulate:
-        squares = jnp.square(w.astype(jnp.float32)).sum((0, 1))
-        norm = jnp.square(style.astype(jnp.float32)) @ squares
+        squares = jnp.square(full_precision(w)).sum((0, 1))
+        norm = jnp.square(full_precision(style)) @ squares
         y = y * lax.rsqrt(norm + EPSILON)[:, None, None].astype(y.dtype)
     return y
 
