@@ -28,6 +28,8 @@ TITLES = {
     "cyclegan": "CycleGAN, 256x256",
     "spade": "SPADE, 256x256",
     "sngan": "SNGAN ResNet, 32x32",
+    "r3gan": "R3GAN, 64x64, bfloat16",
+    "stylegan2": "StyleGAN2, 256x256, bfloat16",
 }
 """Cheapest to compile first."""
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import losses, models, recipes, tasks
+from jaxgan import losses, models, recipes, regularizers, tasks
 from jaxgan.models import spectral
 
 ADAM = {"g_tx": optax.adam(2e-4, b1=0.5), "d_tx": optax.adam(2e-4, b1=0.5)}
@@ -36,6 +36,25 @@ def sngan(devices: int):
     D = spectral.normalized(_net("D", D))
     options = ADAM | {"latent_dim": 128, "loss": losses.hinge}
     return recipes.gan(_net("G", G), D, **options), _images(64 * devices, 32, "image")
+
+
+def r3gan(devices: int):
+    """Huang et al., 2024, of FFHQ: 64x64, width 384, batch 32 a device, bfloat16."""
+    G, D = models.r3gan.networks((64, 64, 3), 384, dtype=jnp.bfloat16)
+    penalty = regularizers.total(regularizers.r1(2.0), regularizers.r2(2.0))
+    options = {"loss": losses.relativistic_logistic, "penalty": penalty}
+    made = recipes.gan(_net("G", G), _net("D", D), latent_dim=64, **options, **ADAM)
+    return made, _images(32 * devices, 64, "image")
+
+
+def stylegan2(devices: int):
+    """Karras et al., 2020: 256x256, as StyleGAN2-ADA's `paper256`, batch 8 a device,
+    bfloat16; R1 and path lengths on their steps, both of which the program holds."""
+    names = "mapping", "synthesis", "D"
+    nets = models.stylegan2.networks((256, 256, 3), dtype=jnp.bfloat16, group=8)
+    nets = [_net(name, module) for name, module in zip(names, nets, strict=True)]
+    made = recipes.stylegan2(*nets, latent_dim=512, r1=1.0, **ADAM)
+    return made, _images(8 * devices, 256, "image")
 
 
 def pix2pix(devices: int):
