@@ -47,7 +47,7 @@ ABOUT_TORCH = {
     f"experiments.benchmarks.torch_{name}"
     for name in (
         *("cases", "feed", "games", "heads", "side", "sngan", "spade", "spectral"),
-        *("srgan", "translators", "twin"),
+        *("r3gan", "srgan", "stylegan2", "translators", "twin"),
     )
 }
 

@@ -169,11 +169,11 @@ def test_stages_rise(ends):
 
 
 def test_a_run_that_would_end_before_it_is_grown_is_refused():
-    cfg = changed(experiment.PRESETS["emoji"], steps=2499)
-    with pytest.raises(UsageError, match="steps 2499 ends before the last"):
+    cfg = changed(experiment.PRESETS["emoji"], steps=1874)
+    with pytest.raises(UsageError, match="steps 1874 ends before the last"):
         experiment.build(cfg, (32, 32, 3), 0)
-    assert experiment.build(changed(cfg, steps=2501), (32, 32, 3), 0).stages == (
-        *(500, 1500, 2500),
+    assert experiment.build(changed(cfg, steps=1876), (32, 32, 3), 0).stages == (
+        *(375, 1125, 1875),
     )
 
 
