@@ -36,7 +36,6 @@ NAMED |= {
     "progan": "stylegan",
     "biggan": "emoji",
     "r3gan": "emoji",
-    "adversarial_flow": "emoji",
 }
 
 
