@@ -90,7 +90,7 @@ def power_ema(names: str | tuple[str, ...], sigma_rels: Sequence[float]) -> Phas
 def with_power_ema(model: Model, sigma_rels: Sequence[float]) -> Model:
     """A model that keeps them of all networks that it averages; see `power_ema`.
 
-    Its steps are the same otherwise, and so is what it draws.
+    Its steps compute the same otherwise, and so do its draws.
     """
 
     def init(key, batch):

@@ -119,9 +119,10 @@ def rebuilt(
     found, error = power_weights(kept, (step, sigma_rel))
     if error > FAR:
         warn(
-            f"The profile of sigma_rel {sigma_rel} is met but for {100 * error:.0f} %, "
-            f"from snapshots of {len(files)} steps: more of them would meet it better, "
-            f"or others than {', '.join(map(str, cfg.posthoc_ema))} kept."
+            f"The profile of sigma_rel {sigma_rel} is rebuilt with an error of "
+            f"{100 * error:.0f} %, from snapshots of {len(files)} steps: more of them, "
+            f"or of a nearer one than {', '.join(map(str, cfg.posthoc_ema))}, make it "
+            "smaller."
         )
     trees = _each(files.values(), _averages(state), cfg.posthoc_ema)
     where = jax.tree.map(lambda x: x.sharding, state.ema)
