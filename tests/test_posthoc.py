@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,8 @@ from tiny_runs import assert_same, build, go
 from jaxgan import phases
 from jaxgan.phases.posthoc import LONGEST
 from jaxgan.run import Config, checkpoint, load, snapshots, tables, weights
+from jaxgan.run.loading import rebuilt
+from jaxgan.run.loop import Now
 from jaxgan.types import TrainState, UsageError
 
 KEPT = 0.05, 0.1
@@ -102,12 +105,13 @@ def test_weights_are_the_least_squares_fit_of_sampled_profiles(sigma_rel):
     assert error == pytest.approx(off, rel=1e-3, abs=1e-6)
 
 
-def test_of_another_step_than_the_last_it_is_as_of_the_time_before():
-    kept = [(t, sigma) for t in (40, 80, 120) for sigma in KEPT]
-    of_80, error = phases.power_weights(kept[:4], (80, 0.07))
-    found, nearer = phases.power_weights(kept, (80, 0.07))
-    np.testing.assert_allclose(found[:4], of_80, atol=0.05)
-    assert nearer <= error < 0.06
+def test_of_an_earlier_step_what_comes_later_is_of_no_use():
+    """Up to that step its profiles are those of the same σ_rel that end there."""
+    kept = [(t, sigma) for t in (40, 80, 120, 160) for sigma in KEPT]
+    expected, error = phases.power_weights(kept[:4], (80, 0.07))
+    found, same = phases.power_weights(kept, (80, 0.07))
+    np.testing.assert_allclose(found, [*expected, 0, 0, 0, 0], atol=1e-10)
+    assert same == pytest.approx(error, rel=1e-6) and 0 < error < 0.06
 
 
 @pytest.mark.parametrize(("last", "step"), [(20, 21), (20, 0), (0, 0)])
@@ -124,10 +128,10 @@ def test_what_is_rebuilt_is_the_average_that_was_not_kept():
     for sigma in (0.04, 0.07, 0.1, 0.15, 0.2):
         ours, error = phases.power_weights(kept, (1000, sigma))
         trees = ({"w": found[str(s)]["w"][t - 1]} for t, s in kept)
-        rebuilt = phases.reconstruct(trees, ours)["w"]
-        assert rebuilt.dtype == np.float32
+        got = phases.reconstruct(trees, ours)["w"]
+        assert got.dtype == np.float32
         assert error < 3e-3
-        np.testing.assert_allclose(rebuilt, direct(trajectory, sigma), atol=3e-4)
+        np.testing.assert_allclose(got, direct(trajectory, sigma), atol=3e-4)
     far = np.abs(direct(trajectory, 0.2) - direct(trajectory, 0.1)).max()
     assert far > 0.05
 
@@ -251,14 +255,13 @@ def test_of_a_future_that_is_undone_nothing_is_kept(another):
     assert [*held(cfg)] == names(3, 6, 9, 12, 16)
 
 
-def test_later_snapshots_than_the_state_are_not_of_it(another):
-    cfg = gone_back(another())
-    (before,) = load(cfg.workdir, Config, build, sigma_rel=0.08)
-    snapshots.forget(Path(cfg.workdir), 10, 1)
-    assert [*held(cfg)] == names(3, 6, 9)
-    (after,) = load(cfg.workdir, Config, build, sigma_rel=0.08)
-    assert int(after.state.step) == 10
-    assert_same(after.state.ema, before.state.ema)
+def test_while_steps_are_left_out_none_is_written(whole, tmp_path):
+    cfg, state = whole
+    this = SimpleNamespace(cfg=cfg, members=[None], path=tmp_path)
+    for streak, found in (({"steps": 1}, []), (None, names(24))):
+        (hook,) = snapshots.hooks(this, lambda streak=streak: streak)
+        hook.run(Now(24, state, {}, 0.0))
+        assert [file.name for file in tmp_path.glob("snapshots/*")] == found
 
 
 def test_each_member_has_its_own(whole, another):
@@ -297,6 +300,10 @@ def test_what_cannot_be_rebuilt_is_refused(options, another, capsys):
     assert "sigma_rel 0.28 is rebuilt with an error of 35 %, from snapshots of 7" in (
         capsys.readouterr().out
     )
+    (loaded,) = load(cfg.workdir, Config, build)
+    begun = loaded.state._replace(step=jnp.int32(0))
+    with pytest.raises(UsageError, match="has taken no step yet"):
+        rebuilt(loaded._replace(state=begun), 0.08)
     file = Path(cfg.workdir) / snapshots.FOLDER / "000012.npz"
     file.write_bytes(file.read_bytes()[:-300])
     with pytest.raises(UsageError, match=r"000012\.npz cannot be read"):

@@ -85,10 +85,11 @@ class Config:
     """How many checkpoints to keep, the newest."""
     posthoc_ema: Annotated[tuple[float, ...], Range(0, above=0, below=LONGEST)] = ()
     """Also keep power-function averages of G's weights, of these sigma_rel, such as
-    0.05 0.1, and snapshots of them: `sample --sigma-rel`, `evaluate --sigma-rels` and
-    all other commands rebuild one of any sigma_rel (post-hoc EMA, arXiv:2312.02696)."""
+    0.05 0.1, and snapshots of them, from which `--sigma-rel` of all commands rebuilds
+    one of any other (post-hoc EMA, arXiv:2312.02696)."""
     snapshot_every: Annotated[Count, FREE] = 250
-    """Steps between these snapshots, which are all kept; the more, the nearer."""
+    """Steps between these snapshots, which are all kept: the more of them, the nearer
+    is what is rebuilt."""
     evaluate_every: Annotated[Index, FREE] = 0
     """Steps between evaluations, 0 for none; the state of the best first figure is
     kept besides the newest, for `sample --best` and `evaluate --best`."""
