@@ -141,7 +141,7 @@ def _run(this: Experiment, named, default, argv):
         command.run(options, path, this.kind)
         return
     _cache_compilations()
-    chosen = ("member", "best", "live", "platform")
+    chosen = ("member", "best", "live", "sigma_rel", "platform")
     which = {name: getattr(options, name) for name in chosen}
     found = load(path, this.kind, this.build, **which, experiment=this.name)
     found = [

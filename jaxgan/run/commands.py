@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from jaxgan.metrics import report
+from jaxgan.phases.posthoc import LONGEST
 from jaxgan.run import (
     atomic,
     dissecting,
@@ -26,7 +27,7 @@ from jaxgan.run import (
     walks,
     workdir,
 )
-from jaxgan.run.loading import Loaded
+from jaxgan.run.loading import Loaded, rebuilt
 from jaxgan.run.report import Report
 from jaxgan.run.report import report as write_report
 from jaxgan.run.settings import FILE, Count, Range, Seed
@@ -108,6 +109,8 @@ class Evaluate(Trained):
     people: tuple[str, ...] | None = None
     """Files of answers that such pages gave; their error rate (HYPE, arXiv:1904.01121)
     is reported beside the other measures."""
+    sigma_rels: Annotated[tuple[float, ...], Range(0, above=0, below=LONGEST)] = ()
+    """Measure the average of each of these --sigma-rel, to choose by."""
     out: Annotated[str | None, FILE] = None
     """The JSON to write. Default WORKDIR/evaluation.json, of --back
     evaluation_back.json."""
@@ -148,11 +151,23 @@ def evaluate(options: Evaluate, loaded: Loaded) -> None:
         print(people.write(Path(options.by_people), *args), *notes, sep="\n")
         return
     out = _json(options, loaded)
+    if options.sigma_rels:
+        _swept(options, lambda sigma: _report(options, rebuilt(loaded, sigma)), out)
+        return
     result = _report(options, loaded)
     _write(out, result)
     print(report.table(result))
     step, weights = result["step"], result["weights"]
-    print(f"The {weights} weights of step {step}. Written to {out}.")
+    of = f" of sigma_rel {loaded.sigma_rel}," if loaded.sigma_rel else ""
+    print(f"The {weights} weights{of} of step {step}. Written to {out}.")
+
+
+def _swept(options: Evaluate, report_of, out):
+    """The figures by sigma_rel: `sigma_rel -> report`, of one run or of members."""
+    result = tables.swept({s: report_of(s) for s in options.sigma_rels})
+    _write(out, result)
+    print(tables.swept_table(result))
+    print(f"Written to {out}.")
 
 
 def evaluate_all(options: Evaluate, members: list[Loaded]) -> None:
@@ -162,8 +177,15 @@ def evaluate_all(options: Evaluate, members: list[Loaded]) -> None:
             reason = ": people judge one member; choose it by `member`."
             raise UsageError(option, None, reason)
     out = _json(options, members[0])
-    reports = [_report(options, one) for one in members]
-    result = tables.joined(reports, [one.name for one in members])
+    names = [one.name for one in members]
+
+    def joined(of):
+        return tables.joined([_report(options, of(one)) for one in members], names)
+
+    if options.sigma_rels:
+        _swept(options, lambda s: joined(lambda one: rebuilt(one, s)), out)
+        return
+    result = joined(lambda one: one)
     _write(out, result)
     print(tables.table(result))
     print(f"Written to {out}.")
@@ -233,6 +255,8 @@ def _report(options: Evaluate, loaded: Loaded) -> dict:
         "step": int(state.step),
         "checkpoint": "best" if options.best else "newest",
         "weights": "live" if options.live else "averaged",
+        "sigma_rel": loaded.sigma_rel,
+        "profile_error": loaded.profile_error,
         "seed": options.seed,
     }
     return people.added(result, said) if said else result
@@ -243,6 +267,9 @@ def _check_evaluate(options: Evaluate) -> None:
     if options.by_people and options.people:
         reason = "is for figures, and by_people writes a page; give one of them."
         raise UsageError("people", " ".join(options.people), reason)
+    for name in ("sigma_rel", "live", "by_people", "people"):
+        if options.sigma_rels and getattr(options, name):
+            raise UsageError("sigma_rels", None, f"and `{name}` exclude each other.")
 
 
 COMMANDS = {

@@ -8,6 +8,7 @@ import dataclasses
 from typing import Annotated, Literal
 
 from jaxgan.data.fit import SIDE
+from jaxgan.phases.posthoc import LONGEST
 from jaxgan.run import settings
 from jaxgan.run.settings import FILE, FREE, Count, Index, Range, Seed
 from jaxgan.types import UsageError
@@ -82,6 +83,13 @@ class Config:
     """Steps between checkpoints; one is always made at the end."""
     keep: Annotated[Count, FREE] = 2
     """How many checkpoints to keep, the newest."""
+    posthoc_ema: Annotated[tuple[float, ...], Range(0, above=0, below=LONGEST)] = ()
+    """Also keep power-function averages of G's weights, of these sigma_rel, such as
+    0.05 0.1, and snapshots of them, from which `--sigma-rel` of all commands rebuilds
+    one of any other (post-hoc EMA, arXiv:2312.02696)."""
+    snapshot_every: Annotated[Count, FREE] = 250
+    """Steps between these snapshots, which are all kept: the more of them, the nearer
+    is what is rebuilt."""
     evaluate_every: Annotated[Index, FREE] = 0
     """Steps between evaluations, 0 for none; the state of the best first figure is
     kept besides the newest, for `sample --best` and `evaluate --best`."""
@@ -114,6 +122,9 @@ def check(config: Config) -> None:
     if config.tpu and config.platform not in ("auto", "tpu"):
         reason = f"and `platform` {config.platform} exclude each other."
         raise UsageError("tpu", None, reason)
+    if len({*config.posthoc_ema}) < len(config.posthoc_ema):
+        named = " ".join(map(str, config.posthoc_ema))
+        raise UsageError("posthoc_ema", named, "names one twice.")
     if config.steps * config.batch_size >= 2**32:
         raise UsageError(
             "steps",

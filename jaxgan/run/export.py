@@ -78,6 +78,7 @@ def _about(loaded: Loaded) -> dict:
         "jaxgan": jaxgan.__version__,
         "experiment": loaded.run.experiment,
         "step": int(loaded.state.step),
+        "sigma_rel": loaded.sigma_rel,
         "shape": loaded.run.shape,
         "class_names": loaded.run.class_names,
     }

@@ -7,10 +7,19 @@ from typing import Any, NamedTuple
 from jaxgan import parallel
 from jaxgan.data import SOURCES
 from jaxgan.metrics import MEASURES
-from jaxgan.run import best_state, checkpoint, config, draws, members, program, workdir
+from jaxgan.run import (
+    best_state,
+    checkpoint,
+    config,
+    draws,
+    members,
+    program,
+    snapshots,
+    workdir,
+)
 from jaxgan.types import Model, TrainState, UsageError
 
-__all__ = ["Loaded", "load"]
+__all__ = ["Loaded", "load", "rebuilt"]
 
 
 class Loaded(NamedTuple):
@@ -24,6 +33,10 @@ class Loaded(NamedTuple):
     """None of a run that has but one."""
     name: str = ""
     """Of the member."""
+    sigma_rel: float | None = None
+    """Of averages that were rebuilt; None of the run's own."""
+    profile_error: float | None = None
+    """How far those are from that, see `phases.power_weights`."""
     measures: tuple = MEASURES
     sources: tuple = SOURCES
 
@@ -41,6 +54,7 @@ def load(
     member: int | None = None,
     best: bool = False,
     live: bool = False,
+    sigma_rel: float | None = None,
     platform: str = "auto",
     experiment: str | None = None,
 ) -> list[Loaded]:
@@ -53,14 +67,21 @@ def load(
         member: which of several.
         best: the state that `evaluate_every` found best, instead of the newest.
         live: weights as they are, in place of their averages.
+        sigma_rel: of averages that are rebuilt from snapshots, in place of the run's
+            own; see `snapshots.rebuilt`.
         platform: where to put it: a copy on each device.
         experiment: refuse runs of another; by default it is not looked at.
 
     Raises:
-        UsageError: the folder holds no run, no such member, or no such checkpoint.
+        UsageError: the folder holds no run, no such member, or no such checkpoint, or
+            nothing to rebuild averages from.
     """
     path = Path(path)
     run = workdir.read(path, kind, experiment)
+    if sigma_rel is not None:
+        snapshots.require(run.config, sigma_rel)
+        if live:
+            raise UsageError("live", None, "and `sigma_rel` exclude each other.")
     who = members.members(run.config)
     if member is not None and not (0 <= member < len(who) > 1):
         has = f"0 ... {len(who) - 1}" if len(who) > 1 else "but one run"
@@ -81,8 +102,16 @@ def load(
             state = members.member_of(stack, k) if several else stack
         state = draws.live(state) if live else state
         its = (k, who[k].name) if several else (None, "")
-        found.append(Loaded(path, model_of(who[k].values), state, run, *its))
+        one = Loaded(path, model_of(who[k].values), state, run, *its)
+        found.append(one if sigma_rel is None else rebuilt(one, sigma_rel))
     return found
+
+
+def rebuilt(loaded: Loaded, sigma_rel: float) -> Loaded:
+    """The same with averages of another σ_rel, see `snapshots.rebuilt`."""
+    path, cfg, member = loaded.path, loaded.run.config, loaded.member
+    state, error = snapshots.rebuilt(path, loaded.state, cfg, sigma_rel, member)
+    return loaded._replace(state=state, sigma_rel=sigma_rel, profile_error=error)
 
 
 def _newest(path, start):

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgan import parallel
+from jaxgan import parallel, phases
 from jaxgan.data import decoding
 from jaxgan.run import config, settings
 from jaxgan.types import TrainState, UsageError
@@ -142,7 +142,7 @@ def varied(build: Callable, cfg, shape, num_classes: int) -> Callable:
 
     def model(values: dict[str, Any]):
         try:
-            return build(settings.changed(cfg, **values), shape, num_classes)
+            model = build(settings.changed(cfg, **values), shape, num_classes)
         except jax.errors.ConcretizationTypeError:
             raise UsageError(
                 "sweep",
@@ -150,6 +150,8 @@ def varied(build: Callable, cfg, shape, num_classes: int) -> Callable:
                 ": this experiment builds other networks or phases for other values of "
                 "it; run one after the other.",
             ) from None
+        kept = cfg.posthoc_ema
+        return phases.with_power_ema(model, kept) if kept else model
 
     return model
 

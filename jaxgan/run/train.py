@@ -40,6 +40,7 @@ from jaxgan.run import (
     record,
     settings,
     signals,
+    snapshots,
     stages,
     workdir,
 )
@@ -130,7 +131,7 @@ def _opened(path, this, made_by, step, stack, said):
     workdir.writable(path)
     still = stack.enter_context(lock.owned(path, said.append))
     workdir.open_run(path, this, made_by, step)
-    for folder in (path, path / "samples"):
+    for folder in (path, path / "samples", path / snapshots.FOLDER):
         atomic.swept(folder)
     return Hook(0, lambda now: still())
 
@@ -216,7 +217,8 @@ def _last_good_is_kept(saved, log):
 
 
 def _found(run: prepare.Prepared, begin, log):
-    """Best states from before: sound ones of this run, or none."""
+    """Of before, sound best states of this run, or none; and no later snapshots."""
+    snapshots.forget(run.path, begin, len(run.members))
     for judge in run.judges:
         if begin:
             best_state.sound(judge.folder, _template_of_one(run), log)
@@ -253,6 +255,7 @@ def _written(run: prepare.Prepared, sinks, saved, log, streak, seen):
     return [
         hooks.sample(cfg.sample_every, run.sheets, seeds, run.path, sinks, log, looks),
         *hooks.evaluate(cfg.evaluate_every, run.judges, sinks, log),
+        *snapshots.hooks(run, streak),
         hooks.save(cfg.checkpoint_every, saved, streak),
     ]
 
