@@ -18,7 +18,7 @@ from tiny_runs import assert_same, go
 sys.path.insert(0, str(Path(__file__).parent.parent / "experiments"))
 import gan_mnist
 
-from jaxgan import augment, losses, models, parallel, recipes
+from jaxgan import losses, models, parallel, recipes
 from jaxgan.metrics import extractors, feature_maps, filters, mnist
 from jaxgan.metrics.float64 import enable_x64
 from jaxgan.models import projected, spectral
@@ -195,17 +195,19 @@ def test_every_kernel_of_small_ds_has_spectral_norm_1(seen_by_filters):
 # --- what stays frozen
 
 
-def build(cfg, shape, num_classes, d_tx=None):
+ADAM = optax.adam(1e-3)
+
+
+def build(cfg, shape, num_classes, tx=ADAM):
     G = models.flax_net("G", models.mlp.Generator(shape, (4,)))
     D = projected.discriminator("D", feature_maps.of_digits(), 1)
     return recipes.gan(
         G,
         D,
         latent_dim=3,
-        g_tx=optax.adam(1e-3),
-        d_tx=d_tx or optax.adam(1e-3),
+        g_tx=tx,
+        d_tx=tx,
         loss=losses.hinge,
-        augment=augment.diff_augment(),
     )
 
 
@@ -215,9 +217,9 @@ def frozen(state):
 
 @pytest.fixture(scope="module")
 def game():
-    """A GAN whose D's weights decay, its first state, and a batch."""
-    d_tx = optax.adamw(1e-2, weight_decay=0.1)
-    gan = build(None, (28, 28, 1), 10, d_tx)
+    """A GAN whose weights decay, its first state, and a batch."""
+    tx = optax.chain(optax.add_decayed_weights(0.1), optax.sgd(0.01, 0.5))
+    gan = build(None, (28, 28, 1), 10, tx)
     batch = {"image": random.uniform(KEY, (6, 28, 28, 1), minval=-1)}
     return gan, gan.init(KEY, batch), batch
 
@@ -236,10 +238,10 @@ def test_frozen_weights_stay_to_the_bit_and_the_others_move(game):
         f"BatchNorm_{k}" for k in range(3)
     }
     # Three devices: a mean over them would round.
-    mesh = parallel.mesh(jax.devices()[:3])
-    step = parallel.pmapped(gan.step, mesh)
-    copies = parallel.replicate(state, mesh)
-    for t in range(3):
+    devices = jax.devices()[:3]
+    step = parallel.pmapped(gan.step, devices)
+    copies = parallel.replicate(state, devices)
+    for t in range(2):
         copies, metrics = step(copies, batch, random.fold_in(KEY, t))
     after = jax.device_get(parallel.unreplicate(copies))
     assert_same(frozen(after), frozen(first))
@@ -253,10 +255,10 @@ def test_frozen_weights_stay_to_the_bit_and_the_others_move(game):
     assert (old != new).any()
     whole = state
     step = jax.jit(gan.step)
-    for t in range(3):
+    for t in range(2):
         whole, expected = step(whole, batch, random.fold_in(KEY, t))
     for a, b in zip(*map(jax.tree.leaves, (after.params, whole.params)), strict=True):
-        np.testing.assert_allclose(a, b, atol=2e-3)  # Adam: a sign of a tiny gradient
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
     loss = expected["d_loss"].value()
     assert np.mean(metrics["d_loss"].total) == pytest.approx(loss, rel=1e-3)
 
@@ -274,6 +276,7 @@ def test_a_continued_run_is_the_uninterrupted_one_bit_for_bit(options):
     assert_same(go(options("parts"), build), expected)
 
 
+@pytest.mark.slow
 def test_members_are_the_single_runs(options):
     both = go(options("both", steps=2, seeds=2), build)
     one = go(options("one", steps=2, seed=1), build)
@@ -306,13 +309,13 @@ def test_the_loss_is_the_mean_over_scales_and_options_reach_d():
     assert "BatchNorm_0" not in other.params["D"] and other.stats["D"]["spectral"]
     assert other.stats["D"]["projection"]["channels_2"]["kernel"].shape == (1, 1, 5, 8)
     judge = projected.discriminator("D", feature_maps.of_filters(), 1)
-    logits = judge(state, images)
+    logits = jax.jit(judge)(state, images)
     assert [x.shape for x in logits] == [(4, 5, 5), (4, 5, 5), (4, 1, 1)]
-    metrics = gan.parts["D"](state, {"image": images}, KEY)[1]
+    metrics = jax.jit(gan.parts["D"])(state, {"image": images}, KEY)[1]
     expected = np.mean([np.asarray(x).mean() for x in logits])
     assert metrics["D(real)"].value() == pytest.approx(expected, rel=1e-4)
     each = np.mean([np.asarray(x).mean((1, 2)) for x in logits], 0)
-    score = gan.scores["D"](state, images)
+    score = jax.jit(gan.scores["D"])(state, images)
     np.testing.assert_allclose(score, each, rtol=1e-4, atol=1e-5)
 
 

@@ -18,6 +18,7 @@ their size, where theirs are twice as large: feature networks here see 28×28 pi
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -102,9 +103,17 @@ class Heads(nn.Module):
         return [self._logits(x, k, train) for k, x in enumerate(maps)]
 
     def _logits(self, x, k, train):
+        halve = partial(
+            Conv,
+            kernel_size=(4, 4),
+            strides=(2, 2),
+            padding=((1, 1), (1, 1)),
+            use_bias=self.norm != "batch",  # which would take it away
+            dtype=self.dtype,
+        )
         while min(x.shape[1:3]) > LARGEST:
             width = max(x.shape[3], min(2 * x.shape[3], WIDEST))
-            x = Conv(width, (4, 4), (2, 2), ((1, 1), (1, 1)), dtype=self.dtype)(x)
+            x = halve(width)(x)
             x = normalization(self.norm, train, self.dtype)(x)
             x = nn.leaky_relu(x, SLOPE)
         size = min(LAST, x.shape[1]), min(LAST, x.shape[2])
