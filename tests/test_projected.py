@@ -16,6 +16,7 @@ from jax import random
 from tiny_runs import assert_same, go
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "experiments"))
+import gan_cifar10
 import gan_mnist
 
 from jaxgan import losses, models, parallel, recipes
@@ -362,6 +363,18 @@ def refused(shape=(28, 28, 1), classes=0, **options):
 def test_options_that_do_not_go_together_are_refused(words, options):
     with pytest.raises(UsageError, match=words):
         refused(**options)
+
+
+def test_options_of_a_d_that_is_replaced_are_refused():
+    for name, change in (
+        ("pool", {"pool": "mean"}),
+        ("layer_norm", {"layer_norm": True}),
+    ):
+        cfg = changed(gan_cifar10.SNGAN, d_features="filters", **change)
+        with pytest.raises(UsageError, match=f"{name} .* `d_features` replaces"):
+            gan_cifar10.build(cfg, (32, 32, 3), 10)
+    cfg = changed(gan_cifar10.SNGAN, d_features="filters")
+    assert gan_cifar10.build(cfg, (32, 32, 3), 10).sees == ("filters",)
 
 
 def test_terms_that_are_of_no_gradient_are_taken():
