@@ -81,6 +81,10 @@ def build(cfg: Config, shape, num_classes) -> Model:
         )
     if nets.g_norm == "none":
         raise UsageError("g_norm", "none", ": ResNets' G has BatchNorm; give another.")
+    if nets.d_features != "none" and (cfg.layer_norm or cfg.pool != "sum"):
+        name = "layer_norm" if cfg.layer_norm else "pool"
+        value = getattr(cfg, name)
+        raise UsageError(name, value, "is of ResNets' D, which `d_features` replaces.")
     if cfg.conditional and not num_classes:
         reason = "has no labels, which `conditional` needs."
         raise UsageError("data", cfg.data, reason)

@@ -45,6 +45,9 @@ PRESETS = {
     "bcr": named(consistency=10.0),
     "diff_augment": named(augment="diff_augment"),
     "instance_noise": named(augment="instance_noise"),
+    "projected": named(
+        loss="hinge", d_features="filters", d_width=16, augment="diff_augment"
+    ),
 }
 
 if __name__ == "__main__":

@@ -276,6 +276,9 @@ class Model(NamedTuple):
     """By the name of a D, `(state, images [B, H, W, C], *labels) -> logits`, of images
     as they are, judged as in training: by live weights, and with BatchNorm's statistics
     of these images. Of what draws from noise."""
+    sees: tuple[str, ...] = ()
+    """Frozen networks that its discriminators see images by: a distance by one of them
+    is what was trained for, and no fair figure."""
     stages: tuple[int, ...] = ()
     """Steps on which another stage begins, of a step by `phases.staged`: worth
     programs of their own, each compiled for its steps alone."""

@@ -61,7 +61,7 @@ def test_the_content_loss_is_srgan_s(net, tmp_path, monkeypatch):
 
 def test_other_files_are_refused(net, tmp_path, monkeypatch):
     def loss(path):
-        vgg._weights.cache_clear()
+        vgg.read.cache_clear()
         return vgg.content_loss(str(path), "vgg54")(IMAGES, OTHERS)
 
     path = saved(net, tmp_path / "vgg.pth")

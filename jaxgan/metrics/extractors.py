@@ -16,6 +16,7 @@ from jaxgan.types import UsageError
 __all__ = [
     "Extractor",
     "choose",
+    "none",
     "of_any",
     "of_digits",
     "of_filters",
@@ -66,6 +67,15 @@ def of_function(name: str, function: Callable) -> Extractor:
         distance=f"fd_{name}",
         kernel=f"kd_{name}",
     )
+
+
+def none(why: str) -> Extractor:
+    """No network, for measures of images alone.
+
+    Args:
+        why: there is none, in a few words.
+    """
+    return Extractor(f"no network ({why})", lambda images: (None, None), gives=())
 
 
 @cache
@@ -133,27 +143,14 @@ def of_inception(path: str, mesh=None) -> Extractor:
         UsageError: the file is not that one.
     """
     try:
-        digest = weights.sha256(path)
+        params = inception.read(path)
     except UsageError as error:
         raise error.renamed("inception_weights") from None
-    if digest != inception.SHA256:
-        raise _refused(
-            path,
-            f"has SHA-256 {digest[:8]}..., not {inception.SHA256[:8]}...: it is not "
-            "weights-inception-2015-12-05.",
-        )
-    params = {k: v for k, v in weights.state_dict(path).items() if v.ndim}
 
     def features(params, images):
         out = inception.layers(params, images)
         return out["2048"], out["logits_unbiased"]
 
-    image = jax.ShapeDtypeStruct((1, inception.SIZE, inception.SIZE, 3), "uint8")
-    try:
-        jax.eval_shape(features, params, image)
-    except (KeyError, TypeError, ValueError) as error:
-        reason = f"is not the Inception network: {error!r}."
-        raise _refused(path, reason) from None
     run, block = _shared(features, params, mesh)
     return Extractor(
         "inception-2015-12-05",
@@ -164,7 +161,7 @@ def of_inception(path: str, mesh=None) -> Extractor:
         kernel="kid",
         score="inception_score",
         resize=f"bilinear to {inception.SIZE}x{inception.SIZE} as TensorFlow 1",
-        digest=digest,
+        digest=inception.SHA256,
         block=block,
     )
 
@@ -209,10 +206,6 @@ def choose(
     if content == "digits" and tuple(shape) == mnist.SHAPE:
         return of_digits(mesh)
     return of_filters(mesh)
-
-
-def _refused(path, reason):
-    return UsageError("inception_weights", path, reason)
 
 
 def _shared(network, variables, mesh):

@@ -14,7 +14,7 @@ from jax import lax
 
 from jaxgan.metrics.similarity import halved
 
-__all__ = ["bank", "features"]
+__all__ = ["bank", "features", "maps"]
 
 SCALES, ORIENTATIONS = 3, 4
 CELLS, FINE_CELLS = 2, 4
@@ -30,14 +30,32 @@ OPPONENTS = np.array([[1, 1, 1], [1, -1, 0], [0.5, 0.5, -1]]) / [[3], [2], [2]]
 
 def features(images):
     """`uint8 [B, H, W, 1 or 3] -> float32 [B, 64 C]`; images of any size."""
-    x = images.astype(jnp.float32) / 255
+    scales = [*_scales(images.astype(jnp.float32) / 255)]
+    found = [_averages(scales[0][0], FINE_CELLS)]
+    found += [jnp.log(_averages(moduli, CELLS) + LEAST) for _, moduli in scales]
+    return jnp.concatenate(found, 1)
+
+
+def maps(images) -> list:
+    """What `features` averages, at each place: float `[B, H, W, C]` in [-1, 1] `->
+    [[B, H, W, 5 C], [B, H / 2, W / 2, 5 C], [B, H / 4, W / 4, 5 C]]`, C being 1 or 3.
+
+    Of each scale the image and the logarithms of moduli, which are 0 where nothing
+    changes. They have a gradient everywhere, 0 through a modulus of 0.
+    """
+    return [
+        jnp.concatenate([x, jnp.log1p(moduli / LEAST)], -1)
+        for x, moduli in _scales((images + 1) / 2)
+    ]
+
+
+def _scales(x):
+    """At each scale, the image in light and opponent colours, and its moduli."""
     if x.shape[-1] == 3:
-        x = jnp.einsum("bhwc,oc->bhwo", x, jnp.float32(OPPONENTS))
-    found = [_averages(x, FINE_CELLS)]
+        x = jnp.einsum("bhwc,oc->bhwo", x, jnp.asarray(OPPONENTS, x.dtype))
     for scale in range(SCALES):
         x = halved(x) if scale else x
-        found.append(jnp.log(_averages(_moduli(x), CELLS) + LEAST))
-    return jnp.concatenate(found, 1)
+        yield x, _moduli(x)
 
 
 def bank() -> np.ndarray:
@@ -58,17 +76,19 @@ def _moduli(x):
     x = jnp.moveaxis(x, 3, 1).reshape(b * c, h, w, 1)
     x = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="edge")
     kernels = bank()
-    kernels = np.concatenate([kernels.real, kernels.imag]).astype(np.float32)
+    kernels = np.concatenate([kernels.real, kernels.imag])
     out = lax.conv_general_dilated(
         x,
-        jnp.moveaxis(kernels, 0, 2)[:, :, None],
+        jnp.asarray(np.moveaxis(kernels, 0, 2)[:, :, None], x.dtype),
         (1, 1),
         "VALID",
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         precision=lax.Precision.HIGHEST,
     )
     real, imaginary = jnp.split(out, 2, -1)
-    size = jnp.sqrt(real**2 + imaginary**2)
+    power = real**2 + imaginary**2
+    some = power > 0  # or the root's gradient is none
+    size = jnp.where(some, jnp.sqrt(jnp.where(some, power, 1)), 0)
     size = size.reshape(b, c, h, w, ORIENTATIONS)
     return jnp.moveaxis(size, 1, 3).reshape(b, h, w, -1)
 

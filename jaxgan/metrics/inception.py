@@ -12,16 +12,45 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
+from jaxgan.metrics import weights
 from jaxgan.ops import conv
+from jaxgan.types import UsageError
 
-__all__ = ["layers", "network", "resize"]
+__all__ = ["layers", "maps", "network", "read", "resize"]
 
 SIZE = 299
 EPSILON = 1e-3
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 """Of weights-inception-2015-12-05-6726825d.pth, as torch-fidelity publishes it."""
+
+
+def read(path: str) -> dict[str, np.ndarray]:
+    """The network's weights, by PyTorch's names.
+
+    Args:
+        path: the user's file, weights-inception-2015-12-05-6726825d.pth.
+
+    Raises:
+        UsageError: the file is not that one.
+    """
+    digest = weights.sha256(path)
+    if digest != SHA256:
+        reason = (
+            f"has SHA-256 {digest[:8]}..., not {SHA256[:8]}...: it is not "
+            "weights-inception-2015-12-05."
+        )
+        raise UsageError("path", path, reason)
+    params = {k: v for k, v in weights.state_dict(path).items() if v.ndim}
+    image = jax.ShapeDtypeStruct((1, SIZE, SIZE, 3), "uint8")
+    try:
+        jax.eval_shape(layers, params, image)
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f"is not the Inception network: {error!r}."
+        raise UsageError("path", path, reason) from None
+    return params
 
 
 def layers(params: Mapping[str, jax.Array], images) -> dict[str, jax.Array]:
@@ -42,6 +71,15 @@ def layers(params: Mapping[str, jax.Array], images) -> dict[str, jax.Array]:
 
 def network(params: Mapping[str, jax.Array], x) -> dict[str, jax.Array]:
     """`layers` of images that are float32 `[B, 299, 299, 1 or 3]` already."""
+    out = {str(v.shape[3]): v.mean((1, 2), dtype=jnp.float32) for v in maps(params, x)}
+    unbiased = out["2048"] @ params["fc.weight"].T
+    logits = unbiased + params["fc.bias"].reshape(1, -1)
+    return out | {"logits_unbiased": unbiased, "logits": logits}
+
+
+def maps(params: Mapping[str, jax.Array], x) -> list[jax.Array]:
+    """What `network` takes means of: `[B, 73, 73, 64]`, `[B, 35, 35, 192]`,
+    `[B, 17, 17, 768]` and `[B, 8, 8, 2048]`, of the same images."""
     x = (jnp.broadcast_to(x, (*x.shape[:3], 3)) - 128) / 128
     net = partial(_unit, params)
     x = net("Conv2d_1a_3x3", x, 2, "VALID")
@@ -60,12 +98,7 @@ def network(params: Mapping[str, jax.Array], x) -> dict[str, jax.Array]:
     x = _reduce8(partial(_unit, params, block="Mixed_7a"), x)
     x = _grid8(partial(_unit, params, block="Mixed_7b"), x, _mean_pool)
     x = _grid8(partial(_unit, params, block="Mixed_7c"), x, _max_pool)
-    out = {
-        str(v.shape[3]): v.mean((1, 2), dtype=jnp.float32) for v in (x64, x192, x768, x)
-    }
-    unbiased = out["2048"] @ params["fc.weight"].T
-    logits = unbiased + params["fc.bias"].reshape(1, -1)
-    return out | {"logits_unbiased": unbiased, "logits": logits}
+    return [x64, x192, x768, x]
 
 
 def resize(x, height: int, width: int):

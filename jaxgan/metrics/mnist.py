@@ -19,7 +19,7 @@ from jaxgan.models.layers import Conv, batch_norm
 from jaxgan.text import shortened
 from jaxgan.types import UsageError
 
-__all__ = ["Classifier", "classify", "classify_stacked", "save", "weights"]
+__all__ = ["Classifier", "classify", "classify_stacked", "maps", "save", "weights"]
 
 SHAPE = (28, 28, 1)
 WEIGHTS = Path(__file__).with_name("mnist_classifier.npz")
@@ -38,6 +38,7 @@ class Classifier(nn.Module):
         for features, stride in ((32, 1), (64, 2), (64, 1), (128, 2)):
             x = Conv(features, (3, 3), (stride, stride), use_bias=False)(x)
             x = nn.relu(batch_norm(train)(x))
+            self.sow("intermediates", "maps", x)
         x = x.mean((1, 2))
         return x, nn.Dense(self.classes)(x)
 
@@ -78,6 +79,15 @@ def classify(variables, images):
     """`uint8 [B, 28, 28, 1] -> (features [B, 128], logits [B, 10])`, float32."""
     x = images.astype(jnp.float32) / 127.5 - 1
     return Classifier().apply(variables, x, train=False)
+
+
+def maps(variables, images) -> list:
+    """The last activations of each size, `[[B, 28, 28, 32], [B, 14, 14, 64], [B, 7, 7,
+    128]]`, of images `[B, 28, 28, 1]` in [-1, 1]."""
+    net, keep = Classifier(), "intermediates"
+    kept: Any = net.apply(variables, images, train=False, mutable=keep)[1]
+    first, _, second, third = kept["intermediates"]["maps"]
+    return [first, second, third]
 
 
 def classify_stacked(variables, images):

@@ -16,7 +16,7 @@ from jaxgan.ops import conv
 from jaxgan.tasks import over_white
 from jaxgan.types import UsageError
 
-__all__ = ["LAYERS", "content_loss", "features"]
+__all__ = ["LAYERS", "content_loss", "features", "maps", "read"]
 
 FILE, DIGEST = "vgg19-dcbb9e9d.pth", "dcbb9e9d"
 """Torchvision's file, named by how its SHA-256 begins."""
@@ -49,6 +49,11 @@ def features(params: Mapping[str, jax.Array], images, pooling: int):
     Raises:
         UsageError: the images are too small to be pooled so often.
     """
+    return maps(params, images, pooling)[-1]
+
+
+def maps(params: Mapping[str, jax.Array], images, pooling: int) -> list:
+    """The same before each pooling up to this one, the finest first."""
     if min(images.shape[1:3]) < 1 << (pooling - 1):
         h, w = images.shape[1:3]
         raise UsageError(
@@ -59,6 +64,7 @@ def features(params: Mapping[str, jax.Array], images, pooling: int):
         )
     x = jnp.broadcast_to(images.astype(jnp.float32), (*images.shape[:3], 3))
     x = ((x + 1) / 2 - MEAN[None, None, None]) / DEVIATION[None, None, None]
+    found = []
     for block, layers in enumerate(BLOCKS[:pooling]):
         if block:
             window = (1, 2, 2, 1)
@@ -68,7 +74,8 @@ def features(params: Mapping[str, jax.Array], images, pooling: int):
             bias = params[f"features.{layer}.bias"]
             x = conv(x, kernel, (1, 1), "SAME") + bias[None, None, None]
             x = jnp.maximum(x, 0)
-    return x
+        found.append(x)
+    return found
 
 
 def content_loss(path: str, layer: str) -> Callable:
@@ -87,7 +94,10 @@ def content_loss(path: str, layer: str) -> Callable:
     pooling = LAYERS[layer]
 
     def loss(images, target):
-        params = _weights(path, pooling)
+        try:
+            params = read(path, pooling)
+        except UsageError as error:
+            raise error.renamed("vgg_weights") from None
         a, b = (
             features(params, over_white(x), pooling) / RESCALED
             for x in (images, target)
@@ -98,23 +108,27 @@ def content_loss(path: str, layer: str) -> Callable:
 
 
 @functools.cache
-def _weights(path, pooling):
-    """Those of the layers before a pooling."""
-    try:
-        digest = weights.sha256(path)
-        if not digest.startswith(DIGEST):
-            raise UsageError(
-                "path",
-                path,
-                f"has SHA-256 {digest[:8]}..., not {DIGEST}...: it is not "
-                f"torchvision's {FILE}.",
-            )
-        params = weights.state_dict(path)
-    except UsageError as error:
-        raise error.renamed("vgg_weights") from None
+def read(path: str, pooling: int) -> dict[str, np.ndarray]:
+    """The weights of the layers before a pooling, by torchvision's names.
+
+    Args:
+        path: the user's file.
+        pooling: its number, 1 to 5.
+
+    Raises:
+        UsageError: the file is not torchvision's VGG-19.
+    """
+    digest = weights.sha256(path)
+    if not digest.startswith(DIGEST):
+        reason = (
+            f"has SHA-256 {digest[:8]}..., not {DIGEST}...: it is not "
+            f"torchvision's {FILE}."
+        )
+        raise UsageError("path", path, reason)
+    params = weights.state_dict(path)
     names = [f"features.{n}" for block in BLOCKS[:pooling] for n in block]
     needed = [f"{name}.{kind}" for name in names for kind in ("weight", "bias")]
     if missing := [name for name in needed if name not in params]:
         reason = f"has no {missing[0]}: it is no VGG-19."
-        raise UsageError("vgg_weights", path, reason)
+        raise UsageError("path", path, reason)
     return {name: params[name] for name in needed}

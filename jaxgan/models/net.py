@@ -28,6 +28,8 @@ class Net:
     averages: tuple[str, ...] | None = None
     """The names of leaves of stats that are running averages over batches, for
     `standing`. Default: Flax's, `mean` and `var` in "batch_stats"."""
+    sees: str | None = None
+    """The frozen network that it sees images by, see `models.projected`."""
 
     def __call__(self, state: TrainState, *inputs, train: bool = True, rngs=None):
         """The outputs with the state's parameters and statistics.

@@ -204,7 +204,7 @@ def refresh(net, inputs: Produce, collection: str | None = None) -> Phase:
             return state, {}
         batch, _ = opened(batch)
         _, new = net.apply(params, old, *inputs(state, batch, key))
-        new = new if collection is None else old | {collection: new[collection]}
-        return merge(state, stats={net.name: axis.mean(new)}), {}
+        new = new if collection is None else {collection: new[collection]}
+        return merge(state, stats={net.name: old | axis.mean(new)}), {}
 
     return Phase(lambda state: state, step, writes=frozenset({("stats", net.name)}))

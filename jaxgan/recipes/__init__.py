@@ -17,6 +17,8 @@ a schedule, or what D is shown:
     SAGAN            both networks normalized and with attention        1805.08318
     RpGAN            loss=losses.relativistic_logistic                  1807.00734
     RaGAN            loss=losses.relativistic_average_logistic          1807.00734
+    Projected GAN    loss=losses.hinge, augment=augment.diff_augment(), D of
+                     models.projected                                   2111.01007
     R3GAN            RpGAN with penalty=total(r1(gamma), r2(gamma))     2501.05441
     PacGAN           D=models.packed(D, 2)                              1712.04086
     DiffAugment      augment=augment.diff_augment()                     2006.10738

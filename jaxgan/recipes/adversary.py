@@ -20,6 +20,7 @@ __all__ = [
     "at_once",
     "mixes",
     "over_scales",
+    "per_image",
 ]
 
 
@@ -109,7 +110,7 @@ def adversary(
         return phase
 
     def opinion(state, images, key, *given):
-        return _per_image(logits(D(state, shown(state, images, key), *given)))
+        return per_image(logits(D(state, shown(state, images, key), *given)))
 
     judge = _judge(D, shown, logits, opinion)
     if penalty is not None and penalty.of_gradient:
@@ -150,7 +151,7 @@ def _judge(D, shown, logits, opinion):
         outputs = (
             at_once(D, state, *seen) if weave else [D(state, x, *given) for x in seen]
         )
-        of_real, of_fake = (_per_image(logits(output)) for output in outputs)
+        of_real, of_fake = (per_image(logits(output)) for output in outputs)
         judged = Judged(D_of, real, fake, of_real, of_fake, key, real_key, fake_key)
         return Verdict(judged, *outputs)
 
@@ -194,10 +195,10 @@ def _wins(real, fake):
     return (jnp.sign(real - fake).mean() + 1) / 2
 
 
-def _per_image(logits):
-    """`[B]`, the mean over patches and scales."""
+def per_image(logits):
+    """Logits `[B, ...]`, or a list of them, as `[B]`: means over patches and scales."""
     if isinstance(logits, list | tuple):
-        return sum(map(_per_image, logits)) / len(logits)
+        return sum(map(per_image, logits)) / len(logits)
     return logits if logits.ndim == 1 else logits.reshape(len(logits), -1).mean(1)
 
 

@@ -72,7 +72,9 @@ def assemble(
         return init_game(key, jax.eval_shape(inputs, batch))
 
     steps = {name: part.step for name, part in parts.items()}
-    model = Model(init, step, steps, draws, scores=scores or {}, stages=stages)
+    sees = tuple(dict.fromkeys(net.sees for net in nets if net.sees))
+    model = Model(init, step, steps, draws, scores=scores or {}, sees=sees)
+    model = model._replace(stages=stages)
     return model._replace(settle=settle) if settle else model
 
 

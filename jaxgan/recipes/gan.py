@@ -15,7 +15,7 @@ from jaxgan import losses
 from jaxgan.augment import Augmentation
 from jaxgan.models.net import Net
 from jaxgan.phases import chain, ema, every, project, share, update
-from jaxgan.recipes.adversary import adversary
+from jaxgan.recipes.adversary import adversary, per_image
 from jaxgan.recipes.base import from_noise, generator, of_z_and_judge, players
 from jaxgan.regularizers import Term
 from jaxgan.tasks import noise, normal
@@ -46,7 +46,7 @@ def gan(
 
     Args:
         G: `z [B, latent_dim] (, label [B]) -> images [B, H, W, C]`.
-        D: `images (, label) -> logits [B]`.
+        D: `images (, label) -> logits [B, ...]`, or a list of them, of several scales.
         latent_dim: the dimension of z, drawn from N(0, I).
         g_tx: G's optimizer, an optax transform.
         d_tx: D's optimizer.
@@ -103,6 +103,7 @@ def gan(
         normal=True,
         parts=parts,
         num_classes=num_classes,
+        logits=per_image,
     )
 
 

@@ -222,6 +222,7 @@ def _report(options: Evaluate, loaded: Loaded) -> dict:
     said = people.judged(options.people, loaded, name) if options.people else None
     weights = options.inception_weights or cfg.inception_weights
     mesh = draws.mesh_of(state)
+    judged = loaded.model, draw, weights, reference
     try:
         result = evaluation.evaluate(
             loaded.model,
@@ -231,7 +232,7 @@ def _report(options: Evaluate, loaded: Loaded) -> dict:
             reference=reference,
             floor=floor,
             num_classes=loaded.num_classes,
-            extractor=evaluation.extractor_for(draw, weights, reference, mesh),
+            extractor=evaluation.extractor_for(*judged, mesh),
             names=options.metrics,
             num=options.num,
             seed=options.seed,

@@ -12,7 +12,7 @@ from jaxgan.run.progress import bars
 from jaxgan.run.sides import sides
 from jaxgan.types import Draw, Model, UsageError
 
-__all__ = ["Followed", "evaluate", "extractor_for", "follow", "main_draw"]
+__all__ = ["Followed", "evaluate", "extractor_for", "follow", "main_draw", "seen"]
 
 FOLLOWING = {
     "metrics": "evaluate_metrics",
@@ -41,15 +41,32 @@ def main_draw(model: Model) -> str:
     return next(iter(model.draws))
 
 
-def extractor_for(of: Draw, weights: str | None, dataset: Dataset, mesh):
-    """What images are compared by.
+def extractor_for(model: Model, of: Draw, weights: str | None, dataset: Dataset, mesh):
+    """What images are compared by: another network than those that D sees them by.
 
     Raises:
-        UsageError: the weights are not Inception's, or nothing suits the images.
+        UsageError: the weights are not Inception's, or D sees images by them.
     """
     if draws.from_noise(of):
-        return extractors.choose(weights, dataset.content, dataset.shape, mesh)
-    return extractors.of_any(weights, mesh)
+        found = extractors.choose(weights, dataset.content, dataset.shape, mesh)
+    else:
+        found = extractors.of_any(weights, mesh)
+    if found.name in model.sees and weights:
+        reason = ": D sees images by it, so that it judges none; leave it out."
+        raise UsageError("inception_weights", weights, reason)
+    if found.name in model.sees:
+        found = extractors.of_filters(mesh)
+    if found.name in model.sees:
+        return extractors.none(f"D itself sees by {found.name}")
+    return found
+
+
+def seen(model: Model) -> tuple[str, ...]:
+    """A note, where D sees images by networks that else would judge them."""
+    if not model.sees:
+        return ()
+    names = " and ".join(model.sees)
+    return (f"D sees images by {names}: no figure is of features of that.",)
 
 
 def follow(
@@ -76,7 +93,7 @@ def follow(
         UsageError: what is asked for cannot be measured.
     """
     of = model.draws[main_draw(model)]
-    extractor = extractor_for(of, cfg.inception_weights, dataset, mesh)
+    extractor = extractor_for(model, of, cfg.inception_weights, dataset, mesh)
     seed = other_seed(seed, "following")
     names, num = cfg.evaluate_metrics, cfg.evaluate_num
     options: dict[str, Any] = {
@@ -181,7 +198,8 @@ def evaluate(
         result = report.evaluate(*args, **options)
         taken = "in turn" if labels is None else f"as often as in {reference.name}"
         conditional = "label" in of.task.needs
-        return result | {"classes": taken if conditional else None}
+        result |= {"classes": taken if conditional else None}
+        return _with_seen(model, result)
     mesh = draws.mesh_of(state)
     drawn = draws.translations(of, state, dataset, seed)
     plain = draws.plain(of, mesh, dataset, seed)
@@ -189,4 +207,11 @@ def evaluate(
     targets = sides(reference, of.task).targets
     args = drawn, targets, columns, extractor, names, num, seed
     options |= {"aligned": True, "halved": reference is dataset}
-    return report.evaluate(*args, **options) | {"data": dataset.name, "draw": name}
+    result = report.evaluate(*args, **options) | {"data": dataset.name, "draw": name}
+    return _with_seen(model, result)
+
+
+def _with_seen(model, result):
+    """The report, with the networks that D sees images by."""
+    notes = [*result["notes"], *seen(model)]
+    return result | {"notes": notes, "discriminator_sees": list(model.sees)}

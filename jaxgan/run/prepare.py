@@ -177,7 +177,8 @@ def prepared(
         before = f"{path} is of a run older than {options}, and goes on as it began."
         more = (*more, before)
     size = rest.size if rest else 0
-    notes = (*notes, *more, *advice.of_gamma(cfg, who, dataset.shape))
+    judged_by = evaluation.seen(model) if judges else ()
+    notes = (*notes, *more, *judged_by, *advice.of_gamma(cfg, who, dataset.shape))
     alike = partial(_apart, cfg, shown, judged if rest else None, sources, named)
     return Prepared(*known, size, notes, start, alike)
 

@@ -6,7 +6,7 @@ they make of two networks.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +16,9 @@ from jaxgan import augment, losses, models, recipes
 from jaxgan import regularizers as reg
 from jaxgan.models import spectral
 from jaxgan.run import config
+from jaxgan.run.presets import projected
 from jaxgan.run.presets.shown import AUGMENTS, Ada
-from jaxgan.run.settings import Count, Fraction, Index, Number
+from jaxgan.run.settings import FILE, FREE, Count, Fraction, Index, Number
 from jaxgan.types import Model, UsageError
 
 __all__ = [
@@ -78,7 +79,15 @@ class Networks:
     """Dimension of the noise z."""
     d_norm: Norm = "batch"
     """D's normalization; penalties of its gradient need "none" or "spectral". ResNets'
-    D has "none" or "spectral"."""
+    D has "none" or "spectral". With --d-features it is "batch", beside spectral norm,
+    or "spectral" alone."""
+    d_features: Literal[tuple(projected.FEATURES)] = "none"  # type: ignore[valid-type]  # of the table
+    """Projected GAN: D sees images by a frozen network, at several scales; a bank of
+    filters, the classifier of 28x28 digits, VGG-19 or Inception. Evaluations are by
+    another one."""
+    d_weights: Annotated[str | None, FREE, FILE] = None
+    """For vgg torchvision's file vgg19-dcbb9e9d.pth, for inception
+    weights-inception-2015-12-05-6726825d.pth."""
     g_norm: Norm = "batch"
     """G's normalization. ResNets' G has BatchNorm, and beside it maybe "spectral"."""
     pack: Count = 1
@@ -184,7 +193,8 @@ def recipe(
     Args:
         cfg: the options.
         G: the generator.
-        D: the discriminator, with an output for each class where it tells them.
+        D: the discriminator, with an output for each class where it tells them; in
+            its place there is another with `d_features`.
         num_classes: that G is given, and D too unless it tells them.
         class_weight: of the class loss of AC-GAN, where D tells classes.
         g_penalty: of G's weights, as `recipes.gan` takes it; not with AC-GAN.
@@ -198,7 +208,9 @@ def recipe(
     _check(cfg, weights, num_classes, asked(class_weight))
     if nets.g_norm == "spectral":
         G = spectral.normalized(G)
-    if nets.d_norm == "spectral":
+    if nets.d_features != "none":
+        D = projected.discriminator(nets, jnp.dtype(cfg.dtype))
+    elif nets.d_norm == "spectral":
         D = spectral.normalized(D)
     if nets.pack > 1:
         D = models.packed(D, nets.pack)
@@ -237,7 +249,9 @@ def _check(cfg, weights, num_classes, tells):
         raise UsageError("n_critic", play.n_critic, "must be 1 where D tells classes.")
     if tells and asked(play.clip):
         raise UsageError("clip", None, "must be 0 where D tells classes.")
-    for name in sorted(weights.keys() - {"lecam", "consistency"}):
+    of_gradient = sorted(weights.keys() - {"lecam", "consistency"})
+    projected.check(nets, tuple(of_gradient), bool(num_classes))
+    for name in of_gradient:
         value = None if isinstance(weights[name], jax.core.Tracer) else weights[name]
         of = "is of D's gradient at each image, which"
         if nets.d_norm == "batch":
