@@ -28,9 +28,11 @@ tpu.set_environment()
 pytestmark = pytest.mark.tpu
 each = pytest.mark.parametrize("name", RECIPES)
 
-MORE = {"unrolled": 4, "consensus": 2, "SRGAN": 1}
+MORE = {"unrolled": 4, "consensus": 2, "SRGAN": 1, "StyleGAN2": 17}
 """All-reduces beside one for each network: two steps within G's loss and the way back
-through them; the gradient of gradients; G's in the steps before there is a GAN."""
+through them; the gradient of gradients; G's in the steps before there is a GAN; and of
+StyleGAN2 one for noise, one for a regularizer, and fifteen of few numbers for minibatch
+deviation, whose groups are of all devices' images, in D's passes there and back."""
 
 
 @pytest.fixture(scope="module", autouse=True)
