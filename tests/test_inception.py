@@ -27,7 +27,7 @@ with warnings.catch_warnings():
     )
 
 from jaxgan import data, metrics, models, recipes
-from jaxgan.metrics import checks, extractors, inception, weights
+from jaxgan.metrics import checks, extractors, feature_maps, inception, weights
 from jaxgan.run import cli
 from jaxgan.run.config import Config
 from jaxgan.types import UsageError
@@ -72,6 +72,24 @@ def test_inception_is_torch_fidelity_s(network):
             assert value.shape == theirs.shape
             scale = np.abs(theirs).max()
             np.testing.assert_allclose(value, theirs, rtol=1e-4, atol=1e-5 * scale)
+
+
+def test_a_projected_d_sees_its_layers(network):
+    """Of images in [-1, 1]; the judge's are uint8."""
+    params = {k: v.numpy() for k, v in network.state_dict().items()}
+    x = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), dtype=np.uint8)
+    of = feature_maps.of_inception("none")
+    maps = jax.jit(of.maps)(params, x.astype(np.float32) / 127.5 - 1)
+    layers = jax.jit(inception.layers)(params, x)
+    assert [m.shape[1:] for m in maps] == [
+        (73, 73, 64),
+        (35, 35, 192),
+        (17, 17, 768),
+        (8, 8, 2048),
+    ]
+    for m in maps:
+        expected = layers[str(m.shape[3])]
+        np.testing.assert_allclose(m.mean((1, 2)), expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("size", ((7, 5), (299, 299), (30, 600), (1, 1)))

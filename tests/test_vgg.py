@@ -6,7 +6,7 @@ import pytest
 import torch
 from jax import random
 
-from jaxgan.metrics import vgg
+from jaxgan.metrics import feature_maps, vgg
 from jaxgan.types import UsageError
 
 
@@ -57,6 +57,14 @@ def test_the_content_loss_is_srgan_s(net, tmp_path, monkeypatch):
     np.testing.assert_allclose(
         loss(gray, OTHERS), loss(gray.repeat(3, -1), OTHERS), rtol=1e-5
     )
+
+
+def test_maps_are_the_activations_before_each_pooling(net):
+    params = {f"features.{k}": v.numpy() for k, v in net.state_dict().items()}
+    of = feature_maps.of_vgg("none")
+    for ours, last in zip(of.maps(params, IMAGES), (8, 17, 26, 35), strict=True):
+        expected = theirs(net, IMAGES, last)
+        np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_other_files_are_refused(net, tmp_path, monkeypatch):

@@ -5,8 +5,8 @@ Its weights come from a file of the user's, torchvision's; nothing is downloaded
 
 import functools
 from collections.abc import Callable, Mapping
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -35,7 +35,7 @@ RESCALED = 12.75
 (Ledig et al., 2017, arXiv:1609.04802, section 3.2)."""
 
 
-def features(params: Mapping[str, jax.Array], images, pooling: int):
+def features(params: Mapping[str, Any], images, pooling: int):
     """After the last activation before the pooling of this number, 1 to 5.
 
     Args:
@@ -52,7 +52,7 @@ def features(params: Mapping[str, jax.Array], images, pooling: int):
     return maps(params, images, pooling)[-1]
 
 
-def maps(params: Mapping[str, jax.Array], images, pooling: int) -> list:
+def maps(params: Mapping[str, Any], images, pooling: int) -> list:
     """The same before each pooling up to this one, the finest first."""
     if min(images.shape[1:3]) < 1 << (pooling - 1):
         h, w = images.shape[1:3]

@@ -160,7 +160,8 @@ def discriminator(
         params, stats = heads.init(on_heads, mixed)
         return params, stats | {"features": variables, "projection": drawn}
 
-    def apply(params, stats, images, train=True, rngs=None):
+    def apply(params, stats, *inputs, train=True, rngs=None):
+        (images,) = inputs
         frozen = {k: stats[k] for k in ("features", "projection")}
         own = {k: v for k, v in stats.items() if k not in frozen}
         maps = features.maps(frozen["features"], images)

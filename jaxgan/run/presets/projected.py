@@ -5,6 +5,7 @@ from typing import Any
 
 from jaxgan.metrics import feature_maps
 from jaxgan.models import Net, projected
+from jaxgan.models.layers import Norm
 from jaxgan.types import UsageError
 
 __all__ = ["FEATURES", "check", "discriminator"]
@@ -38,7 +39,7 @@ def discriminator(nets: Any, dtype) -> Net:
         except UsageError as error:
             raise error.renamed("d_weights") from None
 
-    norm = "batch" if nets.d_norm == "batch" else "none"
+    norm: Norm = "batch" if nets.d_norm == "batch" else "none"
     features = chosen._replace(variables=variables)
     return projected.discriminator("D", features, nets.d_width, norm, dtype)
 
