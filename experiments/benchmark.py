@@ -41,7 +41,7 @@ class Options:
     models: tuple[Literal[*CASES], ...] | None = None
     """Which, see `benchmarks/cases.py`; by default, all for the platform. "plain", "r1"
     and "wgan_gp" differ in D's penalty: together they give its price; "stylegan2" and
-    those that begin so do in their regularizers."""
+    "stylegan2_r1", "stylegan2_path" and "stylegan2_lazy" do in their regularizers."""
     modes: tuple[Modes, ...] = Setting().modes
     """PyTorch's: as most write it, with images in the layout that its convolutions like
     and Adam in one kernel, and so through torch.compile."""

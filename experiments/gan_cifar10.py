@@ -75,7 +75,7 @@ PRESETS = {
 
 def build(cfg: Config, shape, num_classes) -> Model:
     nets = cfg.networks
-    if nets.d_norm == "batch":
+    if nets.d_norm == "batch" and nets.d_features == "none":
         raise UsageError(
             "d_norm", "batch", ": ResNets' D has none; give none or spectral."
         )

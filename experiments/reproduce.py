@@ -126,7 +126,8 @@ def draw_all(figures: dict, place: runs.Place, out: Path) -> list[str]:
         needed = dict.fromkeys(part.figure for part in parts)
         if {*needed} & {*figures}:
             file = pictures.written(picture, done, out)
-            missing = f"{picture}.png is not drawn: run {' '.join(needed)} first."
+            name = pictures.place(picture, out).name
+            missing = f"{name} is not drawn: run {' '.join(needed)} first."
             said.append(str(file) if file else missing)
     return said
 

@@ -48,7 +48,7 @@ def test_gamma_is_the_papers():
 
 @pytest.mark.parametrize("sigma_rel", [0, -0.1, LONGEST, 0.3, float("nan")])
 def test_a_sigma_rel_that_no_profile_has_is_refused(sigma_rel):
-    with pytest.raises(UsageError, match="must be above 0, and below 0"):
+    with pytest.raises(UsageError, match=r"must be 0\.001 or more, and below 0"):
         phases.power_gamma(sigma_rel)
 
 
@@ -291,7 +291,7 @@ def test_what_cannot_be_rebuilt_is_refused(options, another, capsys):
     cfg = another()
     with pytest.raises(UsageError, match="live and `sigma_rel` exclude each other"):
         load(cfg.workdir, Config, build, live=True, sigma_rel=0.08)
-    with pytest.raises(UsageError, match=r"sigma_rel 0\.3 must be above 0"):
+    with pytest.raises(UsageError, match=r"sigma_rel 0\.3 must be 0\.001 or more"):
         load(cfg.workdir, Config, build, sigma_rel=0.3)
     capsys.readouterr()
     load(cfg.workdir, Config, build, sigma_rel=0.08)
@@ -314,7 +314,7 @@ def test_what_cannot_be_rebuilt_is_refused(options, another, capsys):
     np.savez(file, **held_now)
     with pytest.raises(UsageError, match=r"000012\.npz does not fit: It has no ema/G/"):
         load(cfg.workdir, Config, build, sigma_rel=0.08)
-    with pytest.raises(UsageError, match=r"posthoc_ema 0\.1 0\.1 names one twice"):
+    with pytest.raises(UsageError, match=r"posthoc_ema 0\.1 0\.1: some are too near"):
         go(options("twice", posthoc_ema=(0.1, 0.1)))
 
 
@@ -361,7 +361,10 @@ def test_from_the_shell(tmp_path, monkeypatch, capsys):
     drawn = "sample", "--workdir", "w", "--member", 1, "--num", 4
     assert run(mlp_gan_mnist, *drawn, "--sigma-rel", 0.12) == 0
     for asked, text in (
-        (("--sigma-rel", 0.4), "--sigma-rel 0.4 must be above 0, and below 0.288675."),
+        (
+            ("--sigma-rel", 0.4),
+            "--sigma-rel 0.4 must be 0.001 or more, and below 0.288675.",
+        ),
         (("--sigma-rel", 0.1, "--live"), "--live and --sigma-rel exclude each other."),
     ):
         assert run(mlp_gan_mnist, *drawn, *asked) == 2

@@ -342,7 +342,7 @@ def refused(shape=(28, 28, 1), classes=0, **options):
             {"shape": (28, 28, 4)},
         ),
         (
-            "d_features vgg19 takes images of 16 pixels or more",
+            "d_features vgg takes images of 16 pixels or more",
             {"d_features": "vgg", "d_weights": "x", "shape": (8, 32, 3)},
         ),
         ("d_features vgg needs `d_weights`, torch.*pth", {"d_features": "vgg"}),

@@ -108,7 +108,7 @@ def test_every_cell_has_a_place_and_every_picture_its_figures():
             assert cell.column in table.columns
             assert len(cell.row) == len(table.heads)
     for name, parts in pictures.PICTURES.items():
-        assert (EXPERIMENTS / "pictures" / f"{name}.png").exists()
+        assert pictures.place(name, EXPERIMENTS / "pictures").exists()
         for part in parts:
             assert 0 in FIGURES[part.figure].seeds
     there = {file.stem for file in (EXPERIMENTS / "pictures").iterdir()}
@@ -370,3 +370,20 @@ def test_a_figure_says_what_made_it():
     assert made.keys() >= VERSIONS.keys()
     assert made["python"] == ".".join(map(str, sys.version_info[:3]))
     assert runs.provenance.machine().keys() == MACHINE.keys()
+
+
+def test_stages_stand_one_below_another_and_moving_pictures_are_copied(tmp_path):
+    run = tmp_path / "run"
+    (run / "samples").mkdir(parents=True)
+    for k, step in enumerate((374, 1122, 1870, 2992)):
+        sheet = Image.new("RGB", (540, 540), (60 * k, 0, 0))
+        sheet.save(run / "samples" / f"{step:06d}.png")
+    frames = [Image.new("L", (8, 8), 90 * k) for k in range(3)]
+    frames[0].save(run / "digits.gif", save_all=True, append_images=frames[1:])
+    folders = {"progan": run, "stylegan2.mnist": run}
+    with Image.open(pictures.written("growing", folders, tmp_path)) as growing:
+        assert growing.size == (540, 4 * 68)
+        found = [growing.getpixel((5, 68 * k + 5))[0] for k in range(4)]
+        assert found == [0, 60, 120, 180]
+    with Image.open(pictures.written("interpolation", folders, tmp_path)) as moving:
+        assert moving.format == "GIF" and moving.n_frames == 3

@@ -29,6 +29,8 @@ class Case(NamedTuple):
     """Whether its data are points in the plane."""
     platforms: tuple[str, ...] = ("cpu", "gpu")
     """Where it is of a sensible size."""
+    period: int = 1
+    """Steps after which it does the same again: turns are of whole ones."""
 
 
 # --- data
@@ -88,6 +90,7 @@ def _styled(name: str, side: int, width: int, batch: int, platforms) -> Case:
         data=noise("image", n=256, side=side),
         build=lambda of: of.stylegan2(side, width, **every),
         platforms=platforms,
+        period=max(every.values(), default=1),
     )
 
 

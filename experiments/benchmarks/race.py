@@ -176,8 +176,10 @@ def raced(asks: dict[str, dict[str, Callable]], setting: Setting) -> dict[str, R
     steps = setting.steps or max(3, int(1e3 * TURN_SECONDS / pace))
     for i in range(setting.rounds):
         for name, entrant in turns[:: -1 if i % 2 else 1]:
-            ms = _turn(asks, name, entrant, steps, max(1, steps // 8))
-            found[name].ms.setdefault(entrant, []).append(ms / steps)
+            period = CASES[name].period
+            n, before = (-(-k // period) * period for k in (steps, max(1, steps // 8)))
+            ms = _turn(asks, name, entrant, n, before)
+            found[name].ms.setdefault(entrant, []).append(ms / n)
     return found
 
 

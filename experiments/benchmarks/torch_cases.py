@@ -193,8 +193,9 @@ class Cases:
 
         def step(nets, opts, batch):
             t = next(steps)
-            r1 = 10.0 if r1_every and t % r1_every == 0 else None
-            path = 2.0 if path_every and t % path_every == 0 else None
+            # Lazily, a regularizer weighs as much more as it comes more rarely.
+            r1 = 10.0 * r1_every if r1_every and t % r1_every == 0 else None
+            path = 2.0 * path_every if path_every and t % path_every == 0 else None
             of = nets, opts, batch["image"], draw, memory, r1, path
             return torch_stylegan2.stylegan2_step(*of)
 

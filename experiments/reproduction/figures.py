@@ -65,6 +65,35 @@ OUT = {"without": "--regression"}
 PRETRAINED = {"without": "--pretrain 2000"}
 PLAIN_SRGAN = {"options": " painted --no-consistent", **PRETRAINED}
 
+DRAWN = "sample --num 64 --out {workdir}/drawn.png"
+WALK = "interpolate --seeds 0,1,2,5,9 --steps 8"
+FD_FILTERS = "`fd_filters` ", "{fd_filters:.2f}", ""
+GROWING = "[progressive growing](https://arxiv.org/abs/1710.10196)"
+
+
+def styled(name: str, steps: int, drawn: str, more: tuple[str, str]) -> Figure:
+    """A preset of `stylegan2.py`.
+
+    Args:
+        name: the preset.
+        steps: of training.
+        drawn: further options of `sample`.
+        more: another command, and the file that it writes.
+    """
+    command, file = more
+    return Figure(
+        f"stylegan2.py {name} --steps {steps}",
+        (*EVALUATE, DRAWN + drawn, f"{command} --out {{workdir}}/{file}"),
+        minutes=15,
+        seeds=(0,),
+        cells=there(
+            "stylegan2.py NAME",
+            "[StyleGAN2](https://arxiv.org/abs/1912.04958)",
+            FD_FILTERS,
+        ),
+    )
+
+
 FIGURES: dict[str, Figure] = {
     "dcgan_mnist": Figure(
         "dcgan_mnist.py",
@@ -112,6 +141,33 @@ FIGURES: dict[str, Figure] = {
             ("the tone of skin asked for ", "{tone_accuracy:.0%}", " % of the samples"),
             ("`fd_filters` ", "{fd_filters:.2f}", ""),
             ("that of real emoji of other groups ", "{fd_filters.floor:.2f}", ""),
+        ),
+    ),
+    "stylegan2.emoji": styled("emoji", 7000, " --truncation 0.7", ("mix", "mixed.png")),
+    "stylegan2.mnist": styled("mnist", 5200, "", (WALK, "digits.gif")),
+    "progan": Figure(
+        "progan.py emoji --steps 3514 --sample-every 374",
+        (*EVALUATE, DRAWN),
+        minutes=14,
+        seeds=(0,),
+        cells=there("progan.py NAME", GROWING, FD_FILTERS),
+    ),
+    "progan.whole": Figure(
+        "progan.py emoji --steps 2347 --first-stage 3",
+        EVALUATE,
+        minutes=14,
+        seeds=(0,),
+        cells=there("progan.py NAME", GROWING, FD_FILTERS),
+    ),
+    "biggan": Figure(
+        "biggan.py emoji --steps 1543",
+        (*EVALUATE, DRAWN),
+        minutes=12,
+        seeds=(0,),
+        cells=there(
+            "biggan.py NAME",
+            "[BigGAN](https://arxiv.org/abs/1809.11096)",
+            FD_FILTERS,
         ),
     ),
     **{

@@ -1,5 +1,6 @@
 """The pictures of README.md, cut from what runs have drawn."""
 
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,10 @@ LARGER_ROWS = 0, 0, 2000, 560
 """The same of 64x64."""
 BACK = 0, 640, 2000, 944
 """Four of the way back, behind eight of the way there."""
+SAMPLES = 0, 0, 540, 268
+"""Four rows of eight samples of 32x32, each pixel four."""
+ONE_ROW = 0, 68, 540, 136
+"""The second row of them, with what parts it from the next."""
 FIRST = 0, 0, 360, 360
 """The first seed of a mixture."""
 
@@ -46,6 +51,15 @@ PICTURES: dict[str, tuple[Part, ...]] = {
         for name in ("colorize", "inpaint", "srgan", "pix2pix")
     },
     "cgan_emoji": (Part("cgan_emoji"),),
+    "progan": (Part("progan", "drawn.png", SAMPLES),),
+    "growing": tuple(
+        Part("progan", f"samples/{step:06d}.png", ONE_ROW)
+        for step in (374, 1122, 1870, 2992)
+    ),
+    "biggan": (Part("biggan", "drawn.png", SAMPLES),),
+    "stylegan2": (Part("stylegan2.emoji", "drawn.png", SAMPLES),),
+    "mixing": (Part("stylegan2.emoji", "mixed.png"),),
+    "interpolation": (Part("stylegan2.mnist", "digits.gif"),),
     "tones": (Part("cyclegan.tones", box=ROWS), Part("cyclegan.tones", box=BACK)),
     "spade": (Part("spade", box=ROWS),),
     "cyclegan": (
@@ -53,6 +67,15 @@ PICTURES: dict[str, tuple[Part, ...]] = {
         Part("cyclegan.painted", box=BACK),
     ),
 }
+
+
+BELOW = ("growing",)
+"""Pictures whose parts stand one below another."""
+
+
+def place(picture: str, out: Path) -> Path:
+    """The file of a picture in a folder."""
+    return out / f"{picture}{Path(PICTURES[picture][0].file).suffix}"
 
 
 def written(picture: str, folders: dict[str, Path], out: Path) -> Path | None:
@@ -76,8 +99,13 @@ def written(picture: str, folders: dict[str, Path], out: Path) -> Path | None:
         with Image.open(files[-1]) as image:
             parts.append(_cut(image, part.box))
     out.mkdir(parents=True, exist_ok=True)
-    file = out / f"{picture}.png"
-    (parts[0] if len(parts) == 1 else _beside(parts)).save(file, optimize=True)
+    file = place(picture, out)
+    if file.suffix == ".gif":  # one file, with all its images
+        shutil.copyfile(files[-1], file)
+    elif picture in BELOW:
+        _below(parts).save(file, optimize=True)
+    else:
+        (parts[0] if len(parts) == 1 else _beside(parts)).save(file, optimize=True)
     return file
 
 
@@ -86,6 +114,13 @@ def _cut(image, box):
         return image.copy()
     left, top, right, bottom = box
     return image.crop((left, top, min(right, image.width), min(bottom, image.height)))
+
+
+def _below(parts):
+    sheet = Image.new("RGB", (parts[0].width, sum(part.height for part in parts)))
+    for i, part in enumerate(parts):
+        sheet.paste(part, (0, i * part.height))
+    return sheet
 
 
 def _beside(parts):

@@ -72,7 +72,7 @@ def of_inception(path: str) -> Features:
         size = inception.SIZE, inception.SIZE
         return inception.maps(variables, inception.resize(x, *size))
 
-    read = functools.cache(functools.partial(inception.read, path))
+    read = functools.partial(inception.read, path)
     return Features("inception-2015-12-05", read, maps, _not_of_colours)
 
 

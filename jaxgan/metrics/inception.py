@@ -8,7 +8,7 @@ from a file of the user's, see `read_weights`; nothing is downloaded.
 """
 
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,7 @@ SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 """Of weights-inception-2015-12-05-6726825d.pth, as torch-fidelity publishes it."""
 
 
+@cache
 def read(path: str) -> dict[str, np.ndarray]:
     """The network's weights, by PyTorch's names.
 

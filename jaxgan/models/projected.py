@@ -151,7 +151,7 @@ def discriminator(
 
     def init(key, images):
         if reason := features.refuses(tuple(images.shape[1:])):
-            raise UsageError("d_features", features.name, reason)
+            raise UsageError("features", features.name, reason)
         on_mixing, on_heads = random.split(key)
         variables = jax.tree.map(jnp.asarray, features.variables())
         maps = jax.eval_shape(features.maps, variables, images)

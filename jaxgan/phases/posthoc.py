@@ -20,10 +20,19 @@ import numpy as np
 from jaxgan.types import Model, Phase, UsageError, merge
 
 __all__ = [
-    *("LONGEST", "power_ema", "power_gamma", "power_weights", "reconstruct"),
+    *(
+        "LONGEST",
+        "SHORTEST",
+        "power_ema",
+        "power_gamma",
+        "power_weights",
+        "reconstruct",
+    ),
     "with_power_ema",
 ]
 
+SHORTEST = 1e-3
+"""σ_rel of about the last thousandth of the steps."""
 LONGEST = 12**-0.5
 """σ_rel of γ = 0, where all steps count alike; those that end with more weight on the
 last steps than on the first have a smaller one."""
@@ -35,13 +44,13 @@ def power_gamma(sigma_rel: float) -> float:
     It solves σ_rel² (γ + 2)² (γ + 3) = γ + 1.
 
     Args:
-        sigma_rel: above 0, below `LONGEST`.
+        sigma_rel: from `SHORTEST` on, below `LONGEST`.
 
     Raises:
         UsageError: it is not.
     """
-    if not 0 < sigma_rel < LONGEST:
-        reason = f"must be above 0, and below {LONGEST:g}."
+    if not SHORTEST <= sigma_rel < LONGEST:
+        reason = f"must be {SHORTEST:g} or more, and below {LONGEST:g}."
         raise UsageError("sigma_rel", sigma_rel, reason)
     t = float(sigma_rel) ** -2
     return float(np.roots([1, 7, 16 - t, 12 - t]).real.max())

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from jaxgan.metrics import report
-from jaxgan.phases.posthoc import LONGEST
+from jaxgan.phases.posthoc import LONGEST, SHORTEST
 from jaxgan.run import (
     atomic,
     dissecting,
@@ -109,7 +109,7 @@ class Evaluate(Trained):
     people: tuple[str, ...] | None = None
     """Files of answers that such pages gave; their error rate (HYPE, arXiv:1904.01121)
     is reported beside the other measures."""
-    sigma_rels: Annotated[tuple[float, ...], Range(0, above=0, below=LONGEST)] = ()
+    sigma_rels: Annotated[tuple[float, ...], Range(SHORTEST, LONGEST)] = ()
     """Measure the average of each of these --sigma-rel, to choose by."""
     out: Annotated[str | None, FILE] = None
     """The JSON to write. Default WORKDIR/evaluation.json, of --back
@@ -164,7 +164,11 @@ def evaluate(options: Evaluate, loaded: Loaded) -> None:
 
 def _swept(options: Evaluate, report_of, out):
     """The figures by sigma_rel: `sigma_rel -> report`, of one run or of members."""
-    result = tables.swept({s: report_of(s) for s in options.sigma_rels})
+    try:
+        result = tables.swept({s: report_of(s) for s in options.sigma_rels})
+    except UsageError as error:
+        mine = error.option == "sigma_rel"
+        raise (error.renamed("sigma_rels") if mine else error) from None
     _write(out, result)
     print(tables.swept_table(result))
     print(f"Written to {out}.")

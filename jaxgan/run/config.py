@@ -5,10 +5,11 @@ all groups, so the command line and config.json have them flat.
 """
 
 import dataclasses
+import itertools
 from typing import Annotated, Literal
 
 from jaxgan.data.fit import SIDE
-from jaxgan.phases.posthoc import LONGEST
+from jaxgan.phases.posthoc import LONGEST, SHORTEST
 from jaxgan.run import settings
 from jaxgan.run.settings import FILE, FREE, Count, Index, Range, Seed
 from jaxgan.types import UsageError
@@ -83,7 +84,7 @@ class Config:
     """Steps between checkpoints; one is always made at the end."""
     keep: Annotated[Count, FREE] = 2
     """How many checkpoints to keep, the newest."""
-    posthoc_ema: Annotated[tuple[float, ...], Range(0, above=0, below=LONGEST)] = ()
+    posthoc_ema: Annotated[tuple[float, ...], Range(SHORTEST, LONGEST)] = ()
     """Also keep power-function averages of G's weights, of these sigma_rel, such as
     0.05 0.1, and snapshots of them, from which `--sigma-rel` of all commands rebuilds
     one of any other (post-hoc EMA, arXiv:2312.02696)."""
@@ -122,9 +123,11 @@ def check(config: Config) -> None:
     if config.tpu and config.platform not in ("auto", "tpu"):
         reason = f"and `platform` {config.platform} exclude each other."
         raise UsageError("tpu", None, reason)
-    if len({*config.posthoc_ema}) < len(config.posthoc_ema):
+    kept = sorted(config.posthoc_ema)
+    if any(b < 1.05 * a for a, b in itertools.pairwise(kept)):
         named = " ".join(map(str, config.posthoc_ema))
-        raise UsageError("posthoc_ema", named, "names one twice.")
+        reason = ": some are too near to each other; give such that differ by 5 %."
+        raise UsageError("posthoc_ema", named, reason)
     if config.steps * config.batch_size >= 2**32:
         raise UsageError(
             "steps",

@@ -233,8 +233,10 @@ def _named(cfg, template, count):
             "holds no checkpoints; name the workdir of a run, or what export wrote."
         )
         raise UsageError("init_from", cfg.init_from, reason)
+    kept = cfg.posthoc_ema
     try:
-        theirs = len(members.members(workdir.read(folder.parent, type(cfg)).config))
+        donor = workdir.read(folder.parent, type(cfg)).config
+        theirs, kept = len(members.members(donor)), donor.posthoc_ema
     except UsageError:  # of another experiment: its networks decide
         theirs = count
     if theirs != count:
@@ -245,4 +247,9 @@ def _named(cfg, template, count):
             return checkpoint.restore(saved, template)
         except UsageError as error:
             reason = f"does not fit: {error}"
+            if kept != cfg.posthoc_ema:
+                reason = (
+                    "keeps other averages by `posthoc_ema` than this run is to; begin "
+                    "from what export wrote of it."
+                )
             raise UsageError("init_from", cfg.init_from, reason) from None

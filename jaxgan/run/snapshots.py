@@ -99,7 +99,7 @@ def rebuilt(
         path: the workdir.
         state: the member's; of its own step is the average.
         cfg: the run's options.
-        sigma_rel: above 0, below `phases.posthoc.LONGEST`.
+        sigma_rel: as `phases.power_gamma` takes it.
         member: which of several; None of one.
         warn: told where its profile cannot be met.
 
@@ -133,9 +133,11 @@ def rebuilt(
 def _each(files, newest: TrainState, sigma_rels) -> Iterator[dict[str, Any]]:
     """Averages by network, of one sigma_rel after the other in each snapshot."""
     for file in (*files, None):
+        saved = None if file is None else weights.read(file)
         try:
-            state = newest if file is None else weights.into(newest, weights.read(file))
+            state = newest if saved is None else weights.into(newest, saved)
         except UsageError as error:
-            raise UsageError(None, None, f"{file} does not fit: {error}") from None
+            reason = f"{file} does not fit: {error} Without it, others will do."
+            raise UsageError(None, None, reason) from None
         for sigma in sigma_rels:
             yield {name: each[str(sigma)] for name, each in state.ema.items()}

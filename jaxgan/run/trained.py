@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal, NamedTuple
 
 from jaxgan.data.tree import some
-from jaxgan.phases.posthoc import LONGEST
+from jaxgan.phases.posthoc import LONGEST, SHORTEST
 from jaxgan.run import draws, evaluation
 from jaxgan.run.loading import Loaded
 from jaxgan.run.settings import FILE, Range
@@ -43,7 +43,7 @@ class Trained:
     """The best state that --evaluate-every found, instead of the newest."""
     live: bool = False
     """Weights as they are, instead of their average."""
-    sigma_rel: Annotated[float | None, Range(0, above=0, below=LONGEST)] = None
+    sigma_rel: Annotated[float | None, Range(SHORTEST, LONGEST)] = None
     """The power-function average of this sigma_rel, rebuilt from the snapshots of a run
     of --posthoc-ema, instead of the run's own average."""
     platform: Literal["auto", "cpu", "gpu", "tpu"] = "auto"

@@ -84,10 +84,12 @@ class Networks:
     d_features: Literal[tuple(projected.FEATURES)] = "none"  # type: ignore[valid-type]  # of the table
     """Projected GAN: D sees images by a frozen network, at several scales; a bank of
     filters, the classifier of 28x28 digits, VGG-19 or Inception. Evaluations are by
-    another one."""
+    another one, if there is one. D's width is that of the mixed features, 64 in the
+    paper; images have no labels for it."""
     d_weights: Annotated[str | None, FREE, FILE] = None
     """For vgg torchvision's file vgg19-dcbb9e9d.pth, for inception
-    weights-inception-2015-12-05-6726825d.pth."""
+    weights-inception-2015-12-05-6726825d.pth. It must stay where it is: the run's other
+    commands read it, too."""
     g_norm: Norm = "batch"
     """G's normalization. ResNets' G has BatchNorm, and beside it maybe "spectral"."""
     pack: Count = 1

@@ -39,8 +39,12 @@ def discriminator(nets: Any, dtype) -> Net:
         except UsageError as error:
             raise error.renamed("d_weights") from None
 
+    def refuses(shape):
+        if reason := chosen.refuses(shape):
+            raise UsageError("d_features", nets.d_features, reason)
+
     norm: Norm = "batch" if nets.d_norm == "batch" else "none"
-    features = chosen._replace(variables=variables)
+    features = chosen._replace(variables=variables, refuses=refuses)
     return projected.discriminator("D", features, nets.d_width, norm, dtype)
 
 

@@ -27,8 +27,12 @@ def measures(found: Contents) -> Html:
 
 
 def _measured(name, result: dict[str, Any]) -> Html:
-    members = {n: r for n, r in as_dict(result.get("members")).items() if as_dict(r)}
-    reports = [*members.values()] or [result]
+    members, swept = (
+        {n: r for n, r in as_dict(result.get(key)).items() if as_dict(r)}
+        for key in ("members", "reports")
+    )
+    swept = {f"σ_rel {sigma}": its for sigma, its in swept.items()}
+    reports = [*(members or swept).values()] or [result]
     tables = [as_dict(report.get("metrics")) for report in reports]
     body, bounds = [], _bounds(tables[0])
     for figure, row in as_dict(result.get("metrics")).items():
@@ -38,7 +42,8 @@ def _measured(name, result: dict[str, Any]) -> Html:
         body.append(
             element("tr", element("td", figure), *(element("td", c) for c in cells))
         )
-    heads = ["", *(OVER_MEMBERS if members else ()), *(members or ["value"]), *bounds]
+    heads = ["", *(OVER_MEMBERS if members else ()), *(members or swept or ["value"])]
+    heads += bounds
     head = element("tr", *(element("th", h) for h in heads))
     table = element("table", element("thead", head), element("tbody", *body))
     notes = [*dict.fromkeys(n for report in reports for n in _notes(report))]
@@ -55,11 +60,12 @@ def _measured(name, result: dict[str, Any]) -> Html:
 def _bounds(table) -> list[str]:
     """Columns beside a figure and its error, such as its floor."""
     names = dict.fromkeys(n for row in table.values() for n in as_dict(row))
-    return [n for n in names if n not in ("value", "error")]
+    return [n for n in names if n not in ("value", "error", *OVER_MEMBERS)]
 
 
 def _with_error(row) -> Html:
-    value, error = element("b", number(row.get("value"))), row.get("error")
+    value = row.get("value", row.get(OVER_MEMBERS[0]))
+    value, error = element("b", number(value)), row.get("error")
     known = error is not None
     return joined(value, element("small", f" ± {number(error)}") if known else "")
 
@@ -77,8 +83,10 @@ def _of(first, result):
     said += [f"{', '.join(f'{text(n)} {label}' for label, n in many)}."] if many else []
     if (step := first.get("step")) is not None:
         kinds = text(first.get("weights")), text(first.get("checkpoint"))
+        sigma = first.get("sigma_rel")
+        of = "" if sigma is None else f" of σ_rel {text(sigma)}"
         said.append(
-            f"The {kinds[0]} weights of step {text(step)}, the {kinds[1]} state."
+            f"The {kinds[0]} weights{of} of step {text(step)}, the {kinds[1]} state."
         )
     return " ".join(said)
 
