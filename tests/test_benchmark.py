@@ -57,6 +57,13 @@ def raced(names, **setting):
     return race.raced(asks, Setting(**setting)), log
 
 
+def test_turns_are_of_whole_periods(small):
+    """Of the 16 steps after which StyleGAN2 has done all that it does lazily."""
+    _, log = raced(("stylegan2_lazy", "ring"), rounds=1, steps=20)
+    steps = {e[0]: e[3] for e in log if e[2] == "run" and e[3] > 10}
+    assert steps == {"stylegan2_lazy": 32, "ring": 20}
+
+
 def test_sides_take_turns_from_the_same_weights(small):
     found, log = raced(("plain", "r1"), rounds=2, steps=16)
     started = [entry for entry in log if entry[2] == "start"]

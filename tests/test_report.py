@@ -275,6 +275,28 @@ def test_figures_of_members_have_theirs(workdir):
     assert page.texts["td"] == found
 
 
+def test_figures_of_several_averages_have_a_column_each(workdir):
+    own = {
+        str(s): {"metrics": {"fd": {"value": v, "error": 0.5}}, "step": 4}
+        for s, v in ((0.05, 1), (0.1, 2))
+    }
+    swept = {"metrics": {"fd": {"values": [1, 2]}}, "reports": own}
+    (workdir / "evaluation.json").write_text(json.dumps(swept))
+    report.write(workdir)
+    page = page_of(workdir)
+    assert page.texts["th"] == ["σ_rel 0.05", "σ_rel 0.1"]
+    assert page.texts["td"] == ["fd", "1", " ± 0.5", "2", " ± 0.5"]
+
+
+def test_averages_that_were_rebuilt_are_said(workdir):
+    one = {"metrics": {"fd": {"value": 1}}, "step": 4, "sigma_rel": 0.08}
+    one |= {"weights": "averaged", "checkpoint": "newest"}
+    (workdir / "evaluation.json").write_text(json.dumps(one))
+    report.write(workdir)
+    words = " ".join(page_of(workdir).texts["small"])
+    assert "averaged weights of σ_rel 0.08 of step 4" in words
+
+
 WRONG = b'{"step": "x", "config": 7, "metrics": [3], "members": 3, "notes": 1}\n'
 GARBAGE = [b"", b"\xff\x00{", b"[1, 2]", WRONG]
 FILES = [
