@@ -318,6 +318,18 @@ def test_what_cannot_be_rebuilt_is_refused(options, another, capsys):
         go(options("twice", posthoc_ema=(0.1, 0.1)))
 
 
+def test_weights_of_a_run_with_other_averages_are_taken_by_export(whole, another):
+    """Its workdir is refused with the reason; one with the same averages is not."""
+    cfg, state = whole
+    fresh = another(copy=False, posthoc_ema=(), init_from=cfg.workdir, steps=1)
+    with pytest.raises(UsageError, match=r"averages by `posthoc_ema`.* what export"):
+        go(fresh)
+    file = Path(fresh.workdir).with_suffix(".npz")
+    weights.save(file, state, {})
+    go(dataclasses.replace(fresh, init_from=str(file)))
+    go(another(copy=False, init_from=cfg.workdir, steps=1))
+
+
 def test_figures_by_sigma_rel_of_runs_and_of_members():
     def report(value):
         about = dict.fromkeys(tables.SHARED, "x") | {"extractor": {"name": "bank"}}

@@ -248,8 +248,8 @@ def _named(cfg, template, count):
         except UsageError as error:
             reason = f"does not fit: {error}"
             if kept != cfg.posthoc_ema:
-                reason = (
-                    "keeps other averages by `posthoc_ema` than this run is to; begin "
-                    "from what export wrote of it."
+                reason += (
+                    " It keeps other averages by `posthoc_ema` than this run is to: "
+                    "what export writes of it has none."
                 )
             raise UsageError("init_from", cfg.init_from, reason) from None
