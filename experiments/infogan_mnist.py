@@ -21,6 +21,7 @@ from jaxgan import augment, data, metrics, models, parallel, recipes, run, visua
 from jaxgan.metrics import extractors
 from jaxgan.run import images, presets, provenance
 from jaxgan.run.commands import Command, Trained
+from jaxgan.run.idle import Only
 from jaxgan.run.keys import root
 from jaxgan.run.loading import Loaded
 from jaxgan.run.settings import FILE, Count, Index, Number, Seed
@@ -53,7 +54,7 @@ class Objective:
     then some categories tell slants of several digits apart."""
     weight: Number = 1.0
     """λ of the information that images give on their category; 0 for none."""
-    continuous_weight: Number = 0.1
+    continuous_weight: Annotated[Number, Only("continuous")] = 0.1
     """λ of that on the continuous codes."""
 
 

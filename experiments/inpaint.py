@@ -11,10 +11,11 @@ what might be there: blurred.
 """
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
 from jaxgan import run, tasks
 from jaxgan.run import settings
+from jaxgan.run.idle import Only
 from jaxgan.run.presets import paired
 from jaxgan.types import Model
 
@@ -25,7 +26,7 @@ class Config(paired.Config):
 
     holes: Literal["square", "free_form"] = "square"
     """A square anywhere, or strokes as of a brush."""
-    share: settings.Share = 0.25
+    share: Annotated[settings.Share, Only("holes", "square")] = 0.25
     """Of the image's area, that a square takes; a brush's strokes vary."""
 
 

@@ -11,7 +11,7 @@ for its learning rate, which rises with the stages there.
 """
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax.numpy as jnp
 import optax
@@ -19,6 +19,7 @@ import optax
 from jaxgan import models, recipes, run, schedules
 from jaxgan import regularizers as reg
 from jaxgan.recipes.progan import drift
+from jaxgan.run.idle import Only
 from jaxgan.run.presets import classic, shown
 from jaxgan.run.settings import Count, Fraction, Index, Number
 from jaxgan.types import Model, UsageError
@@ -38,9 +39,9 @@ class Networks:
     """Dimension of the noise z."""
     minibatch_group: Count = 4
     """Images that D compares."""
-    w_dim: Count = 512
+    w_dim: Annotated[Count, Only("generator", "stylegan")] = 512
     """Dimension of StyleGAN's styles w."""
-    mapping_layers: Count = 8
+    mapping_layers: Annotated[Count, Only("generator", "stylegan")] = 8
     """Layers of StyleGAN's mapping network."""
 
 

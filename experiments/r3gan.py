@@ -14,15 +14,16 @@ of the others.
 """
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax.numpy as jnp
 
 from jaxgan import augment, losses, models, recipes, run, schedules
 from jaxgan import regularizers as reg
 from jaxgan.run import config, presets
+from jaxgan.run.idle import Only
 from jaxgan.run.presets import shown
-from jaxgan.run.settings import Count, Fraction, Number
+from jaxgan.run.settings import Chance, Count, Fraction, Number
 from jaxgan.types import Model
 
 
@@ -55,7 +56,7 @@ class Adversary:
     augment: Literal["none", "diff_augment", "ada"] = "none"
     """What is done to what D is shown, real and fake; ada: the paper's transforms, with
     a probability that rises from 0."""
-    augment_p: Fraction = 0.3
+    augment_p: Annotated[Chance, Only("augment", "ada")] = 0.3
     """That probability after the burn-in."""
 
 

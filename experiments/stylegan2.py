@@ -13,15 +13,16 @@ StyleGAN2-ADA does for CIFAR-10; `--path-weight 2` has them. `config_f` and
 """
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax.numpy as jnp
 import optax
 
 from jaxgan import models, phases, recipes, run, schedules
 from jaxgan.run import presets
+from jaxgan.run.idle import Only
 from jaxgan.run.presets import classic, shown
-from jaxgan.run.settings import Count, Fraction, Number
+from jaxgan.run.settings import Chance, Count, Fraction, Number
 from jaxgan.types import Model
 
 
@@ -54,13 +55,13 @@ class Adversary:
     """What D and G minimize."""
     r1: Number = 10.0
     """γ of R1, |∇D|² at real images; 0 is without."""
-    r1_every: Count = 16
+    r1_every: Annotated[Count, Only("r1")] = 16
     """Its period: every so many steps."""
     path_weight: Number = 2.0
     """Of the path length regularization; 0 is without."""
-    path_every: Count = 4
+    path_every: Annotated[Count, Only("path_weight")] = 4
     """Its period."""
-    mixing: Fraction = 0.9
+    mixing: Chance = 0.9
     """The share of training images that are of two styles."""
     augment: Literal[tuple(shown.AUGMENTS)] = "none"  # type: ignore[valid-type]  # of the table
     """What is done to what D is shown, real and fake."""

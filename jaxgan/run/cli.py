@@ -20,11 +20,12 @@ import tyro
 
 from jaxgan import data
 from jaxgan.metrics import MEASURES, help_text
-from jaxgan.run import atomic, config, hosts, lock, settings, signals, workdir
+from jaxgan.run import atomic, config, hosts, idle, lock, settings, signals, workdir
 from jaxgan.run.checkpoint import NotSaved
 from jaxgan.run.commands import COMMANDS, Command
 from jaxgan.run.guard import Diverged
 from jaxgan.run.loading import load
+from jaxgan.run.members import members
 from jaxgan.run.train import Interrupted, train
 from jaxgan.text import printable
 from jaxgan.types import UsageError
@@ -119,9 +120,12 @@ def _run(this: Experiment, named, default, argv):
         prog, home, argv = f"{prog} {first}", home / first if must else beside, argv[1:]
         default = named[first]
     if not (argv and argv[0] in this.commands):
+        default = _from_file(default, argv)
         options = _train_options(this, default, argv, prog, named)
         options = dataclasses.replace(options, workdir=options.workdir or str(home))
         settings.check(options)
+        each = [settings.changed(options, **m.values) for m in members(options)]
+        idle.check(each, default)
         hosts.start(*(getattr(options, name) for name in settings.PROCESS))
         options = dataclasses.replace(options, **dict.fromkeys(settings.PROCESS))
         _cache_compilations()
@@ -234,9 +238,13 @@ def _train_options(this: Experiment, default, argv, prog, named):
     if "" in named:
         names = [f"{this.name}.py {name}".rstrip() for name in named]
         description += f" By name: {', '.join(names)}."
-    file = _value_of("--config", argv)
-    default = settings.from_file(file, default) if file else default
     return _parse(this, this.kind, argv, prog, default, description)
+
+
+def _from_file(default, argv):
+    """The options of `--config FILE`, which flags override, else the default."""
+    file = _value_of("--config", argv)
+    return settings.from_file(file, default) if file else default
 
 
 def _value_of(name, argv):

@@ -11,10 +11,13 @@ from typing import Annotated, Literal
 from jaxgan.data.fit import SIDE
 from jaxgan.phases.posthoc import LONGEST, SHORTEST
 from jaxgan.run import settings
+from jaxgan.run.idle import Only
 from jaxgan.run.settings import FILE, FREE, Count, Index, Range, Seed
 from jaxgan.types import UsageError
 
 __all__ = ["Config", "check", "sides", "size"]
+
+EVALUATED = Only("evaluate_every")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,17 +91,17 @@ class Config:
     """Also keep power-function averages of G's weights, of these sigma_rel, such as
     0.05 0.1, and snapshots of them, from which `--sigma-rel` of all commands rebuilds
     one of any other (post-hoc EMA, arXiv:2312.02696)."""
-    snapshot_every: Annotated[Count, FREE] = 250
+    snapshot_every: Annotated[Count, FREE, Only("posthoc_ema")] = 250
     """Steps between these snapshots, which are all kept: the more of them, the nearer
     is what is rebuilt."""
     evaluate_every: Annotated[Index, FREE] = 0
     """Steps between evaluations, 0 for none; the state of the best first figure is
     kept besides the newest, for `sample --best` and `evaluate --best`."""
-    evaluate_num: Annotated[Count, FREE] = 5000
+    evaluate_num: Annotated[Count, FREE, EVALUATED] = 5000
     """How many samples to evaluate."""
-    evaluate_reference_num: Annotated[int | None, FREE, Range(1)] = None
+    evaluate_reference_num: Annotated[int | None, FREE, Range(1), EVALUATED] = None
     """At most how many real images to compare them with; default all."""
-    evaluate_metrics: Annotated[tuple[str, ...], FREE] = ("fd",)
+    evaluate_metrics: Annotated[tuple[str, ...], FREE, EVALUATED] = ("fd",)
     """What to measure of them, as in `evaluate --help`; the first decides the best."""
     inception_weights: Annotated[str | None, FREE, FILE] = None
     """For evaluations: the file weights-inception-2015-12-05-6726825d.pth; without it

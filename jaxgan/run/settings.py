@@ -20,6 +20,7 @@ __all__ = [
     "FREE",
     "ITS_OWN",
     "PROCESS",
+    "Chance",
     "Count",
     "Fraction",
     "Index",
@@ -46,6 +47,7 @@ class Range(NamedTuple):
     least: float
     below: float = math.inf
     above: float = -math.inf
+    most: float = math.inf
 
 
 FREE = "free"
@@ -66,14 +68,14 @@ Number = Annotated[float, Range(0)]
 """A finite number, 0 or more: weights, rates."""
 Fraction = Annotated[float, Range(0, below=1)]
 """From 0 on, below 1: decays."""
+Chance = Annotated[float, Range(0, most=1)]
+"""A probability."""
 Share = Annotated[float, Range(0, above=0, below=1)]
 """Above 0, below 1."""
 Seed = Annotated[int, Range(0, below=2**32)]
 
-
 PROCESS = "coordinator_address", "num_processes", "process_id"
 """Options of how a process was started, which are not the run's."""
-
 ITS_OWN = frozenset({"workdir", "init_from", "config", *PROCESS})
 """Options of a run that another one does not take over with its config.json."""
 
@@ -183,20 +185,23 @@ def _check_text(name, value):
 
 def _check_range(option, value, allowed: Range):
     whole = not _has_float(option.type)
-    least, below, above = allowed
+    least, below, above, most = allowed
     if whole:
         least, below = max(least, -WHOLE), WHOLE if math.isinf(below) else below
-    if least <= value < below and value > above and (whole or abs(value) < LARGEST):
+    inside = least <= value < below and above < value <= most
+    if inside and (whole or abs(value) < LARGEST):
         return
-    parts = [] if whole or below < math.inf else ["a finite number"]
+    parts = [] if whole or min(below, most) < math.inf else ["a finite number"]
     if above > -math.inf:
         parts.append(f"above {above:g}")
     elif least > -math.inf:
         parts.append(f"{least:g} or more")
     if below < math.inf and (below == allowed.below or value >= below):
         power = int(below).bit_length() - 1
-        most = f"2**{power}" if below in (WHOLE, 2 * WHOLE) else f"{below:g}"
-        parts.append(f"and below {most}")
+        limit = f"2**{power}" if below in (WHOLE, 2 * WHOLE) else f"{below:g}"
+        parts.append(f"and below {limit}")
+    if most < math.inf:
+        parts.append(f"and at most {most:g}")
     raise UsageError(option.name, value, f"must be {', '.join(parts)}.")
 
 

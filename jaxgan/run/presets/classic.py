@@ -16,6 +16,7 @@ from jaxgan import augment, losses, models, recipes
 from jaxgan import regularizers as reg
 from jaxgan.models import spectral
 from jaxgan.run import config
+from jaxgan.run.idle import Only
 from jaxgan.run.presets import projected
 from jaxgan.run.presets.shown import AUGMENTS, Ada
 from jaxgan.run.settings import FILE, FREE, Count, Fraction, Index, Number
@@ -108,15 +109,15 @@ class Adversary:
     """γ of R2, |∇D|² at fakes."""
     wgan_gp: Number = 0.0
     """λ of (|∇D| - 1)² between real images and fakes."""
-    gp_target: Number = 1.0
+    gp_target: Annotated[Number, Only("wgan_gp")] = 1.0
     """What |∇D| is to be there, in place of 1."""
-    one_sided: bool = False
+    one_sided: Annotated[bool, Only("wgan_gp")] = False
     """There, only |∇D| above the target is penalized."""
     dragan: Number = 0.0
     """λ of (|∇D| - 1)² around real images."""
     lecam: Number = 0.0
     """λ of LeCam."""
-    lecam_start: Index = 1000
+    lecam_start: Annotated[Index, Only("lecam")] = 1000
     """The step up to which there is no LeCam; its anchors are averaged from there."""
     consistency: Number = 0.0
     """λ of consistency under shifts of up to an eighth."""
