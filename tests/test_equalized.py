@@ -78,9 +78,9 @@ def test_deviation_of_groups_is_the_authors(b, group, size):
     x = normal(b, 5, 4, 6)
     found = equalized.minibatch_deviation(jnp.asarray(x), group, channels=2)
     y = torch.tensor(x.transpose(0, 3, 1, 2))
-    g = y.reshape(size, -1, 2, 3, 5, 4)
+    g = y.reshape(-1, size, 2, 3, 5, 4).transpose(0, 1)  # neighbours
     g = (g - g.mean(0)).square().mean(0).add(1e-8).sqrt().mean((2, 3, 4))
-    g = g.reshape(-1, 2, 1, 1).repeat(size, 1, 5, 4)
+    g = g.reshape(-1, 2, 1, 1).repeat_interleave(size, 0).repeat(1, 1, 5, 4)
     expected = torch.cat([y, g], 1).numpy().transpose(0, 2, 3, 1)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match="4 channels do not divide 6"):

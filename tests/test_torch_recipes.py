@@ -307,6 +307,8 @@ def test_steps_of_stylegan2_are_pytorchs(known_noise):  # noqa: F811
         "synthesis": torch_stylegan2.synthesis,
         "D": torch_stylegan2.discriminator,
     }
-    batches = [{"image": x} for x in images(STEPS, 8, 16, 16, 3)]
+    apart = 30 * images(8, 1, 1, 3)
+    apart[:4] = 0  # a group that is alike, and one that is not
+    batches = [{"image": x + apart} for x in images(STEPS, 8, 16, 16, 3)]
     owners = {"G": names[:2], "D": ("D",)}
     check(model, batches, of, step, owners)

@@ -29,10 +29,11 @@ pytestmark = pytest.mark.tpu
 each = pytest.mark.parametrize("name", RECIPES)
 
 MORE = {"unrolled": 4, "consensus": 2, "SRGAN": 1, "StyleGAN2": 17}
+MORE |= {"growing": 20, "adversarial flow": 1}
 """All-reduces beside one for each network: two steps within G's loss and the way back
-through them; the gradient of gradients; G's in the steps before there is a GAN; and of
-StyleGAN2 one for noise, one for a regularizer, and fifteen of few numbers for minibatch
-deviation, whose groups are of all devices' images, in D's passes there and back."""
+through them; the gradient of gradients; G's in the steps before there is a GAN; noise,
+and a regularizer's; and those of minibatch deviation, in D's passes there and back,
+where groups of four are of two devices' images."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -94,6 +95,13 @@ def test_the_new_state_takes_the_old_one_s_place(name):
     assert found.alias >= sum(x.size * x.dtype.itemsize for x in arrays(state))
     assert found.argument + found.output + found.temporary - found.alias == found.peak
     assert found.flops > 0 and found.bytes_accessed > found.argument and found.fits
+
+
+@pytest.mark.parametrize(("name", "count"), [("StyleGAN2", 5), ("growing", 4)])
+def test_groups_of_a_device_s_images_are_compared_there(name, count):
+    """Then there is an average for each network, of each stage, and for StyleGAN2 the
+    noise's and a regularizer's."""
+    assert len(averaged(of(model(name), ROWS, 4)[1])) == count
 
 
 def arrays(tree):

@@ -16,12 +16,14 @@ from jaxgan.models import (
     mlp,
     packed,
     pix2pix,
+    progan,
     spade,
     spectral,
     srgan,
     stylegan2,
 )
 from jaxgan.phases import together
+from jaxgan.recipes.progan import drift
 
 SIDE, BATCH = 8, 16
 SGD = {"g_tx": optax.sgd(0.02), "d_tx": optax.sgd(0.02)}
@@ -112,6 +114,20 @@ def styled():
     return recipes.stylegan2(mapping, net("synthesis", G), net("D", D), **options)
 
 
+def growing():
+    """Of two stages, the second of which fades in."""
+    G, D = progan.networks((SIDE, SIDE, 3), 4, 8)
+    nets = ([net(n, module) for module in each] for n, each in (("G", G), ("D", D)))
+    penalty = reg.total(reg.wgan_gp(10.0), drift())
+    sizes = {"latent_dim": 4, "ends": (1,), "fade": 2}
+    return recipes.progan(*nets, penalty=penalty, **sizes, **SGD)
+
+
+def flow():
+    """z has the images' shape."""
+    return recipes.adversarial_flow(*mlps(), shape=(SIDE, SIDE, 3), **SGD)
+
+
 PENALTY = reg.total(reg.r1(0.5), reg.dragan(0.5), reg.lecam_penalty(0.5, 0.9, 1))
 RISING = augment.adaptive(
     augment.by_chance(augment.color), target=-1.0, images=2000, every=1
@@ -146,6 +162,8 @@ RECIPES = {
     "unrolled": lambda: recipes.unrolled(*mlps(), latent_dim=4, steps=2, **SGD),
     "consensus": lambda: recipes.consensus(*mlps(), latent_dim=4, weight=1.0, **SGD),
     "StyleGAN2": styled,
+    "growing": growing,
+    "adversarial flow": flow,
     "pix2pix": lambda: recipes.pix2pix(
         unet("batch"), patchgan(), tasks.paired(), weight=1.0, **SGD
     ),
@@ -162,7 +180,8 @@ RECIPES = {
 }
 MIXES = {  # examples meet in these, so a part is not the whole
     *("conditional, BatchNorm", "relativistic average"),
-    *("penalties, ADA", "StyleGAN2", "AC-GAN", "InfoGAN", "pix2pix", "SRGAN"),
+    *("penalties, ADA", "StyleGAN2", "growing", "adversarial flow"),
+    *("AC-GAN", "InfoGAN", "pix2pix", "SRGAN"),
 }
 ALONE = ("unrolled", "consensus")
 WHOLE = [n for n in RECIPES if n not in MIXES and n not in ALONE]

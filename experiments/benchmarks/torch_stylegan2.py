@@ -111,9 +111,9 @@ def discriminator(p, x, group=4):
 
 
 def minibatch_deviation(x, group):
-    y = x.reshape(group, len(x) // group, *x.shape[1:])
-    y = (y.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3))
-    y = y.repeat(group)[:, None, None, None].expand(-1, 1, *x.shape[2:])
+    y = x.reshape(len(x) // group, group, *x.shape[1:])
+    y = (y.var(1, correction=0) + 1e-8).sqrt().mean((1, 2, 3))
+    y = y.repeat_interleave(group)[:, None, None, None].expand(-1, 1, *x.shape[2:])
     return torch.cat([x, y], 1)
 
 

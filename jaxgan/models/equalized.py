@@ -50,10 +50,13 @@ def minibatch_deviation(x, group: int = 4, channels: int = 1):
     """How much images of a group differ, as channels beside theirs (arXiv:1710.10196,
     section 3; in groups, StyleGAN2's authors' program): D sees it if G draws few modes.
 
+    Neighbours are a group, which so is on one device, where each has as many images as
+    a group or a multiple; the authors' groups are of one device's, of equal distance.
+
     Args:
-        x: `[B, H, W, C]`. Image i is in the group of i modulo B / group, where B is of
-            all devices; with gradient accumulation, of a part.
-        group: how many images are compared; the largest divisor of B up to this one.
+        x: `[B, H, W, C]`, a batch, or with gradient accumulation a part of one.
+        group: how many images are compared; the largest divisor of B up to this one,
+            where B is of all devices.
         channels: how many deviations; each is the mean over places and over
             C / channels of the channels.
 
@@ -63,16 +66,18 @@ def minibatch_deviation(x, group: int = 4, channels: int = 1):
     Raises:
         ValueError: `channels` does not divide C.
     """
-    every = axis.gather(x)
+    apart = len(x) % group == 0
+    every = x if apart else axis.gather(x)
     b, h, w, c = every.shape
     if c % channels:
         raise ValueError(f"minibatch_deviation: {channels} channels do not divide {c}.")
     size = max(n for n in range(1, min(group, b) + 1) if b % n == 0)
     y = full_precision(every)
-    y = y.reshape(size, b // size, h, w, channels, c // channels)
-    y = jnp.sqrt(jnp.var(y, 0) + EPSILON).mean((1, 2, 4))
-    y = jnp.tile(y[:, None, None], (size, h, w, 1)).astype(x.dtype)
-    return jnp.concatenate([x, axis.share(y)], -1)
+    y = y.reshape(b // size, size, h, w, channels, c // channels)
+    y = jnp.sqrt(jnp.var(y, 1) + EPSILON).mean((1, 2, 4))
+    y = jnp.broadcast_to(y[:, None, None, None], (b // size, size, h, w, channels))
+    y = y.reshape(b, h, w, channels).astype(x.dtype)
+    return jnp.concatenate([x, y if apart else axis.share(y)], -1)
 
 
 def modulated_conv(x, w, style, demodulate: bool = True, up: int = 1):

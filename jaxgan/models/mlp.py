@@ -21,7 +21,7 @@ leaky = partial(nn.leaky_relu, negative_slope=0.2)
 
 
 class Generator(nn.Module):
-    """`z [B, Z] (, label int32 [B]) -> [B, *shape]`, float32, through `output`."""
+    """`z [B, ...] (, label int32 [B]) -> [B, *shape]`, float32, through `output`."""
 
     shape: Sequence[int] = (28, 28, 1)
     hidden: Sequence[int] = (256, 512, 1024)
@@ -32,6 +32,7 @@ class Generator(nn.Module):
 
     @nn.compact
     def __call__(self, z, label=None):
+        z = z.reshape(z.shape[0], -1)
         if self.num_classes:
             z = jnp.concatenate([z, one_hot(label, self.num_classes)], -1)
         for width in self.hidden:
