@@ -15,14 +15,16 @@ from jaxgan.run.presets import classic
 VANILLA = run.changed(
     classic.Config(),
     data="stacked_mnist",
-    steps=4000,
+    steps=16000,
     d_norm="none",
     g_norm="none",
     g_lr=5e-4,
     d_lr=5e-4,
+    decay_steps=16000,
     beta1=0.0,
     beta2=0.99,
-    evaluate_every=2000,
+    ema_decay=0.9995,
+    evaluate_every=4000,
     evaluate_num=25600,
     evaluate_metrics=("classes",),
 )

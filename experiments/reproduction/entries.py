@@ -91,14 +91,14 @@ def numbers(row: str, text: str, each: str = "") -> tuple[Cell, ...]:
 
 
 def stacked(name: str, options: str = "", seeds=(0, 1, 2)) -> Figure:
-    """Modes of Stacked MNIST after 4,000 steps."""
+    """Modes of Stacked MNIST."""
     results = ("modes ", "{modes:.0f}", ""), KL
     method = {"r3gan": RPGAN}.get(name, "GAN") + " on 1,000 modes"
     return Figure(
-        f"stacked_mnist.py {name} --steps 4000{options}",
+        f"stacked_mnist.py {name}{options}",
         ("evaluate --num 25600 --metrics classes",),
         seeds=seeds,
-        minutes=8,
+        minutes=25,
         cells=there(f"stacked_mnist.py {name}{options}", method, *results),
     )
 

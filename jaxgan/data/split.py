@@ -1,16 +1,37 @@
-"""A tenth of a data set, held out from training."""
+"""A part of a data set: some of it to train on, or a tenth held out from training."""
 
 import numpy as np
 
 from jaxgan.data.dataset import Dataset, Group
 from jaxgan.types import UsageError
 
-__all__ = ["split"]
+__all__ = ["split", "subset"]
 
 SHARE = 10
 """One example in so many is held out."""
 SEED = 1703_10593
 """Decides which, for all runs alike: members of one program share their images."""
+
+
+def subset(dataset: Dataset, size: int) -> Dataset:
+    """So many examples of each group, drawn at random, always the same; a larger subset
+    holds a smaller one. In the order of the data set.
+
+    Args:
+        dataset: the data set.
+        size: how many, 1 or more.
+
+    Raises:
+        UsageError: some group has fewer.
+    """
+    least = min(group.size for group in dataset.groups)
+    if size > least:
+        reason = f"is more than the {least} images of {dataset.name}."
+        raise UsageError("subset", size, reason)
+    groups = [
+        _rows(group, _order(group, i)[:size]) for i, group in enumerate(dataset.groups)
+    ]
+    return dataset._replace(groups=tuple(groups))
 
 
 def split(dataset: Dataset, least: int = 1) -> tuple[Dataset, Dataset]:
@@ -37,8 +58,12 @@ def _split(dataset, i, least):
     if 2 * count > group.size:
         reason = f"has {group.size} images, too few to hold out {count} of them."
         raise UsageError("data", dataset.name, reason)
-    order = np.random.default_rng((SEED, i)).permutation(group.size)
+    order = _order(group, i)
     return _rows(group, order[count:]), _rows(group, order[:count])
+
+
+def _order(group, i):
+    return np.random.default_rng((SEED, i)).permutation(group.size)
 
 
 def _rows(group: Group, rows) -> Group:

@@ -80,7 +80,8 @@ def follow(
     Args:
         cfg: the run's options.
         model: its model.
-        dataset: what it is trained on, and compared with.
+        dataset: what it is compared with: what it is trained on, or all of which that
+            is a subset.
         held_out: what it is to translate: images held out from training, or `dataset`,
             of which then one half is translated and the other compared with.
         measures: what there is to measure.

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxgan import distributed, parallel
 from jaxgan.data import Dataset, centred, feed
+from jaxgan.data.split import subset
 from jaxgan.run import (
     advice,
     apart,
@@ -159,17 +160,19 @@ def prepared(
     model = model_of(who[0].values)
     program.check(model, shown.shape, cfg.batch_size, sharing, cfg.accumulate)
     named = data is None  # or there is nothing to load by its name
+    every, whole = whole, subset(whole, cfg.subset) if cfg.subset else whole
     seen, notes = inputs.held_out(cfg, model, shown, sources if named else None)
     whole, rest, more = apart.held_out(cfg, model, whole, there.held_out)
     dataset = _centred(whole, change)
-    judged = _centred(rest, change) if rest else dataset
+    compared = dataset if rest else _centred(every, change)
+    judged = _centred(rest, change) if rest else compared
     record.check(cfg.tensorboard, cfg.wandb)
     pictures, judges = [], []
     for k, member in enumerate(who):
         pictures.append(sheets.sheet(model, seen, dataset.num_classes, member.seed))
         if cfg.evaluate_every:
             folder = best_state.folder(path, k if len(who) > 1 else None)
-            args = cfg, model, dataset, judged, measures, member.seed, folder, here
+            args = cfg, model, compared, judged, measures, member.seed, folder, here
             judges.append(evaluation.follow(*args))
     known = cfg, path, mesh, whole, dataset, change, who, model_of, pictures, judges
     if there.older:
