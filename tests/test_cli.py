@@ -36,6 +36,7 @@ NAMED |= {
     "progan": "stylegan",
     "biggan": "emoji",
     "r3gan": "emoji",
+    "adversarial_flow": "emoji",
 }
 
 

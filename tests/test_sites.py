@@ -13,6 +13,7 @@ from tiny_runs import ADAM, assert_same
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "experiments"))
 import acgan_mnist
+import adversarial_flow
 import cgan_mnist
 import cyclegan
 import dcgan_mnist
@@ -62,6 +63,11 @@ RECIPES = NAMED | {
         stylegan2.PRESETS["mnist"],
         stylegan2.build,
         SMALL | {"width": 2, "max_width": 2, "w_dim": 2, "resize": "8"},
+    ),
+    "adversarial_flow": (
+        adversarial_flow.PRESETS["emoji"],
+        adversarial_flow.build,
+        SMALL | {"g_width": 2, "d_width": 2, "resize": None, "flip": False},
     ),
     "consensus": (Config(), game(partial(recipes.consensus, weight=0.1)), SMALL),
     "unrolled": (Config(), game(partial(recipes.unrolled, steps=2)), SMALL),

@@ -58,7 +58,7 @@ pixel."""
 
 
 class Generator(nn.Module):
-    """`z [B, Z] (, label int32 [B]) -> images [B, H, W, C]` in [-1, 1].
+    """`z [B, ...] (, label int32 [B]) -> images [B, H, W, C]` in [-1, 1].
 
     The label may be weights of classes, `[B, num_classes]` (`layers.one_hot`).
     `norm=False` leaves BatchNorm out. With `hidden` a fully connected layer of so many
@@ -94,6 +94,7 @@ class Generator(nn.Module):
             kernel_init=normal002 if self.norm else he,
             dtype=self.dtype,
         )
+        z = z.reshape(z.shape[0], -1)
         if self.num_classes:
             z = jnp.concatenate([z, one_hot(label, self.num_classes)], -1)
         if self.hidden:
