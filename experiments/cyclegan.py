@@ -13,7 +13,7 @@ pixel at a time, and DiffAugment.
 """
 
 import dataclasses
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,6 @@ import jax.numpy as jnp
 from jaxgan import models, recipes, regularizers, run
 from jaxgan.models.layers import Norm
 from jaxgan.run import presets
-from jaxgan.run.idle import Only
 from jaxgan.run.presets import classic
 from jaxgan.run.settings import Count, Index, Number
 from jaxgan.types import Model, UsageError
@@ -61,7 +60,7 @@ class Objective:
     cycle: Number = 5.0
     """λ of the cycle loss, the distance after there and back; 5 is the paper's 10,
     where squares are not halved."""
-    identity: Annotated[Number, Only("cycle")] = 0.5
+    identity: Number = 0.5
     """Share of λ of the identity loss, for leaving images of the target's domain as
     they are."""
     pool: Index = 50

@@ -115,7 +115,7 @@ def _flagged(text, flag):
         written = flag(match[1])
         return match[0] if written == match[1] else written
 
-    return re.sub(r"`([a-z][a-z_]*)`", one, text)
+    return re.sub(r"`([a-z][a-z0-9_]*)`", one, text)
 
 
 class TrainState(NamedTuple):

@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import random
+from jax.sharding import PartitionSpec
 
+from jaxgan import axis, parallel
 from jaxgan.models import equalized
 
 torch = pytest.importorskip("torch")
@@ -74,7 +76,7 @@ def test_demodulated_outputs_have_the_deviation_of_inputs():
 
 
 @pytest.mark.parametrize(("b", "group", "size"), [(8, 4, 4), (6, 4, 3), (3, 8, 3)])
-def test_deviation_of_groups_is_the_authors(b, group, size):
+def test_deviation_is_torch_s_of_groups_of_neighbours(b, group, size):
     x = normal(b, 5, 4, 6)
     found = equalized.minibatch_deviation(jnp.asarray(x), group, channels=2)
     y = torch.tensor(x.transpose(0, 3, 1, 2))
@@ -85,6 +87,20 @@ def test_deviation_of_groups_is_the_authors(b, group, size):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match="4 channels do not divide 6"):
         equalized.minibatch_deviation(jnp.asarray(x), group, channels=4)
+
+
+@pytest.mark.parametrize("b", [8, 16, 24, 48])
+def test_deviation_is_the_same_over_devices(b):
+    """Of 2 and 6 images on each of four devices, groups of four are of several."""
+    x = jnp.asarray(normal(b, 4, 4, 3))
+    mesh, rows = parallel.mesh(jax.devices()[:4]), PartitionSpec(parallel.AXIS)
+
+    def of(x):
+        with axis.mapped(parallel.AXIS):
+            return equalized.minibatch_deviation(x)
+
+    found = jax.shard_map(of, mesh=mesh, in_specs=rows, out_specs=rows)(x)
+    np.testing.assert_allclose(found, equalized.minibatch_deviation(x), rtol=1e-6)
 
 
 def test_images_that_are_alike_have_no_deviation():

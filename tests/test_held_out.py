@@ -117,6 +117,13 @@ def test_a_translator_that_is_evaluated_is_not_trained_on_a_tenth(go, tmp_path):
     assert len(there) == 1170 and not apart and known == 130
 
 
+def test_a_subset_is_of_what_is_not_held_out(go):
+    """It is chosen by the tenth of all, and compared with the others of all."""
+    there, (apart,), log, known = go(evaluate_every=2, subset=90)
+    assert len(apart) == known == 130 and len(there) == 90 and not there & apart
+    assert "90 images of" in log
+
+
 def test_one_that_is_not_evaluated_is_trained_on_all(go, tmp_path):
     there, apart, log, known = go()
     assert len(there) == SIZE and not apart and known == 0 and "Held out" not in log

@@ -5,12 +5,14 @@ import importlib
 from typing import Annotated
 
 import jax
+import numpy as np
 import pytest
 from jax import random
 from test_cli import EXPERIMENTS, NAMED, TRANSLATORS
+from tiny_runs import build
 
 from jaxgan import run
-from jaxgan.run import idle, settings
+from jaxgan.run import cli, idle, settings
 from jaxgan.run.idle import Only
 from jaxgan.run.presets import classic
 from jaxgan.run.settings import Count, Number
@@ -104,6 +106,50 @@ def test_one_member_for_which_it_counts_is_enough():
         idle.check([_of(r1_every=2), _of(r1_every=4)], Options())
 
 
+@pytest.fixture
+def main(tmp_path, monkeypatch, capsys):
+    """`main(*args) -> (exit code, stderr)` of a command line with `Options`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["tiny.py"])
+    monkeypatch.setattr(cli, "_cache_compilations", lambda: None)
+    images = np.random.default_rng(0).integers(0, 256, (16, 6, 6, 1), np.uint8)
+    np.savez("d.npz", images=images)
+
+    def run(*args):
+        code, tiny = 0, {"data": "npz:d.npz", "steps": 1, "batch_size": 8}
+        try:
+            cli.main(settings.changed(Options(), **tiny), build, [*args])
+        except SystemExit as error:
+            code = error.code
+        return code, capsys.readouterr().err
+
+    return run
+
+
+def test_the_command_line_refuses_before_a_run_begins(main, tmp_path):
+    code, err = main("--r1-every", "4")
+    assert code == 2 and not (tmp_path / "runs").exists()
+    assert err == (
+        "--r1-every 4 does nothing while --r1 is 0; give another value there.\n"
+    )
+    code, err = main("--sweep", "rate=1,2", "r1=0,0.5")
+    assert code == 2 and "--rate 1 does nothing while --path is none" in err
+
+
+def test_a_sweep_in_which_it_counts_passes(main):
+    sweep = "--sweep", "r1=0,0.5", "--r1-every", "4"
+    assert main(*sweep)[0] == 0
+
+
+def test_what_a_file_or_a_run_has_passes(main, tmp_path):
+    """So a run's config.json, and the command that a run was begun by, go on."""
+    (tmp_path / "c.json").write_text('{"r1_every": 4}')
+    assert main("--config", "c.json")[0] == 0
+    assert main("--r1-every", "4", "--steps", "2")[0] == 0
+    code, err = main("--config", "c.json", "--decay", "3", "--workdir", "o")
+    assert code == 2 and err.startswith("--decay 3 does nothing while --path is none")
+
+
 @pytest.mark.parametrize("name", (*EXPERIMENTS, *TRANSLATORS, *NAMED))
 def test_marks_name_options_and_values_that_there_are(name):
     for preset in _presets(name):
@@ -120,31 +166,57 @@ def test_marks_name_options_and_values_that_there_are(name):
 @pytest.mark.parametrize(
     ("experiment", "preset", "off", "value"),
     [
-        ("progan", "emoji", {"generator": "progan"}, {"w_dim": 8}),
-        ("progan", "emoji", {"generator": "progan"}, {"mapping_layers": 1}),
-        ("stylegan2", "emoji", {"r1": 0.0}, {"r1_every": 2}),
-        ("stylegan2", "emoji", {"path_weight": 0.0}, {"path_every": 2}),
-        ("stylegan2", "emoji", {"augment": "none"}, {"ada_target": 0.1}),
+        ("progan", "emoji", {"first_stage": 3}, {"w_dim": 8, "mapping_layers": 1}),
+        (
+            "stylegan2",
+            "emoji",
+            {"r1": 0.0, "path_weight": 0.0},
+            {"r1_every": 2, "path_every": 2, "ada_target": 0.1},
+        ),
         ("gan_mnist", "dragan", {"wgan_gp": 0.0}, {"gp_target": 2.0}),
         ("gan_mnist", "gan", {"lecam": 0.0}, {"lecam_start": 1}),
         ("r3gan", "emoji", {"augment": "none"}, {"augment_p": 0.9}),
+        ("gan_mnist", "gan", {"augment": "none"}, {"ada_p": 0.5}),
+        ("gan_mnist", "gan", {"augment": "none"}, {"ada_groups": "b"}),
+        ("gan_mnist", "gan", {"augment": "ada", "ada_p": 0.5}, {"ada_images": 9}),
+        ("gan_mnist", "dragan", {"wgan_gp": 0.0}, {"one_sided": True}),
     ],
 )
 def test_a_step_is_the_same_with_what_does_nothing(experiment, preset, off, value):
     module = importlib.import_module(experiment)
-    small = {"batch_size": 4, "data": "emoji"} | _small(module.PRESETS[preset])
-    base = settings.changed(module.PRESETS[preset], **small, **off)
+    base = module.PRESETS[preset]
+    base = settings.changed(base, **{"batch_size": 4} | _small(base), **off)
+    for name, one in value.items():
+        with pytest.raises(UsageError, match="does nothing while"):
+            idle.check([settings.changed(base, **{name: one})], base)
+    build = getattr(module, "build", classic.build)
+    assert _step(build, base) == _step(build, settings.changed(base, **value))
 
-    def step(config):
-        model = getattr(module, "build", classic.build)(config, (32, 32, 3), 0)
-        image = jax.ShapeDtypeStruct((4, 32, 32, 3), "float32")
-        batch, key = {"image": image}, random.key(0)
-        state = jax.eval_shape(model.init, key, batch)
-        return str(jax.make_jaxpr(model.step)(state, batch, key))
 
-    with pytest.raises(UsageError, match="does nothing while"):
-        idle.check([settings.changed(base, **value)], base)
-    assert step(base) == step(settings.changed(base, **value))
+@pytest.mark.parametrize(
+    ("on", "one", "other"),
+    [
+        ({"augment": "ada"}, {"ada_target": 0.1}, {"ada_target": 0.2}),
+        ({"augment": "ada"}, {"ada_p": 0.1}, {"ada_p": 0.2}),
+        ({"wgan_gp": 1.0, "d_norm": "none"}, {"gp_target": 1.0}, {"gp_target": 2.0}),
+        ({"lecam": 1.0}, {"lecam_start": 1}, {"lecam_start": 2}),
+    ],
+)
+def test_a_step_differs_where_they_count(on, one, other):
+    preset = importlib.import_module("gan_mnist").PRESETS["gan"]
+    base = settings.changed(preset, batch_size=4, **_small(preset), **on)
+    first, second = (settings.changed(base, **x) for x in (one, other))
+    idle.check([second], first)
+    assert _step(classic.build, first) != _step(classic.build, second)
+
+
+def _step(build, config):
+    """A step's program, as text."""
+    model = build(config, (32, 32, 3), 0)
+    image = jax.ShapeDtypeStruct((4, 32, 32, 3), "float32")
+    batch, key = {"image": image}, random.key(0)
+    state = jax.eval_shape(model.init, key, batch)
+    return str(jax.make_jaxpr(model.step)(state, batch, key))
 
 
 def _small(preset):

@@ -120,4 +120,5 @@ def test_a_subset_of_all_is_all(go, tmp_path):
 
 
 def test_other_commands_measure_against_all(options):  # noqa: F811
-    assert inputs.load(options("run", data="emoji", subset=500, resize="8")).size > 3000
+    cfg = options("run", data="emoji", subset=500, resize="8")
+    assert inputs.load(cfg).size > 3000 and inputs.trained_on(cfg).size == 500

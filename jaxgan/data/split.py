@@ -1,4 +1,4 @@
-"""A part of a data set: some of it to train on, or a tenth held out from training."""
+"""Parts of a data set: a subset, and a tenth that is held out."""
 
 import numpy as np
 

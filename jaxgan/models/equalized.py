@@ -50,8 +50,8 @@ def minibatch_deviation(x, group: int = 4, channels: int = 1):
     """How much images of a group differ, as channels beside theirs (arXiv:1710.10196,
     section 3; in groups, StyleGAN2's authors' program): D sees it if G draws few modes.
 
-    Neighbours are a group, which so is on one device, where each has as many images as
-    a group or a multiple; the authors' groups are of one device's, of equal distance.
+    A group is of neighbours. So it lies on one device, if its size divides the number
+    of each device's images. The authors group images at equal distances.
 
     Args:
         x: `[B, H, W, C]`, a batch, or with gradient accumulation a part of one.

@@ -94,7 +94,8 @@ def differences(weight: Schedule, step: float = 0.01, every: int = 4) -> Term:
     """λ (D(x + ε n) - D(x))² / ε², of one in `every` real images and fakes, n normal.
 
     On average λ |∇D|², R1 and R2 of γ = 2 λ, without a gradient's gradient (Lin et al.,
-    2025, arXiv:2501.08316). `weight` is λ, `step` is ε.
+    2025, arXiv:2501.08316). `weight` is λ, `step` is ε. D must judge each image by
+    itself, without BatchNorm and minibatch deviation.
     """
 
     def of(j, memory, t):

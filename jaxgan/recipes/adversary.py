@@ -207,7 +207,7 @@ def at_once(net: Net, state: TrainState, *batches):
 
     Faster where batches are small. They are woven, example by example, so that devices
     that share them keep theirs. A network with BatchNorm, which would mix them, is run
-    on one after the other.
+    on one after the other; one with minibatch deviation must not be given here.
     """
     if mixes(net, state):
         return [net(state, images) for images in batches]

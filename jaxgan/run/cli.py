@@ -124,8 +124,7 @@ def _run(this: Experiment, named, default, argv):
         options = _train_options(this, default, argv, prog, named)
         options = dataclasses.replace(options, workdir=options.workdir or str(home))
         settings.check(options)
-        each = [settings.changed(options, **m.values) for m in members(options)]
-        idle.check(each, default)
+        _check_idle(options, default)
         hosts.start(*(getattr(options, name) for name in settings.PROCESS))
         options = dataclasses.replace(options, **dict.fromkeys(settings.PROCESS))
         _cache_compilations()
@@ -245,6 +244,13 @@ def _from_file(default, argv):
     """The options of `--config FILE`, which flags override, else the default."""
     file = _value_of("--config", argv)
     return settings.from_file(file, default) if file else default
+
+
+def _check_idle(options, default):
+    """Refuses options that do nothing, of a new run: another goes on as it began."""
+    if not (Path(options.workdir) / "config.json").exists():
+        each = {tuple(one.values.items()) for one in members(options)}
+        idle.check([settings.changed(options, **dict(v)) for v in each], default)
 
 
 def _value_of(name, argv):

@@ -43,8 +43,8 @@ class Config:
     flip: bool = False
     """Mirror training images left to right at random."""
     subset: Annotated[int | None, Range(1)] = None
-    """Train on so many of the images only, drawn at random and the same for all seeds;
-    of both sides where they are no pairs. Measures are of all."""
+    """Train on so many of the images only, drawn at random and the same for all seeds.
+    Of unpaired data, so many of each side. Evaluations compare with all images."""
     steps: Annotated[Count, FREE] = 3000
     """How many steps to train, in all."""
     batch_size: Count = 64

@@ -80,8 +80,8 @@ def follow(
     Args:
         cfg: the run's options.
         model: its model.
-        dataset: what it is compared with: what it is trained on, or all of which that
-            is a subset.
+        dataset: what it is compared with: what it is trained on, or with `subset` all
+            images.
         held_out: what it is to translate: images held out from training, or `dataset`,
             of which then one half is translated and the other compared with.
         measures: what there is to measure.
@@ -173,7 +173,8 @@ def evaluate(
         num: how many images at most.
         seed: decides what is drawn, and which images are taken.
         reference_num: how many real images at most to compare with; None for all.
-        training_set: the reference is all that the model was trained on.
+        training_set: the reference is the training set, of which the model may have
+            seen a subset.
         measures: what there is to measure.
 
     Raises:

@@ -40,12 +40,13 @@ def check(configs: Sequence, default) -> None:
         UsageError: naming the option, and the other one that would have to change.
     """
     for option in settings.known(type(default)).values():
-        values = [settings.of(config, option.name) for config in configs]
-        if all(value == settings.of(default, option.name) for value in values):
-            continue
-        for mark in option.marks:
-            if isinstance(mark, Only) and not any(map(mark.holds, configs)):
-                raise UsageError(option.name, _shown(values[0]), _reason(mark, configs))
+        marks = [mark for mark in option.marks if isinstance(mark, Only)]
+        usual = settings.of(default, option.name) if marks else None
+        given = [settings.of(config, option.name) for config in configs if marks]
+        others = sorted(value for value in given if value != usual)
+        for mark in marks if others else ():
+            if not any(map(mark.holds, configs)):
+                raise UsageError(option.name, _shown(others[0]), _reason(mark, configs))
 
 
 def _reason(mark, configs):
@@ -58,4 +59,6 @@ def _reason(mark, configs):
 def _shown(value):
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, tuple) and value:
+        return " ".join(map(str, value))
     return "not given" if value in (None, ()) else str(value)

@@ -8,6 +8,7 @@ from jaxgan import data
 from jaxgan.data import SOURCES, Dataset, Source, tfds
 from jaxgan.data.feed import Change
 from jaxgan.data.source import Request, splits
+from jaxgan.data.split import subset
 from jaxgan.run import config, settings
 from jaxgan.run.progress import bars
 from jaxgan.run.sides import check
@@ -15,7 +16,7 @@ from jaxgan.types import Model, UsageError
 
 __all__ = [
     *("HELD_OUT", "change", "given", "held_out", "load", "measured", "sources_here"),
-    "test_images",
+    *("test_images", "trained_on"),
 ]
 
 
@@ -62,6 +63,12 @@ def load(
     )
     crop = config.sides("random_crop", cfg.random_crop)
     return data.centred(found, crop) if centre and crop else found
+
+
+def trained_on(cfg: config.Config, sources=SOURCES) -> Dataset:
+    """What a run that draws from noise has seen of its images, as `load`."""
+    found = load(cfg, sources=sources)
+    return subset(found, cfg.subset) if cfg.subset else found
 
 
 def given(cfg: config.Config, arrays) -> Dataset:

@@ -47,7 +47,7 @@ def check(options: Neighbours) -> None:
 def neighbours(options: Neighbours, loaded: Loaded) -> None:
     """Writes the sheet, and says how many are copies."""
     name, of = of_noise(loaded)
-    real = inputs.load(loaded.run.config, sources=loaded.sources)
+    real = inputs.trained_on(loaded.run.config, sources=loaded.sources)
     if real.size < 3:
         reason = f"has {real.size} images; the two nearest of others take 3 or more."
         raise UsageError("data", real.name, reason)

@@ -28,6 +28,7 @@ from jaxgan.run import (
     record,
     settings,
     sheets,
+    sides,
     weights,
     workdir,
 )
@@ -160,12 +161,12 @@ def prepared(
     model = model_of(who[0].values)
     program.check(model, shown.shape, cfg.batch_size, sharing, cfg.accumulate)
     named = data is None  # or there is nothing to load by its name
-    every, whole = whole, subset(whole, cfg.subset) if cfg.subset else whole
-    seen, notes = inputs.held_out(cfg, model, shown, sources if named else None)
-    whole, rest, more = apart.held_out(cfg, model, whole, there.held_out)
-    dataset = _centred(whole, change)
-    compared = dataset if rest else _centred(every, change)
+    sides.check(model, shown)
+    every, rest, more = apart.held_out(cfg, model, whole, there.held_out)
+    whole = subset(every, cfg.subset) if cfg.subset else every
+    dataset, compared = (_centred(x, change) for x in (whole, every))
     judged = _centred(rest, change) if rest else compared
+    seen, notes = inputs.held_out(cfg, model, dataset, sources if named else None)
     record.check(cfg.tensorboard, cfg.wandb)
     pictures, judges = [], []
     for k, member in enumerate(who):

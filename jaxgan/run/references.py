@@ -54,6 +54,8 @@ def _floor(options, loaded: Loaded, reference):
 def _to_translate(options, loaded: Loaded, trained_on):
     """The images, and notes on them."""
     cfg, own = loaded.run.config, "These are the images that it was trained on"
+    if cfg.subset:
+        own = f"Of these images it was trained on {cfg.subset}"
     if options.data:
         dataset = inputs.measured(cfg, options.data, loaded.sources)
         if dataset.shape != tuple(loaded.run.shape):

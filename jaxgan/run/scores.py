@@ -51,7 +51,7 @@ def scores(options: Scores, loaded: Loaded) -> None:
         raise UsageError("workdir", loaded.path, reason)
     ((judge, score),) = loaded.model.scores.items()
     cfg, state = loaded.run.config, loaded.state
-    real = inputs.load(cfg, sources=loaded.sources)
+    real = inputs.trained_on(cfg, sources=loaded.sources)
     held_out, notes = inputs.test_images(cfg, real, sources=loaded.sources)
     labels = None
     if "label" in of.task.needs:

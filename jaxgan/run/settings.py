@@ -42,7 +42,7 @@ __all__ = [
 
 
 class Range(NamedTuple):
-    """What a number may be: from `least` on, `below` another."""
+    """What a number may be: `least` or more, `below`, `above`, `most` or less."""
 
     least: float
     below: float = math.inf

@@ -50,7 +50,7 @@ def usefulness(options: Usefulness, loaded: Loaded) -> None:
     out = loaded.path / "cas.json" if options.out is None else Path(options.out)
     workdir.writable(out.parent, "out")
     cfg, classes = loaded.run.config, loaded.run.class_names
-    real = inputs.load(cfg, sources=loaded.sources)
+    real = inputs.trained_on(cfg, sources=loaded.sources)
     test, notes = inputs.test_images(cfg, real, sources=loaded.sources)
     if test is None or "label" not in test.fields:
         why = notes[0] if test is None else "Its test images have no labels."

@@ -1,13 +1,14 @@
 """pix2pix's networks for a task: `pix2pix.py`, `colorize.py` and `inpaint.py`."""
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax.numpy as jnp
 
 from jaxgan import models, recipes
 from jaxgan.models.layers import Norm
 from jaxgan.run import config
+from jaxgan.run.idle import Only
 from jaxgan.run.presets.groups import Optimizers, adams
 from jaxgan.run.settings import Count, Fraction, Number
 from jaxgan.tasks import Task
@@ -16,6 +17,7 @@ from jaxgan.types import Model, UsageError
 __all__ = ["EMOJI", "PAINTED", "Config", "Networks", "Objective", "Patch", "build"]
 
 Patch = Literal[1, 16, 34, 70, 142, 286]
+JUDGED = Only("regression", False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,9 +26,9 @@ class Networks:
 
     width: Count = 32
     """Channels of the U-Net's first stage; each smaller one has twice as many."""
-    d_width: Count = 32
+    d_width: Annotated[Count, JUDGED] = 32
     """Channels of D's first layer."""
-    patch: Patch = 16
+    patch: Annotated[Patch, JUDGED] = 16
     """Side of the patches that D judges."""
     norm: Norm = "affine_instance"
     """Normalization of both networks: of each image, with scale and shift, as the
@@ -42,7 +44,7 @@ class Networks:
 class Objective:
     """What G minimizes."""
 
-    weight: Number = 100.0
+    weight: Annotated[Number, JUDGED] = 100.0
     """λ of the L1 distance from the target, beside 1 of the GAN."""
     regression: bool = False
     """Do without D: the L1 distance alone, what a GAN is to be compared with."""
