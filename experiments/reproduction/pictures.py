@@ -51,6 +51,8 @@ PICTURES: dict[str, tuple[Part, ...]] = {
         for name in ("colorize", "inpaint", "srgan", "pix2pix")
     },
     "cgan_emoji": (Part("cgan_emoji"),),
+    "emoji500": (Part("emoji500", "drawn.png", SAMPLES),),
+    "emoji500_ada": (Part("emoji500.ada", "drawn.png", SAMPLES),),
     "progan": (Part("progan", "drawn.png", SAMPLES),),
     "growing": tuple(
         Part("progan", f"samples/{step:06d}.png", ONE_ROW)
