@@ -249,7 +249,7 @@ def _from_file(default, argv):
 def _check_idle(options, default):
     """Refuses options that do nothing, of a new run: another goes on as it began."""
     if not (Path(options.workdir) / "config.json").exists():
-        each = {tuple(one.values.items()) for one in members(options)}
+        each = dict.fromkeys(tuple(one.values.items()) for one in members(options))
         idle.check([settings.changed(options, **dict(v)) for v in each], default)
 
 

@@ -18,7 +18,7 @@ class Only(NamedTuple):
 
     option: str
     value: Any = None
-    """The value, or several in a tuple; None is for all that are not 0, none or
+    """The value, or several in a tuple; None is for all but 0, None and what is
     empty."""
 
     def holds(self, config) -> bool:
