@@ -1,7 +1,9 @@
 """Options that are for some values of another option only, and those that do nothing.
 
-w_dim: Annotated[Count, Only("generator", "stylegan")] = 512
-r1_every: Annotated[Count, Only("r1")] = 16
+    w_dim: Annotated[Count, Only("generator", "stylegan")] = 512
+    r1_every: Annotated[Count, Only("r1")] = 16
+
+The command line refuses to begin a run with such an option that does nothing.
 """
 
 from collections.abc import Sequence
