@@ -69,6 +69,7 @@ def test_the_wheel_has_every_module_and_its_data(wheel):
     sheets = "emoji_noto.webp", "emoji_twemoji.webp"
     others = {f"jaxgan/data/{name}" for name in (*data, *sheets)}
     others |= {"jaxgan/py.typed", "jaxgan/metrics/mnist_classifier.npz"}
+    others.add("jaxgan/models/NAMES.md")
     others |= {f"jaxgan/run/report/page.{kind}" for kind in ("css", "js")}
     assert {f for f in files if f.startswith("jaxgan/")} == modules | others
     for licence in ("LICENSE", "jaxgan/data/MNIST.md", "jaxgan/data/EMOJI.md"):
