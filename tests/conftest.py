@@ -38,6 +38,9 @@ os.environ["XLA_FLAGS"] = " ".join([*FLAGS, os.environ.get("XLA_FLAGS", "")])
 for module in (emoji, mnist):
     module.read = functools.cache(module.read)
 
+# To trace a program makes millions of objects, of which few are garbage.
+gc.set_threshold(100_000, 20, 50)
+
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

@@ -8,11 +8,11 @@ import optax
 import pytest
 from tiny_runs import options  # noqa: F401  # a fixture
 
-from jaxgan import data, models, recipes
+from jaxgan import data, models, phases, recipes
 from jaxgan.data import SOURCES, mnist
 from jaxgan.run import overfitting, train
 from jaxgan.run.members import Member
-from jaxgan.types import Mean, UsageError
+from jaxgan.types import Mean, Phase, UsageError
 
 SIZE = 16
 GRAYS = {"training": 200, "held out": 140, "fake": 100}
@@ -28,6 +28,7 @@ class Stub:
         return state, {"D(real)": Mean(real, one), "D(fake)": Mean(fake, one)}
 
     parts = MappingProxyType({"D": d})
+    stages = ()
 
 
 def grays(mean, spread, size=64, seed=0):
@@ -36,10 +37,12 @@ def grays(mean, spread, size=64, seed=0):
     return data.from_arrays(np.broadcast_to(gray, (size, 4, 4, 1)).astype(np.uint8))
 
 
-def told(trained, held_out, steps=(0, 500, 1000, 1600), learns=lambda step: True):
+def told(
+    trained, held_out, steps=(0, 500, 1000, 1600), learns=lambda step: True, model=Stub
+):
     said, seen, members = [], {}, (Member(0, {}),)
     args = members, trained, said.append, seen
-    look = overfitting.watch(lambda values: Stub, *args, lambda: held_out, SIZE)
+    look = overfitting.watch(lambda values: model, *args, lambda: held_out, SIZE)
     for step in steps:
         seen[0] = {"D"} if learns(step) else {"G"}
         look(step, 0, None, None)
@@ -71,9 +74,31 @@ def test_without_images_held_out_or_a_d_nothing_is_looked_at():
     def loads():
         raise AssertionError("needs no images")
 
-    only_g = type("OnlyG", (), {"parts": {"G": None}})
+    only_g = type("OnlyG", (), {"parts": {"G": None}, "stages": ()})
     args = (Member(0, {}),), trained, print, {}, loads, SIZE
     overfitting.watch(lambda values: only_g, *args)(1000, 0, None, None)
+
+
+def test_of_a_gan_that_grows_each_stage_is_compiled_when_it_is_met():
+    traced = []
+
+    def stage(name):
+        def step(state, batch, key):
+            traced.append(name)
+            return Stub.d(state, batch, key)
+
+        return Phase(lambda state: state, step)
+
+    grown = phases.staged((500, 1200), *map(stage, "abc"))
+    model = type("Grows", (), {"parts": {"D": grown.step}, "stages": (500, 1200)})
+    trained, apart = grays(GRAYS["training"], 5), grays(GRAYS["held out"], 5, seed=1)
+    met = []
+    for steps in ((0,), (0, 499), (0, 500, 1199), (0, 500, 1200, 1600)):
+        traced.clear()
+        said = told(trained, apart, steps, model=model)
+        met.append("".join(traced))
+    assert met == ["a", "a", "ab", "abc"]
+    assert len(said) == 1
 
 
 def test_images_held_out_that_cannot_be_read_end_no_run():

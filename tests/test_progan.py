@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import tiny_runs
 from jax import random
 
 from jaxgan import losses, phases, recipes
@@ -16,7 +17,7 @@ from jaxgan.models import flax_net, progan, stylegan
 from jaxgan.models.layers import downsample, upsample
 from jaxgan.recipes.progan import drift
 from jaxgan.run import Config, changed, stages, train
-from jaxgan.types import UsageError, merge
+from jaxgan.types import Mean, Phase, UsageError, merge
 
 sys.path.append(str(Path(__file__).parents[1] / "experiments"))
 
@@ -28,7 +29,8 @@ ONE = jnp.float32(1)
 
 
 def _nets(module=progan, **options):
-    G, D = module.networks(SHAPE, 2, 4, **options)
+    styles = (4, 2) if module is stylegan else ()
+    G, D = module.networks(SHAPE, 2, 4, *styles, **options)
     return [flax_net("G", net) for net in G], [flax_net("D", net) for net in D]
 
 
@@ -205,6 +207,35 @@ def test_a_dispatch_ends_where_its_stage_does(end):
     at = stages.within(lambda step: ("arrays", end), (3, 7))
     assert [at(step)[1] for step in range(8)] == [3, 3, 3, 7, 7, 7, 7, end]
     assert at(0)[0] == "arrays"
+
+
+def test_metrics_of_a_stage_are_reported_in_it(tmp_path):
+    """By name; each stage is a program that knows its own alone."""
+
+    def build(cfg, shape, num_classes):
+        model = tiny_runs.build(cfg, shape, num_classes)
+
+        def tells(name):
+            def step(state, batch, key):
+                return state, {name: Mean.of(state.step)}
+
+            return Phase(lambda state: state, step)
+
+        told = phases.staged((2, 4), *map(tells, "abc"))
+
+        def step(state, batch, key):
+            state, told_of = told.step(state, batch, key)
+            state, metrics = model.step(state, batch, key)
+            return state, told_of | metrics
+
+        return model._replace(step=step, stages=(2, 4))
+
+    cfg = _tiny(tmp_path, "told", steps=6)
+    state = train(cfg, build, "test")[1]
+    rows = tiny_runs.rows(cfg)
+    assert int(state.step) == 6 and [row["step"] for row in rows] == [2, 4, 6]
+    known = [{name: row[name] for name in "abc" if name in row} for row in rows]
+    assert known == [{"a": 0.5}, {"b": 2.5}, {"c": 4.5}]
 
 
 def test_bad_steps_are_undone_across_a_stage_s_beginning(tmp_path):

@@ -13,7 +13,7 @@ from jax import random
 from torch_weights import nchw
 
 from jaxgan.models import layers, r3gan
-from jaxgan.run import changed, config
+from jaxgan.run import changed, config, train
 from jaxgan.types import UsageError, example
 
 torch.set_num_threads(1)
@@ -223,3 +223,24 @@ def test_everything_burns_in():
     )
     moved = np.abs(new - old) > 1e-5
     np.testing.assert_allclose((mean - old)[moved] / (new - old)[moved], 0.5, atol=0.02)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_stopped_amid_its_schedules_ends_the_same(tmp_path):
+    """To the last bit: γ, rates, β2, half-life and augmentation are of the step."""
+    images = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), np.uint8)
+    np.savez(tmp_path / "data.npz", images=images)
+
+    def run(name, steps):
+        options = {"width": 4, "max_width": 4, "blocks": 1, "latent_dim": 3}
+        options |= {"data": f"npz:{tmp_path / 'data.npz'}", "resize": None}
+        options |= {"augment": "ada", "augment_p": 0.5}
+        options |= {"batch_size": 8, "burn_in": 64, "ema_images": 8.0}
+        options |= {"steps": steps, "workdir": str(tmp_path / name)}
+        cfg = changed(experiment.PRESETS["emoji"], **options)
+        return train(cfg, experiment.build, "test")[1]
+
+    whole = run("whole", 9)
+    for stop in (1, 4, 6, 9):
+        parts = run("parts", stop)
+    jax.tree.map(np.testing.assert_array_equal, whole, parts)

@@ -81,9 +81,7 @@ def staged(ends: Sequence[int], *phases: Phase) -> Phase:
         first, last = bisect.bisect(ends, begin), bisect.bisect_left(ends, end)
         if first < last:
             return one.step(state, batch, key)
-        nothing = _no_metrics(phases, state, batch, key)
-        state, metrics = phases[first].step(state, batch, key)
-        return state, nothing | metrics
+        return phases[first].step(state, batch, key)
 
     return one._replace(step=step)
 
@@ -91,7 +89,8 @@ def staged(ends: Sequence[int], *phases: Phase) -> Phase:
 @contextlib.contextmanager
 def steps_between(begin: float, end: float):
     """Declares, while a step is traced, that it will take steps from `begin` on, and
-    before `end`: of phases that are `staged`, those that none takes are left out.
+    before `end`: of phases that are `staged`, those that none takes are left out, and
+    so are their metrics.
 
     So a program is compiled of what it does. What it would do on other steps is not
     defined.

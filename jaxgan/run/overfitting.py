@@ -1,6 +1,7 @@
 """D learns its training images by heart, seen at the real images that were held out."""
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import numpy as np
@@ -8,6 +9,8 @@ from jax import random
 
 from jaxgan.data import Dataset
 from jaxgan.data.dataset import scaled
+from jaxgan.phases import steps_between
+from jaxgan.run import stages
 from jaxgan.run.alarms import HOLDS, Seen, sentence
 from jaxgan.run.members import Member
 from jaxgan.types import TrainState, UsageError
@@ -55,25 +58,23 @@ def watch(
         held_out: loads real images of the same kind that no step sees, or None.
         batch_size: images that D is shown at a time.
     """
+    model = model_of(members[0].values)
     try:
-        known = _batches(model_of(members[0].values), dataset, held_out, batch_size)
+        known = _batches(model, dataset, held_out, batch_size)
     except UsageError as error:  # such as of a damaged picture: training needs none
         say(f"Whether D overfits is not looked at: {error}")
         known = []
 
-    @jax.jit
-    def outputs(values, state, batch, key):
-        metrics = model_of(values).parts["D"](state, batch, key)[1]
-        ends = "(real)", "(fake)"
-        return {n: m for n, m in metrics.items() if n.endswith(ends)}
+    outputs = jax.jit(partial(_outputs, model_of), static_argnums=0)
 
     def measured(step, k, state):
         """By name, D's outputs `[batches, 2]`, of training images and of others."""
         means = []
+        of = partial(outputs, stages.span_of(step, model.stages), members[k].values)
         for i, batch in enumerate(known):
             key = random.fold_in(random.key(step), i)
             pair = scaled(_batch(dataset, batch_size, step, i)), scaled(batch)
-            means.append([outputs(members[k].values, state, b, key) for b in pair])
+            means.append([of(state, b, key) for b in pair])
         names = means[0][0] if means else ()
         return {n: np.array([[x[n].value() for x in m] for m in means]) for n in names}
 
@@ -95,6 +96,13 @@ def watch(
                 say(sentence(step, k, members, _overfits(net, share)))
 
     return look
+
+
+def _outputs(model_of, span, values, state, batch, key):
+    """D's mean outputs, of a state in the stage of these steps."""
+    with steps_between(*span):
+        metrics = model_of(values).parts["D"](state, batch, key)[1]
+    return {n: m for n, m in metrics.items() if n.endswith(("(real)", "(fake)"))}
 
 
 def _overfits(net, share):

@@ -12,6 +12,7 @@ from jax import lax, random
 
 from jaxgan import distributed, parallel
 from jaxgan.data.feed import Feed
+from jaxgan.phases import steps_between
 from jaxgan.run import finite, memory, stages
 from jaxgan.run.keys import root
 from jaxgan.run.members import AXES, Member
@@ -194,6 +195,7 @@ def program(
     sharing = distributed.sharing(len(members), mesh)
     sound = finite.watch(state)
     order: list[str] = []
+    ends = model_of(members[0].values).stages
 
     def parts(member) -> tuple:
         def batch(arrays, step, key):
@@ -208,7 +210,11 @@ def program(
 
     def metrics(member, state, arrays):
         step, batch, on_steps, on_data = parts(member)
-        found = step(state, batch(arrays, state.step, on_data), on_steps)[1]
+        here = batch(arrays, state.step, on_data)
+        found: Metrics = {}
+        for span in stages.spans(ends):
+            with steps_between(*span):
+                found |= step(state, here, on_steps)[1]
         order[:] = found
         return found
 
@@ -219,7 +225,6 @@ def program(
     shapes = jax.eval_shape(metrics, who, state, source.at(int(state.step))[0])
     placed = partial(_placed, mesh=mesh, where=where.params)
     count = len(members)
-    ends = model_of(members[0].values).stages
     run, needs = stages.compiled(steps, who, where, mesh, ends)
     return Program(
         run,

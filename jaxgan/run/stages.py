@@ -12,7 +12,7 @@ from jaxgan.phases import steps_between
 from jaxgan.run import memory
 from jaxgan.types import TrainState
 
-__all__ = ["compiled", "within"]
+__all__ = ["compiled", "span_of", "spans", "within"]
 
 
 def compiled(steps: Callable, who, where: TrainState, mesh, stages: tuple[int, ...]):
@@ -38,11 +38,10 @@ def compiled(steps: Callable, who, where: TrainState, mesh, stages: tuple[int, .
         out = where, where.params
         return jax.jit(traced, donate_argnums=(0, 1), out_shardings=out)
 
-    bounds = (-math.inf, *stages, math.inf)
-    programs = [of(*pair) for pair in itertools.pairwise(bounds)]
+    programs = {span: of(*span) for span in spans(stages)}
 
     def here(state):
-        return programs[bisect.bisect(stages, int(state.step))]
+        return programs[span_of(int(state.step), stages)]
 
     def run(state, carried, arrays, n):
         n = distributed.shared_number(n, mesh)
@@ -54,6 +53,16 @@ def compiled(steps: Callable, who, where: TrainState, mesh, stages: tuple[int, .
         return memory.needs(lowered.compile())
 
     return run, needs
+
+
+def spans(stages: tuple[int, ...]) -> list[tuple[float, float]]:
+    """Of each stage the first step, and the one that it ends before."""
+    return [*itertools.pairwise((-math.inf, *stages, math.inf))]
+
+
+def span_of(step: int, stages: tuple[int, ...]) -> tuple[float, float]:
+    """The same, of the stage that a step is in."""
+    return spans(stages)[bisect.bisect(stages, step)]
 
 
 def within(arrays_at: Callable, stages: tuple[int, ...]) -> Callable:
