@@ -39,7 +39,7 @@ for module in (emoji, mnist):
     module.read = functools.cache(module.read)
 
 # To trace a program makes millions of objects, of which few are garbage.
-gc.set_threshold(100_000, 20, 50)
+gc.set_threshold(100_000, 20, 10)
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")

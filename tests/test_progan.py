@@ -16,7 +16,7 @@ from jaxgan import regularizers as reg
 from jaxgan.models import flax_net, progan, stylegan
 from jaxgan.models.layers import downsample, upsample
 from jaxgan.recipes.progan import drift
-from jaxgan.run import Config, changed, stages, train
+from jaxgan.run import Config, changed, program, stages, train
 from jaxgan.types import Mean, Phase, UsageError, merge
 
 sys.path.append(str(Path(__file__).parents[1] / "experiments"))
@@ -199,6 +199,8 @@ def test_a_run_that_is_stopped_amid_a_fade_ends_as_one_that_is_not(tmp_path):
         train(_tiny(tmp_path, "parts", steps=stop), _build, "test")
     parts = train(_tiny(tmp_path, "parts"), _build, "test")[1]
     jax.tree.map(np.testing.assert_array_equal, whole, parts)
+    log = (tmp_path / "parts" / "log.txt").read_text()
+    assert "Continuing from the checkpoint of step 7." in log
     assert (Path(tmp_path) / "whole" / "samples" / "000010.png").exists()
 
 
@@ -209,19 +211,21 @@ def test_a_dispatch_ends_where_its_stage_does(end):
     assert at(0)[0] == "arrays"
 
 
+def _tells(name, traced):
+    def step(state, batch, key):
+        traced.append(name)
+        return state, {name: Mean.of(state.step), "all": Mean.of(1.0)}
+
+    return Phase(lambda state: state, step)
+
+
 def test_metrics_of_a_stage_are_reported_in_it(tmp_path):
-    """By name; each stage is a program that knows its own alone."""
+    """By a program that knows no other stage; and by a run that goes on in the next."""
+    traced = []
 
     def build(cfg, shape, num_classes):
         model = tiny_runs.build(cfg, shape, num_classes)
-
-        def tells(name):
-            def step(state, batch, key):
-                return state, {name: Mean.of(state.step)}
-
-            return Phase(lambda state: state, step)
-
-        told = phases.staged((2, 4), *map(tells, "abc"))
+        told = phases.staged((2, 4), *[_tells(name, traced) for name in "abc"])
 
         def step(state, batch, key):
             state, told_of = told.step(state, batch, key)
@@ -230,12 +234,32 @@ def test_metrics_of_a_stage_are_reported_in_it(tmp_path):
 
         return model._replace(step=step, stages=(2, 4))
 
-    cfg = _tiny(tmp_path, "told", steps=6)
-    state = train(cfg, build, "test")[1]
+    cfg = _tiny(tmp_path, "told", steps=6, log_every=3)
+    train(changed(cfg, steps=4), build, "test")
+    assert sorted(traced) == ["a", "a", "b", "b", "c"]  # for their names, and to run
+    train(cfg, build, "test")
     rows = tiny_runs.rows(cfg)
-    assert int(state.step) == 6 and [row["step"] for row in rows] == [2, 4, 6]
     known = [{name: row[name] for name in "abc" if name in row} for row in rows]
-    assert known == [{"a": 0.5}, {"b": 2.5}, {"c": 4.5}]
+    assert [row["step"] for row in rows] == [3, 4, 6]
+    assert known == [{"a": 0.5, "b": 2.0}, {"b": 3.0}, {"c": 4.5}]
+
+
+@pytest.mark.parametrize("some", [phases.every, phases.lazy])
+def test_a_stage_within_other_phases_is_found_anew(some):
+    state, found = _model().init(KEY, BATCH), []
+    phase = some(2, phases.staged((2, 4), *[_tells(name, []) for name in "abc"]))
+    for span in stages.spans((2, 4)):
+        with phases.steps_between(*span):
+            metrics = phase.step(state, BATCH, KEY)[1]
+        found.append("".join(sorted(metrics.keys() - {"all"})))
+    assert found == ["a", "b", "c"]
+
+
+def test_names_of_all_stages_are_in_the_order_of_each():
+    both = program._in_order([], ["D", "E", "Q"])
+    assert both == ["D", "E", "Q"]
+    assert program._in_order(both, ["D", "F", "Q", "R"]) == ["D", "F", "E", "Q", "R"]
+    assert program._in_order(both, ["F", "Q"]) == ["F", "D", "E", "Q"]
 
 
 def test_bad_steps_are_undone_across_a_stage_s_beginning(tmp_path):

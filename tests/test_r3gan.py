@@ -244,3 +244,5 @@ def test_a_run_that_is_stopped_amid_its_schedules_ends_the_same(tmp_path):
     for stop in (1, 4, 6, 9):
         parts = run("parts", stop)
     jax.tree.map(np.testing.assert_array_equal, whole, parts)
+    log = (tmp_path / "parts" / "log.txt").read_text()
+    assert "Continuing from the checkpoint of step 6." in log

@@ -43,7 +43,7 @@ def every(n: int, phase: Phase, at: int = 0) -> Phase:
 def until(n: int, first: Phase, then: Phase) -> Phase:
     """One phase in the steps before the n-th, another from it on: pre-training.
 
-    Metrics of the one that does not run count nothing.
+    Metrics of the one that does not run count nothing; see `steps_between`, too.
 
     Raises:
         ValueError: n is negative, or both train a network with different optimizers.
@@ -56,7 +56,7 @@ def until(n: int, first: Phase, then: Phase) -> Phase:
 def staged(ends: Sequence[int], *phases: Phase) -> Phase:
     """One phase after another: a GAN that grows.
 
-    Metrics of those that do not run count nothing.
+    Metrics of those that do not run count nothing; see `steps_between`, too.
 
     Args:
         ends: the step that each phase but the last ends before, rising.
@@ -89,8 +89,8 @@ def staged(ends: Sequence[int], *phases: Phase) -> Phase:
 @contextlib.contextmanager
 def steps_between(begin: float, end: float):
     """Declares, while a step is traced, that it will take steps from `begin` on, and
-    before `end`: of phases that are `staged`, those that none takes are left out, and
-    so are their metrics.
+    before `end`. Where all of them are of one of the phases that are `staged`, the
+    others are left out, and so are their metrics.
 
     So a program is compiled of what it does. What it would do on other steps is not
     defined.
@@ -106,7 +106,9 @@ def _no_metrics(phases, state, batch, key):
     """The metrics of phases that do not run: they count nothing."""
     nothing: Metrics = {}
     for phase in phases:
-        found = jax.eval_shape(phase.step, state, batch, key)[1]
+        # As a new function: of the same one JAX remembers what it did on other steps.
+        new = lambda *args, step=phase.step: step(*args)  # noqa: E731
+        found = jax.eval_shape(new, state, batch, key)[1]
         nothing |= jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), found)
     return nothing
 

@@ -32,8 +32,8 @@ def looped(step: Callable, batch: Callable, root, data_root) -> Callable:
 
     Returns:
         `run(state, totals, arrays, n) -> (state, totals)`: n steps, with the metrics
-        added to `totals`. One program serves every n, so how a run is divided into
-        dispatches changes no bit of it.
+        added to `totals`, which has those of every stage. One program serves every n,
+        so how a run is divided into dispatches changes no bit of it.
     """
 
     def run(state, totals, arrays, n):
@@ -212,10 +212,10 @@ def program(
         step, batch, on_steps, on_data = parts(member)
         here = batch(arrays, state.step, on_data)
         found: Metrics = {}
-        for span in stages.spans(ends):
+        for span in stages.spans(ends):  # each stage's program reports its own alone
             with steps_between(*span):
-                found |= step(state, here, on_steps)[1]
-        order[:] = found
+                found |= (more := step(state, here, on_steps)[1])
+            order[:] = _in_order(order, more)
         return found
 
     if len(members) > 1:
@@ -234,6 +234,16 @@ def program(
         finite.chosen((where, where.params), count),
         partial(_begun, shapes, count, placed),
     )
+
+
+def _in_order(names, more):
+    """Names of both, once, in an order that is that of each."""
+    names, place = [*names], 0
+    for name in more:
+        if name not in names:
+            names.insert(place, name)
+        place = names.index(name) + 1
+    return names
 
 
 def _placed(tree, mesh, where):

@@ -56,12 +56,12 @@ def compiled(steps: Callable, who, where: TrainState, mesh, stages: tuple[int, .
 
 
 def spans(stages: tuple[int, ...]) -> list[tuple[float, float]]:
-    """Of each stage the first step, and the one that it ends before."""
+    """`(begin, end)` of each stage, for `steps_between`; the first begins at -inf."""
     return [*itertools.pairwise((-math.inf, *stages, math.inf))]
 
 
 def span_of(step: int, stages: tuple[int, ...]) -> tuple[float, float]:
-    """The same, of the stage that a step is in."""
+    """`(begin, end)` of the stage that takes a step."""
     return spans(stages)[bisect.bisect(stages, step)]
 
 
