@@ -115,6 +115,38 @@ def infogan(options: str = "", seeds=(0, 1, 2)) -> Figure:
     )
 
 
+# --- emoji
+
+
+def on_emoji(
+    train: str,
+    steps: int,
+    *after: str,
+    seeds: tuple[int, ...] = (0,),
+    minutes: float = 15,
+) -> Figure:
+    """The distance of a GAN's emoji from real ones.
+
+    Args:
+        train: the command line without `--steps`.
+        steps: of training.
+        *after: commands beside `evaluate`.
+        seeds: of the runs.
+        minutes: of each.
+    """
+    row = (f"`{train}`",)
+    return Figure(
+        f"{train} --steps {steps}",
+        ("evaluate --num 5000 --metrics fd", *after),
+        seeds=seeds,
+        minutes=minutes,
+        cells=(
+            Cell("emoji", row, "steps", f"{steps:,}", join=first),
+            Cell("emoji", row, "`fd_filters`", "{fd_filters:.2f}"),
+        ),
+    )
+
+
 # --- mixtures
 
 

@@ -28,6 +28,7 @@ from reproduction.entries import (
     infogan,
     mixture,
     numbers,
+    on_emoji,
     small,
     stacked,
     there,
@@ -66,39 +67,27 @@ PRETRAINED = {"without": "--pretrain 2000"}
 PLAIN_SRGAN = {"options": " painted --no-consistent", **PRETRAINED}
 
 DRAWN = "sample --num 64 --out {workdir}/drawn.png"
-WALK = "interpolate --seeds 0,1,2,5,9 --steps 8"
+WALK = "interpolate --seeds 0,1,2,5,9 --steps 8 --out {workdir}/digits.gif"
+MIXED = "mix --out {workdir}/mixed.png"
+AT_32 = "--resize 32 --flip --batch-size 32"
+NARROW = "--g-width 32 --d-width 32"
 FD_FILTERS = "`fd_filters` ", "{fd_filters:.2f}", ""
-GROWING = "[progressive growing](https://arxiv.org/abs/1710.10196)"
+THREE = 0, 1, 2
 
 
-def styled(name: str, steps: int, drawn: str, more: tuple[str, str]) -> Figure:
-    """A preset of `stylegan2.py`.
-
-    Args:
-        name: the preset.
-        steps: of training.
-        drawn: further options of `sample`.
-        more: another command, and the file that it writes.
-    """
-    command, file = more
-    return Figure(
-        f"stylegan2.py {name} --steps {steps}",
-        (*EVALUATE, DRAWN + drawn, f"{command} --out {{workdir}}/{file}"),
-        minutes=15,
-        seeds=(0,),
-        cells=there(
-            "stylegan2.py NAME",
-            "[StyleGAN2](https://arxiv.org/abs/1912.04958)",
-            FD_FILTERS,
-        ),
+def narrow(name: str, steps: int) -> Figure:
+    """A ResNet of `gan_cifar10.py` on emoji, ten minutes on one core."""
+    return on_emoji(
+        f"gan_cifar10.py {name} --data emoji {AT_32} {NARROW} --decay-steps 0",
+        steps,
+        minutes=10,
     )
 
 
 def few(options: str) -> Figure:
     """DCGAN of 500 emoji, a quarter of an hour on one core."""
     return Figure(
-        "gan_mnist.py gan --data emoji --subset 500 --resize 32 --flip "
-        f"--batch-size 32 {options}",
+        f"gan_mnist.py gan --data emoji --subset 500 {AT_32} {options}",
         (*EVALUATE, DRAWN),
         minutes=15,
         seeds=(0,),
@@ -151,38 +140,43 @@ FIGURES: dict[str, Figure] = {
             "[AC-GAN](https://arxiv.org/abs/1610.09585), "
             f"{RPGAN}, [DiffAugment](https://arxiv.org/abs/2006.10738)",
             ("the tone of skin asked for ", "{tone_accuracy:.0%}", " % of the samples"),
-            ("`fd_filters` ", "{fd_filters:.2f}", ""),
+            FD_FILTERS,
             ("that of real emoji of other groups ", "{fd_filters.floor:.2f}", ""),
         ),
     ),
     "emoji500": few("--steps 30000"),
     "emoji500.ada": few("--steps 10000 --augment ada --ada-images 100000"),
-    "stylegan2.emoji": styled("emoji", 7000, " --truncation 0.7", ("mix", "mixed.png")),
-    "stylegan2.mnist": styled("mnist", 5200, "", (WALK, "digits.gif")),
-    "progan": Figure(
-        "progan.py emoji --steps 3514 --sample-every 374",
-        (*EVALUATE, DRAWN),
-        minutes=14,
-        seeds=(0,),
-        cells=there("progan.py NAME", GROWING, FD_FILTERS),
+    "stylegan2.emoji": on_emoji(
+        "stylegan2.py emoji", 7000, f"{DRAWN} --truncation 0.7", MIXED, minutes=25
     ),
-    "progan.whole": Figure(
-        "progan.py emoji --steps 2347 --first-stage 3",
-        EVALUATE,
-        minutes=14,
-        seeds=(0,),
-        cells=there("progan.py NAME", GROWING, FD_FILTERS),
-    ),
-    "biggan": Figure(
-        "biggan.py emoji --steps 1543",
-        (*EVALUATE, DRAWN),
-        minutes=12,
+    "stylegan2.emoji.short": on_emoji("stylegan2.py emoji", 4600, seeds=THREE),
+    "stylegan2.mnist": Figure(
+        "stylegan2.py mnist --steps 5200",
+        (*EVALUATE, WALK),
+        minutes=15,
         seeds=(0,),
         cells=there(
-            "biggan.py NAME",
-            "[BigGAN](https://arxiv.org/abs/1809.11096)",
+            "stylegan2.py NAME",
+            "[StyleGAN2](https://arxiv.org/abs/1912.04958)",
             FD_FILTERS,
         ),
+    ),
+    "progan": on_emoji("progan.py emoji --sample-every 374", 3514, DRAWN, seeds=THREE),
+    "progan.whole": on_emoji("progan.py emoji --first-stage 3", 2347),
+    "stylegan": on_emoji("progan.py stylegan", 3341, DRAWN),
+    "r3gan.emoji": on_emoji(
+        "r3gan.py emoji --burn-in 120000", 9000, DRAWN, seeds=THREE
+    ),
+    "adversarial_flow.emoji": on_emoji("adversarial_flow.py emoji", 8785, minutes=8),
+    "dcgan.emoji": on_emoji(f"dcgan_mnist.py --data emoji {AT_32}", 38_890),
+    "dcgan.emoji.short": on_emoji(
+        f"dcgan_mnist.py --data emoji {AT_32}", 10_000, minutes=4
+    ),
+    "sngan.emoji": narrow("sngan", 4236),
+    "wgan_gp.emoji": narrow("wgan_gp", 2884),
+    "biggan": on_emoji("biggan.py emoji", 1543, DRAWN, seeds=THREE, minutes=12),
+    "sagan.emoji_tones": on_emoji(
+        f"gan_cifar10.py sagan --data emoji_tones {AT_32} {NARROW}", 1815, minutes=10
     ),
     **{
         f"mixture.{data}.{gan}": mixture(data, gan)

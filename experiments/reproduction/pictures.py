@@ -58,6 +58,8 @@ PICTURES: dict[str, tuple[Part, ...]] = {
         Part("progan", f"samples/{step:06d}.png", ONE_ROW)
         for step in (374, 1122, 1870, 2992)
     ),
+    "r3gan": (Part("r3gan.emoji", "drawn.png", SAMPLES),),
+    "stylegan": (Part("stylegan", "drawn.png", SAMPLES),),
     "biggan": (Part("biggan", "drawn.png", SAMPLES),),
     "stylegan2": (Part("stylegan2.emoji", "drawn.png", SAMPLES),),
     "mixing": (Part("stylegan2.emoji", "mixed.png"),),
