@@ -134,16 +134,13 @@ def on_emoji(
         seeds: of the runs.
         minutes: of each.
     """
-    row = (f"`{train}`",)
+    command = f"{train} --steps {steps}"
     return Figure(
-        f"{train} --steps {steps}",
+        command,
         ("evaluate --num 5000 --metrics fd", *after),
         seeds=seeds,
         minutes=minutes,
-        cells=(
-            Cell("emoji", row, "steps", f"{steps:,}", join=first),
-            Cell("emoji", row, "`fd_filters`", "{fd_filters:.2f}"),
-        ),
+        cells=(Cell("emoji", (f"`{command}`",), "`fd_filters`", "{fd_filters:.2f}"),),
     )
 
 

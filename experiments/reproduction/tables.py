@@ -67,7 +67,7 @@ TABLES = {
     "there": Table(
         "What is there", ("experiment", "method"), _plain("trains in", "result")
     ),
-    "emoji": Table("On emoji", ("",), _plain("steps", "`fd_filters`")),
+    "emoji": Table("On emoji", ("",), _plain("`fd_filters`")),
     "mixtures": Table(
         "Modes of mixtures that seeds keep",
         ("",),

@@ -9,6 +9,7 @@ import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import jax
@@ -93,7 +94,7 @@ def steps_between(begin: float, end: float):
     others are left out, and so are their metrics.
 
     So a program is compiled of what it does. What it would do on other steps is not
-    defined.
+    defined. JAX keeps what it has traced of a function: `jit` one for each such range.
     """
     token = _steps.set((begin, end))
     try:
@@ -106,9 +107,8 @@ def _no_metrics(phases, state, batch, key):
     """The metrics of phases that do not run: they count nothing."""
     nothing: Metrics = {}
     for phase in phases:
-        # As a new function: of the same one JAX remembers what it did on other steps.
-        new = lambda *args, step=phase.step: step(*args)  # noqa: E731
-        found = jax.eval_shape(new, state, batch, key)[1]
+        # Of the same function JAX would remember what it did on other steps.
+        found = jax.eval_shape(partial(phase.step), state, batch, key)[1]
         nothing |= jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), found)
     return nothing
 
